@@ -1,0 +1,45 @@
+"""What every labelled evaluation set looks like to the rest of the package."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled image.
+
+    id: the RGB file's path under the benchmark's root, unique in it; a prediction file is this path with the suffix .npy.
+    scene: the group of images that are not independent of each other (one room, one drive). rgb: uint8 (H,W,3).
+    depth: float32 (H,W), 0 where there is none. mask: bool (H,W), the valid pixels. unit: "m", or "relative" when depth
+    is known up to a factor only.
+    """
+
+    id: str
+    scene: str
+    rgb: np.ndarray
+    depth: np.ndarray
+    mask: np.ndarray
+    unit: Literal["m", "relative"] = "m"
+
+
+class Benchmark(Protocol):
+    """A labelled evaluation set: a sequence of samples that are read when asked for.
+
+    min_depth and max_depth, in metres, are the range of valid depth (max_depth may be inf); align_max_res is the longest
+    side at which predictions are aligned, None for full resolution.
+    """
+
+    name: str
+    min_depth: float
+    max_depth: float
+    align_max_res: int | None
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read sample `index`; IndexError past the end, UserError naming the file when it can not be used."""
+        ...

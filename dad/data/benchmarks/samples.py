@@ -1,0 +1,158 @@
+"""RGB images with sensor depth or disparity, listed in a plain CSV manifest: the small benchmark anyone can make of own data.
+
+One row per pair. Columns that are needed:
+
+    rgb     path of the image, relative to the CSV file; unique
+
+    gt      path of a 16-bit grey PNG of the same size as the upright image; 0 = no ground truth
+
+    kind    depth, or disparity (of stereo: larger = nearer, and depth is proportional to its inverse)
+
+    scale   metres of depth, or any unit of disparity, per step of the PNG's values
+
+Columns that are used when there: name (for messages), unit (m for depth), scene (images of one scene are not
+independent), dataset and domain (the scene, where there is no scene column). All others are ignored.
+"""
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dad.data.benchmarks.base import Sample
+from dad.data.photos import decode, image_size, reason_of
+from dad.errors import UserError
+
+KINDS = ("depth", "disparity")
+COLUMNS = ("rgb", "gt", "kind", "scale")
+
+
+@dataclass(frozen=True)
+class _Row:
+    where: str  # the row as the user finds it, for messages
+    rgb: str
+    gt: str
+    kind: str
+    scale: float
+    scene: str
+
+
+class Samples:
+    """The pairs of a CSV manifest; `root` is the folder of a manifest.csv, or a CSV file.
+
+    Disparity becomes depth 1 / disparity, divided by its median over the image's valid pixels: a relative depth with
+    median 1 (baseline and focal length are not asked for, and alignment and relative metrics do not need them); metrics
+    in metres mean nothing for such a sample, and its `unit` says so. Paths, columns, encodings and sizes of all rows
+    are checked when the benchmark is opened; pixels are read when a sample is.
+    """
+
+    name: str = "samples"
+    min_depth: float = 1e-3
+    max_depth: float = math.inf
+    align_max_res: int | None = None
+
+    def __init__(self, root: Path) -> None:
+        root = Path(root)
+        self.manifest = root if root.suffix.lower() == ".csv" else root / "manifest.csv"
+        self.root = self.manifest.parent
+        self._rows = _read_rows(self.manifest)
+        for row in self._rows:
+            _check_files(self.root, row)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self._rows):
+            raise IndexError(index)
+        row = self._rows[index]
+        try:
+            name = row.rgb
+            rgb = decode((self.root / name).read_bytes())
+            name = row.gt
+            with Image.open(io.BytesIO((self.root / name).read_bytes())) as image:
+                values = np.asarray(image) * row.scale  # float64: the PNG's integers and the scale stay exact enough
+        except Exception as error:  # Pillow raises almost anything for damaged data
+            raise UserError(f"{row.where}: {self.root / name} can not be read ({reason_of(error)})") from None
+        if rgb.shape[:2] != values.shape:
+            raise UserError(f"{row.where}: {row.rgb} is {rgb.shape[:2]}, {row.gt} is {values.shape}: sizes must be equal")
+        found = values > 0
+        if row.kind == "disparity" and found.any():
+            values[found] = 1 / values[found]
+            values[found] /= np.median(values[found])
+        depth = values.astype(np.float32)
+        return Sample(row.rgb, row.scene, rgb, depth, depth > self.min_depth, "m" if row.kind == "depth" else "relative")
+
+
+def _read_rows(manifest: Path) -> list[_Row]:
+    if not manifest.is_file():
+        raise UserError(
+            f"{manifest} does not exist: give a folder with a manifest.csv, or a CSV file, with columns {', '.join(COLUMNS)}"
+        )
+    try:
+        with open(manifest, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            # a line that is too short has None for what it lacks, one that is too long has the rest under None
+            lines = [(reader.line_num, {name: line[name] or "" for name in line if name is not None}) for line in reader]
+            columns = reader.fieldnames or []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{manifest} is not a CSV text ({reason_of(error)})") from None
+    absent = [column for column in COLUMNS if column not in columns]
+    if absent:
+        raise UserError(f"{manifest}: column {', '.join(absent)} is missing, needed are {', '.join(COLUMNS)}")
+    if not lines:
+        raise UserError(f"{manifest} has no rows: give one per image")
+    rows: list[_Row] = []
+    seen: dict[str, int] = {}
+    for number, line in lines:
+        row = _parse(f"{manifest} line {number} ({line.get('name') or line['rgb']})", line)
+        if row.rgb in seen:
+            raise UserError(f"{row.where}: {row.rgb} was listed before in line {seen[row.rgb]}: list every image once")
+        seen[row.rgb] = number
+        rows.append(row)
+    return rows
+
+
+def _parse(where: str, line: dict[str, str]) -> _Row:
+    empty = [column for column in COLUMNS if not line[column]]
+    if empty:
+        raise UserError(f"{where}: {', '.join(empty)} is empty")
+    if line["kind"] not in KINDS:
+        raise UserError(f"{where}: kind is {line['kind']!r}, allowed are {', '.join(KINDS)}")
+    try:
+        scale = float(line["scale"])
+    except ValueError:
+        scale = math.nan
+    if not (scale > 0 and math.isfinite(scale)):
+        raise UserError(f"{where}: scale is {line['scale']!r}, it must be a positive number")
+    if line["kind"] == "depth" and (line.get("unit") or "m") != "m":
+        raise UserError(f"{where}: unit is {line['unit']!r}, depth must be in m: choose scale so that PNG value x scale is metres")
+    named = [line[column] for column in ("dataset", "domain") if line.get(column)]
+    scene = line.get("scene") or "/".join(named) or line["rgb"]
+    return _Row(where, line["rgb"], line["gt"], line["kind"], scale, scene)
+
+
+def _check_files(root: Path, row: _Row) -> None:
+    """Look at both files' headers: there, images, 16-bit ground truth, equal sizes."""
+    sizes = []
+    for name in (row.rgb, row.gt):
+        path = root / name
+        if not path.is_file():
+            raise UserError(f"{row.where}: {path} does not exist")
+        try:
+            with Image.open(path) as image:
+                sizes.append(image_size(image) if name == row.rgb else image.size)  # ground truth is never turned
+                mode, kind = image.mode, image.format
+        except Exception as error:  # Pillow raises almost anything for damaged data
+            raise UserError(f"{row.where}: {path} can not be read ({reason_of(error)})") from None
+    if kind != "PNG" or mode not in ("I;16", "I"):
+        raise UserError(f"{row.where}: {path} is {kind} of mode {mode}, ground truth must be a 16-bit grey PNG")
+    if sizes[0] != sizes[1]:
+        width, height = sizes[0]
+        raise UserError(
+            f"{row.where}: {row.rgb} is {width} x {height}, {path} is {sizes[1][0]} x {sizes[1][1]}: sizes must be equal"
+        )

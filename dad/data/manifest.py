@@ -1,0 +1,267 @@
+"""The manifest of a photo set: which photos there are, their hashes and sizes, in one seeded order.
+
+A manifest is JSON Lines. Its first line is the header (see `make_manifest`), every further line one
+`dad.data.photos.Photo`, in the seeded order: its first n photos are the subset of n, so 10K is nested in 25K, 25K in
+50K and so on (paper, appendix C.2).
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tarfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dad.data.photos import SUFFIXES, Photo, Photos, digest, measure, order_key, read_bytes, reason_of
+from dad.errors import UserError
+from dad.files import atomic_path
+
+FORMAT = "dad-photos"
+VERSION = 1
+_LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a photo's bytes lie; the fields are those of `Photo`."""
+
+    id: str
+    file: str
+    offset: int
+    bytes: int
+
+
+@dataclass
+class Listing:
+    """What a walk over a root found: photos, what can not be read (name: reason), and other files by suffix."""
+
+    root: Path
+    places: list[Place] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    other: Counter[str] = field(default_factory=Counter)
+
+
+def find_photos(root: str | os.PathLike[str]) -> Listing:
+    """List the photos of a folder and of its .tar shards, or of one shard.
+
+    Recursive; links are followed and hidden names ignored. Opens no photo. Raises UserError when `root` does not exist.
+    """
+    root = Path(root)
+    if root.is_file() and root.suffix.lower() == ".tar":
+        listing = Listing(root.parent)
+        _list_shard(root.name, listing)
+        return listing
+    if not root.is_dir():
+        raise UserError(f"{root} is neither a folder of photos nor a .tar shard: give an existing one")
+    listing = Listing(root)
+    seen = set()
+
+    def denied(error: OSError) -> None:
+        listing.unreadable[Path(error.filename).relative_to(root).as_posix()] = reason_of(error)
+
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=denied):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:  # a link back to a folder that was walked already
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            _list_file(Path(folder, name).relative_to(root).as_posix(), listing)
+    return listing
+
+
+def _list_file(name: str, listing: Listing) -> None:
+    base, suffix = os.path.basename(name), os.path.splitext(name)[1].lower()
+    if suffix not in (*SUFFIXES, ".tar") or base.startswith("."):
+        listing.other[suffix or base] += 1
+    elif _not_text(name):
+        listing.unreadable[_not_text(name)] = "its name is not valid UTF-8"
+    elif suffix == ".tar":
+        _list_shard(name, listing)
+    else:
+        try:
+            listing.places.append(Place(name, name, 0, (listing.root / name).stat().st_size))
+        except OSError as error:
+            listing.unreadable[name] = reason_of(error)
+
+
+def _list_shard(name: str, listing: Listing) -> None:
+    seen = set()
+    try:
+        with tarfile.open(listing.root / name, "r:") as shard:
+            for member in shard:
+                path = member.name.removeprefix("./")
+                base, suffix = os.path.basename(path), os.path.splitext(path)[1].lower()
+                if member.isdir():
+                    continue
+                if suffix not in SUFFIXES or base.startswith("."):
+                    listing.other[suffix or base] += 1
+                    continue
+                photo_id = f"{name}/{path}"
+                if _not_text(photo_id):
+                    listing.unreadable[_not_text(photo_id)] = "its name is not valid UTF-8"
+                elif not member.isreg() or member.issparse():
+                    listing.unreadable[photo_id] = "a link or sparse file inside the shard"
+                elif path in seen:
+                    listing.unreadable[f"{photo_id} (at byte {member.offset})"] = "a second photo of this name"
+                else:
+                    seen.add(path)
+                    listing.places.append(Place(photo_id, name, member.offset_data, member.size))
+    except (OSError, tarfile.TarError) as error:
+        listing.unreadable[name] = f"{reason_of(error)} (after {len(seen)} photos; a shard is a plain, uncompressed tar)"
+
+
+def _not_text(name: str) -> str:
+    """A printable form of a name whose bytes are not UTF-8, else an empty string."""
+    shown = name.encode(errors="backslashreplace").decode()
+    return "" if shown == name else shown
+
+
+def inspect(root: Path, place: Place) -> Photo | str:
+    """Read, hash and decode one photo; the reason as text when it can not be read."""
+    try:
+        data = read_bytes(root, place.file, place.offset, place.bytes)
+        width, height = measure(data)
+    except Exception as error:  # a bad image in 200,000 is named and skipped, and Pillow raises almost anything for it
+        return reason_of(error)
+    return Photo(place.id, hashlib.sha256(data).hexdigest(), width, height, place.file, place.offset, place.bytes)
+
+
+def inspect_all(listing: Listing, *, progress: bool = False, workers: int | None = None) -> tuple[list[Photo], dict[str, str]]:
+    """Inspect every photo of a listing, in threads; (photos, unreadable by name with the reason), in its order."""
+    workers = workers or min(8, os.cpu_count() or 1)
+    photos, unreadable = [], dict(listing.unreadable)
+    results = _ordered(lambda place: (place, inspect(listing.root, place)), listing.places, workers)
+    for place, result in _shown(results, len(listing.places), enabled=progress):
+        if isinstance(result, str):
+            unreadable[place.id] = result
+        else:
+            photos.append(result)
+    return photos, unreadable
+
+
+def _ordered(function: Callable[[Place], Any], places: Iterable[Place], workers: int) -> Iterator[Any]:
+    """Results in order, with a bounded number of photos in memory (Executor.map would submit all at once)."""
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[Future[Any]] = deque()
+        for place in places:
+            pending.append(pool.submit(function, place))
+            if len(pending) == 4 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _shown(items: Iterable[Any], total: int, *, enabled: bool) -> Iterator[Any]:
+    """Pass items through, reporting to stderr: a bar on a terminal, else a line every few seconds."""
+    if not enabled or sys.stderr.isatty():
+        yield from tqdm(items, total=total, unit="photo", desc="photos", disable=not enabled)
+        return
+    start = last = time.monotonic()
+    for done, item in enumerate(items, 1):
+        now = time.monotonic()
+        if now - last >= _LINE_EVERY:
+            last = now
+            sys.stderr.write(tqdm.format_meter(done, total, now - start, unit="photo", prefix="photos", ncols=0) + "\n")
+            sys.stderr.flush()
+        yield item
+
+
+def _scan(root: str | os.PathLike[str], *, progress: bool, workers: int | None) -> tuple[Listing, list[Photo], dict[str, str]]:
+    listing = find_photos(root)
+    photos, unreadable = inspect_all(listing, progress=progress, workers=workers)
+    if not photos:
+        others = ", ".join(f"{count} {suffix}" for suffix, count in listing.other.most_common(4)) or "no other files"
+        first = next((f"{name}: {reason}" for name, reason in unreadable.items()), "none")
+        raise UserError(
+            f"no photo can be read under {root} (looked for {' '.join(SUFFIXES)} and .tar shards; "
+            f"unreadable: {len(unreadable)}, first: {first}; besides: {others}): give a folder of photos or SA-1B shards"
+        )
+    return listing, photos, unreadable
+
+
+def make_manifest(
+    root: str | os.PathLike[str], out: str | os.PathLike[str], *, seed: int = 0, progress: bool = True, workers: int | None = None
+) -> dict[str, Any]:
+    """Read, hash and measure all photos under `root` and write the manifest `out` whole; returns its header.
+
+    Header: format, version, root, seed, count, digest (`Photos.digest`), duplicates (photos whose bytes another id has
+    too; they are kept), unreadable (name: reason; they are left out). UserError when no photo is left.
+    """
+    if Path(out).is_dir():
+        raise UserError(f"{out} is a folder: give the manifest file to write, such as {Path(out) / 'photos.jsonl'}")
+    listing, photos, unreadable = _scan(root, progress=progress, workers=workers)
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "root": str(listing.root.resolve()),
+        "seed": seed,
+        "count": len(photos),
+        "digest": digest(photos),
+        "duplicates": len(photos) - len({photo.sha256 for photo in photos}),
+        "unreadable": unreadable,
+    }
+    photos.sort(key=lambda photo: order_key(photo.id, seed))
+    with atomic_path(out) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(json.dumps(header) + "\n")
+        for photo in photos:
+            file.write(json.dumps(asdict(photo)) + "\n")
+    return header
+
+
+def describe(header: dict[str, Any]) -> str:
+    """A manifest's header as text for people: counts, then every unreadable photo by name."""
+    bad = header["unreadable"]
+    lines = [
+        f"{header['count']} photos under {header['root']} ({header['duplicates']} duplicates kept, "
+        f"{len(bad)} unreadable left out), seed {header['seed']}, digest {header['digest'][:16]}"
+    ]
+    return "\n".join(lines + [f"unreadable: {name}: {reason}" for name, reason in bad.items()])
+
+
+def open_photos(
+    source: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None, seed: int = 0, progress: bool = False
+) -> Photos:
+    """Open a manifest, or scan a folder or .tar shard on the spot (reading every photo: make a manifest of large sets).
+
+    `root` overrides the manifest's root, for photos that were moved. `seed` orders a scanned folder; a manifest has
+    its own. Raises UserError when the manifest is not one, was cut or edited, or its root is gone.
+    """
+    source = Path(source)
+    if source.is_dir() or source.suffix.lower() == ".tar":
+        listing, photos, unreadable = _scan(source, progress=progress, workers=None)
+        return Photos(photos, listing.root, seed=seed, unreadable=unreadable)
+    if not source.is_file():
+        raise UserError(f"{source} does not exist: give a folder of photos, a .tar shard or a manifest")
+    header, photos = _read_manifest(source)
+    base = Path(root if root is not None else header["root"])
+    if not base.is_dir():
+        raise UserError(f"the photos of {source} are not at {base}: give their folder as root")
+    return Photos(photos, base, seed=header["seed"], unreadable=header["unreadable"])
+
+
+def _read_manifest(path: Path) -> tuple[dict[str, Any], list[Photo]]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            header = json.loads(next(file))
+            if header["format"] != FORMAT or header["version"] != VERSION:
+                raise ValueError(f"format {header['format']} version {header['version']}")
+            photos = [Photo(**json.loads(line)) for line in file]
+    except (ValueError, KeyError, TypeError, StopIteration) as error:
+        raise UserError(
+            f"{path} is not a manifest of {FORMAT} version {VERSION} ({reason_of(error)}): make it with `dad data manifest`"
+        ) from None
+    if len(photos) != header["count"] or digest(photos) != header["digest"]:
+        raise UserError(
+            f"{path} was cut or edited ({len(photos)} photos, its header says {header['count']}): make the manifest again"
+        )
+    return header, photos

@@ -1,0 +1,64 @@
+"""Folders of rendered scenes: `rgb/`, `depth/`, `lidar/` (driving), `camera/`, and `scenes.json` once all are there."""
+
+import concurrent.futures
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from dad.data.scenes.layouts import KINDS
+from dad.data.scenes.render import VERSION, render_scene
+from dad.errors import UserError
+from dad.files import atomic_path, read_json, write_json
+
+
+def _write_one(root: Path, kind: str, seed: int, index: int, height: int, width: int, samples: int) -> None:
+    scene = render_scene(kind, seed + index, height=height, width=width, samples=samples)
+    name = f"{index:06d}"
+    with atomic_path(root / "depth" / f"{name}.npy") as path:
+        np.save(path, scene.depth)
+    if scene.lidar is not None:
+        with atomic_path(root / "lidar" / f"{name}.npy") as path:
+            np.save(path, scene.lidar)
+    write_json(root / "camera" / f"{name}.json", scene.camera | {"kind": kind, "seed": seed + index})
+    # the image comes last: a scene whose image exists is complete, which is what makes a resumed run skip it
+    with atomic_path(root / "rgb" / f"{name}.png") as path:
+        Image.fromarray(scene.rgb).save(path)
+
+
+def write_scenes(
+    out: str | Path, *, kind: str, count: int, seed: int, height: int = 192, width: int = 256, samples: int = 2, workers: int = 1
+) -> None:
+    """Render scenes `seed` .. `seed + count - 1` into the folder `out`; a second call renders only what is missing.
+
+    Raises UserError if the folder already holds scenes of another recipe, so that two recipes are never mixed.
+    """
+    if kind not in KINDS:
+        raise UserError(f"unknown scene kind {kind!r}; choose one of {', '.join(KINDS)}")
+    if count < 1 or workers < 1:
+        raise UserError(f"count and workers must be at least 1, got count {count}, workers {workers}")
+    root = Path(out)
+    recipe = {"kind": kind, "seed": seed, "height": height, "width": width, "samples": samples, "version": VERSION}
+    for marker in (root / "scenes.json", root / "recipe.json"):
+        if marker.exists():
+            found = {key: value for key, value in read_json(marker).items() if key != "count"}
+            if found != recipe:
+                raise UserError(f"{root} holds scenes of another recipe ({found}); asked for {recipe}: choose another folder")
+    write_json(root / "recipe.json", recipe)
+    missing = [i for i in range(count) if not (root / "rgb" / f"{i:06d}.png").exists()]
+    with tqdm(total=count, initial=count - len(missing), desc=f"scenes {kind}", unit="scene", mininterval=2, disable=None) as bar:
+        if workers == 1:
+            for index in missing:
+                _write_one(root, kind, seed, index, height, width, samples)
+                bar.update()
+        else:
+            context = multiprocessing.get_context("spawn")
+            with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+                jobs = [pool.submit(_write_one, root, kind, seed, i, height, width, samples) for i in missing]
+                for job in concurrent.futures.as_completed(jobs):
+                    job.result()
+                    bar.update()
+    write_json(root / "scenes.json", recipe | {"count": count})
+    (root / "recipe.json").unlink()

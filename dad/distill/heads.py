@@ -1,0 +1,57 @@
+"""Where a student starts: which weights are kept, which are drawn anew, and the check for a dead start.
+
+A randomly initialised DPT head behind a final ReLU is zero at every pixel for about four seeds in ten, and then no
+loss has a gradient. The cure here is a stated rule, not luck: the bias of the last convolution is raised until the
+median of the map before the ReLU over one batch is 0.1, which moves no other parameter and leaves all relations
+between pixels as drawn.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from dad.errors import CollapseError
+from dad.models import checkpoints
+from dad.models.estimator import normalise_rgb
+from dad.models.registry import build_network
+from dad.study.config import StudentConfig
+
+LIVE_SHARE = 0.5
+"""A start counts as dead if fewer pixels than this are above zero."""
+
+
+def make_student(config: StudentConfig, *, seed: int) -> nn.Module:
+    """The student's network before its first step; random parts are a pure function of `seed`."""
+    source, header = checkpoints.load_network(config.model)
+    if config.init == "full":
+        return source
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(header.network)
+    if config.init == "encoder":
+        network.encoder.load_state_dict(source.encoder.state_dict())
+    return network
+
+
+@torch.no_grad()
+def cure_dead_head(network: nn.Module, rgb: Tensor) -> bool:
+    """Look at the output for one batch (B,3,H,W) in [0,1]; raise the last bias if it is dead. Returns whether it
+    was."""
+    was_training = network.training
+    network.eval()
+    live = (network(normalise_rgb(rgb)) > 0).float().mean().item()
+    dead = live < LIVE_SHARE
+    if dead:
+        # shift up by the map's own level: with a large enough bias nothing is clipped, so the median before the ReLU is visible
+        bias = network.last_bias
+        lift = 1.0
+        bias.add_(lift)
+        while (median := network(normalise_rgb(rgb)).median().item()) <= 0:
+            bias.add_(lift)
+            lift *= 2
+            if lift > 1e6:
+                raise CollapseError(
+                    "the decoder's output stays at zero whatever its last bias: the weights hold NaN or are degenerate"
+                )
+        bias.add_(0.1 - median)
+    network.train(was_training)
+    return dead

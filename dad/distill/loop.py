@@ -1,0 +1,168 @@
+"""The training loop that pretraining and distillation share: one screen, resumable bit for bit, logged step by step."""
+
+import contextlib
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from dad.distill.monitor import StepLog, output_statistics, update_norm
+from dad.errors import UserError
+from dad.files import atomic_path
+from dad.study.config import OptimConfig
+
+
+@dataclass
+class StepResult:
+    """What a step's loss function returns: the scalar to minimise, its named terms, and the prediction it came from."""
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    prediction: Tensor
+
+
+def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> Iterator[Any]:
+    """Prepare batches (dicts of tensors) in a background thread, `ahead` of the loop, and move them to `device`."""
+    ready: queue.Queue[Any] = queue.Queue(ahead)
+    stop = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.2)
+                return
+
+    def produce() -> None:
+        try:
+            for batch in batches:
+                put({key: tensor.to(device, non_blocking=True) for key, tensor in batch.items()})
+                if stop.is_set():
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    threading.Thread(target=produce, daemon=True).start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+
+
+def rate_factor(step: int, config: OptimConfig) -> float:
+    """Multiplier of the base rates at `step` (0-based): linear warm-up times polynomial decay to zero."""
+    warmup = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    return warmup * (1 - step / config.steps) ** config.power
+
+
+def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+    """AdamW with two groups, the encoder's and the rest's; frozen parameters are left out."""
+    encoder = {id(parameter) for parameter in network.encoder.parameters()}
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if id(p) in encoder], "lr": config.encoder_rate},
+        {"params": [p for p in trained if id(p) not in encoder], "lr": config.head_rate},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+
+
+def fit(
+    network: nn.Module,
+    batches: Callable[[int], Iterator[Any]],
+    loss: Callable[[nn.Module, Any], StepResult],
+    config: OptimConfig,
+    *,
+    work: Path,
+    identity: str,
+    log: StepLog,
+    accelerator: Accelerator,
+    resume: bool = True,
+) -> tuple[nn.Module, float]:
+    """Train `network` for `config.steps` steps; returns it and the seconds spent, those before an interruption included.
+
+    `batches(step)` yields the batches from that step on, each a pure function of its step, so that a resumed run sees
+    what an undisturbed one sees. `work` holds the checkpoint; `identity` (the config's hash) guards against resuming
+    something else. Only one process at a time may own `work`: a second one (after a killed parent left an orphan) is
+    refused.
+    """
+    lock = filelock.FileLock(work / "lock")
+    if accelerator.is_main_process:
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise UserError(f"another process is training in {work}: wait for it or end it, then try again") from None
+    try:
+        optimizer = make_optimizer(network, config)
+        network, optimizer = accelerator.prepare(network, optimizer)
+        bare = accelerator.unwrap_model(network)
+        start, spent = _restore(work / "last.pt", identity, bare, optimizer, log) if resume else (0, 0.0)
+        base_rates = (config.encoder_rate, config.head_rate)
+        clock = time.monotonic()
+        for step, batch in zip(range(start, config.steps), batches(start), strict=False):
+            for group, base in zip(optimizer.param_groups, base_rates, strict=True):
+                group["lr"] = base * rate_factor(step, config)
+            result = loss(network, batch)
+            accelerator.backward(result.loss)
+            gradient = accelerator.clip_grad_norm_(network.parameters(), config.clip)
+            moved = update_norm(bare)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            row = {"loss": result.loss, **result.terms, **output_statistics(result.prediction)}
+            row |= {"gradient_norm": gradient, "update_norm": moved(), "rate": optimizer.param_groups[1]["lr"]}
+            log.add(step, row)
+            last = step + 1 == config.steps
+            if accelerator.is_main_process and (last or (step + 1) % config.checkpoint_every == 0):
+                log.flush()
+                _save(work / "last.pt", identity, bare, optimizer, step + 1, spent + time.monotonic() - clock)
+            log.progress(step + 1 - start, config.steps - start, time.monotonic() - clock)
+        log.flush()
+        return bare, spent + time.monotonic() - clock
+    finally:
+        lock.release()
+
+
+def _save(path: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer, step: int, seconds: float) -> None:
+    # the random states are kept although nothing draws from them today: dropout or noise added tomorrow must resume exactly too
+    state = {
+        "identity": identity,
+        "step": step,
+        "seconds": seconds,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "torch_rng": torch.get_rng_state(),
+        "python_rng": random.getstate(),
+    }
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _restore(path: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer, log: StepLog) -> tuple[int, float]:
+    """Load the checkpoint if there is one of this very config; returns the step to go on from and the seconds spent."""
+    if not path.exists():
+        log.truncate(0)
+        return 0, 0.0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["identity"] != identity:
+        raise UserError(
+            f"{path} belongs to another configuration ({state['identity']}, now {identity}): remove it or use another work folder"
+        )
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["torch_rng"])
+    version, internal, gauss = state["python_rng"]
+    random.setstate((version, tuple(internal), gauss))
+    log.truncate(state["step"])
+    return state["step"], state["seconds"]

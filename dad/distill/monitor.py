@@ -1,0 +1,139 @@
+"""Watching a training: the step log, statistics of the output, and the detector that stops a collapsed run with
+advice.
+
+Affine-invariant losses leave the output's scale free, and the final ReLU can die: median, spread and share of zeros of
+the output show both long before a benchmark does.
+"""
+
+import csv
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dad.errors import CollapseError
+
+
+@torch.no_grad()
+def output_statistics(prediction: Tensor) -> dict[str, Tensor]:
+    """Median, mean absolute deviation from it, and share of exact zeros over a batch of maps (B,1,H,W)."""
+    values = prediction.detach().float().flatten()
+    median = values.median()
+    return {
+        "output_median": median,
+        "output_mad": (values - median).abs().mean(),
+        "output_zeros": (values == 0).float().mean(),
+    }
+
+
+@torch.no_grad()
+def update_norm(network: nn.Module) -> Callable[[], Tensor]:
+    """Remember the parameters now; the returned function gives the L2 norm of how far they have moved since."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    before = [p.detach().clone() for p in parameters]
+
+    @torch.no_grad()
+    def moved() -> Tensor:
+        return torch.stack(torch._foreach_norm(torch._foreach_sub(parameters, before))).norm()
+
+    return moved
+
+
+class CollapseDetector:
+    """Raises CollapseError when a run can not recover: a loss that is not finite, or a dead output for `patience`
+    steps."""
+
+    def __init__(self, patience: int = 20) -> None:
+        self.patience = patience
+        self.dead_steps = 0
+
+    def __call__(self, rows: list[dict[str, float]]) -> None:
+        """Look at the newest rows of the log."""
+        for row in rows:
+            if not math.isfinite(row["loss"]) or not math.isfinite(row["gradient_norm"]):
+                terms = ", ".join(f"{key} {value:.3g}" for key, value in row.items() if key.startswith("loss"))
+                raise CollapseError(
+                    f"step {row['step']}: loss or gradient is not finite ({terms}, gradient {row['gradient_norm']:.3g}); "
+                    "lower head_rate and encoder_rate, lengthen warmup, or use precision: no"
+                )
+            self.dead_steps = self.dead_steps + 1 if row["output_zeros"] > 0.995 else 0
+            if self.dead_steps >= self.patience:
+                raise CollapseError(
+                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.patience} steps, so no gradient is "
+                    "left; lower head_rate, lengthen warmup, or start from another seed"
+                )
+
+
+class StepLog:
+    """The metrics of every step: rows in a CSV file, a progress line now and then, and listeners (tracking) that get
+    the rows.
+
+    Values stay on the device until `flush`, so that logging does not synchronise a GPU at every step.
+    """
+
+    def __init__(
+        self, path: Path, *, flush_every: int = 25, listeners: tuple[Callable[[list[dict[str, float]]], None], ...] = ()
+    ) -> None:
+        self.path = path
+        self.flush_every = flush_every
+        self.listeners = listeners
+        self._pending: list[dict[str, Any]] = []
+        self._columns: list[str] | None = None
+        self._spoke = 0.0
+
+    def truncate(self, step: int) -> None:
+        """Drop logged rows from `step` on: they were written after the checkpoint that training goes on from."""
+        if not self.path.exists():
+            return
+        lines = self.path.read_text().splitlines(keepends=True)
+        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) < step]
+        self._columns = lines[0].rstrip("\n").split(",") if lines else None
+        self.path.write_text("".join([lines[0], *kept]) if lines else "")
+
+    def add(self, step: int, row: dict[str, Any]) -> None:
+        """Queue one step's values (scalars or scalar tensors)."""
+        self._pending.append(
+            {"step": step} | {key: v.detach() if isinstance(v, Tensor) else v for key, v in row.items()}
+        )
+        if len(self._pending) >= self.flush_every:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is queued and hand it to the listeners."""
+        if not self._pending:
+            return
+        rows = [{key: float(value) if key != "step" else value for key, value in row.items()} for row in self._pending]
+        self._pending = []
+        first = self._columns is None
+        if self._columns is None:
+            self._columns = list(rows[0])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "a", newline="") as file:
+            writer = csv.DictWriter(file, self._columns, lineterminator="\n", restval="")
+            if first:
+                writer.writeheader()
+            writer.writerows(rows)
+        for listener in self.listeners:
+            listener(rows)
+        self._latest = rows[-1]
+
+    def progress(self, done: int, total: int, seconds: float, every: float = 10.0) -> None:
+        """One line with rate and time left, at most every `every` seconds and at the end."""
+        now = time.monotonic()
+        if now - self._spoke < every and done != total:
+            return
+        self._spoke = now
+        self.flush()
+        rate = done / max(seconds, 1e-9)
+        row = self._latest
+        print(
+            f"step {row['step'] + 1}  loss {row['loss']:.4f}  median {row['output_median']:.3g}  zeros {row['output_zeros']:.1%}  "
+            f"{rate:.2f} steps/s  {(total - done) / rate:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,9 @@
+"""The two ways a run can stop on purpose: a user's mistake, and a training that is not worth continuing."""
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave (a key, a value, a file). The command line prints its one line and exits with 2."""
+
+
+class CollapseError(RuntimeError):
+    """Training produced a student that can not recover (dead output, NaN). The message says what was seen and what to try."""

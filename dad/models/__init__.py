@@ -1,0 +1,22 @@
+"""Networks and estimators: `build(name)` gives a network with random weights, `load(name_or_path)` one ready to predict."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dad.models.estimator import load
+    from dad.models.registry import build
+
+__all__ = ["build", "load"]
+
+
+def __getattr__(name: str) -> object:
+    # torch and timm take seconds to import: `import dad.models.config` (the study, the command line) must not pay for them
+    if name == "build":
+        from dad.models.registry import build
+
+        return build
+    if name == "load":
+        from dad.models.estimator import load
+
+        return load
+    raise AttributeError(f"module 'dad.models' has no attribute {name!r}")

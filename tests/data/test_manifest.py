@@ -1,0 +1,156 @@
+import hashlib
+import json
+import tarfile
+
+import numpy as np
+import pytest
+
+from dad.data.manifest import describe, make_manifest, open_photos
+from dad.errors import UserError
+
+
+def test_header_and_rows_say_what_is_there(make_folder, photo_files, tmp_path, capsys):
+    root = make_folder(photo_files | {"notes.txt": b"x"})
+    header = make_manifest(root, tmp_path / "photos.jsonl", seed=3)
+    lines = (tmp_path / "photos.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines[1:]]
+    assert json.loads(lines[0]) == header
+    assert {row["id"]: row["sha256"] for row in rows} == {
+        name: hashlib.sha256(data).hexdigest() for name, data in photo_files.items()
+    }
+    assert all((row["width"], row["height"]) == (40 + i, 30 + 2 * i) for row in rows for i in [int(row["id"][-6:-4])])
+    assert (header["count"], header["seed"], header["duplicates"], header["unreadable"]) == (12, 3, 0, {})
+    text = "".join(sorted(f"{row['id']} {row['sha256']}\n" for row in rows))
+    assert header["digest"] == hashlib.sha256(text.encode()).hexdigest()
+    assert [row["id"] for row in rows] == sorted(photo_files, key=lambda i: hashlib.sha256(f"3:{i}".encode()).hexdigest())
+    assert capsys.readouterr().out == ""
+
+
+def test_subsets_are_nested_and_new_photos_do_not_reorder_old_ones(make_folder, photo_files, tmp_path, encoded, pixels):
+    root = make_folder(photo_files)
+    make_manifest(root, tmp_path / "a.jsonl")
+    photos = open_photos(tmp_path / "a.jsonl")
+    for small, large in ((1, 5), (5, 12)):
+        assert photos.subset(small).ids == photos.subset(large).ids[:small]
+    assert open_photos(root, seed=1).ids != photos.ids
+    assert sorted(open_photos(root, seed=1).ids) == sorted(photos.ids)
+    make_folder({f"new_{i}.png": encoded(pixels(100 + i)) for i in range(5)})
+    make_manifest(root, tmp_path / "b.jsonl")
+    assert [name for name in open_photos(tmp_path / "b.jsonl").ids if name in photo_files] == photos.ids
+
+
+def test_a_moved_root_can_be_given(make_folder, photo_files, tmp_path):
+    root = make_folder(photo_files)
+    make_manifest(root, tmp_path / "m" / "photos.jsonl")
+    before = open_photos(tmp_path / "m" / "photos.jsonl")
+    image = before.read(0)
+    moved = root.rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="give their folder as root"):
+        open_photos(tmp_path / "m" / "photos.jsonl")
+    assert np.array_equal(open_photos(tmp_path / "m" / "photos.jsonl", root=moved).read(0), image)
+
+
+def test_shards_hold_the_same_photos_as_a_folder(make_folder, photo_files, tmp_path, write_shard):
+    folder = open_photos(make_folder(photo_files, "loose"))
+    names = sorted(photo_files)
+    root = make_folder({"deep/loose.jpg": photo_files[names[0]]}, "mixed")
+    write_shard(root / "sa_000000.tar", {name: photo_files[name] for name in names[:7]})
+    write_shard(root / "deep" / "sa_000001.TAR", {f"./{name}": photo_files[name] for name in names[7:]})
+    header = make_manifest(root, tmp_path / "photos.jsonl")
+    assert (header["count"], header["duplicates"], header["unreadable"]) == (13, 1, {})
+    mixed = open_photos(tmp_path / "photos.jsonl")
+    where = {name: folder.ids.index(name) for name in names}
+    shards = {f"sa_000000.tar/{name}": name for name in names[:7]} | {f"deep/sa_000001.TAR/{name}": name for name in names[7:]}
+    assert set(mixed.ids) == set(shards) | {"deep/loose.jpg"}
+    for i, photo_id in enumerate(mixed.ids):
+        j = where[shards.get(photo_id, names[0])]
+        assert mixed.records[i].sha256 == folder.records[j].sha256
+        assert mixed.size(i) == folder.size(j)
+        assert np.array_equal(mixed.read(i), folder.read(j))
+    assert set(open_photos(root / "sa_000000.tar").ids) == {f"sa_000000.tar/{name}" for name in names[:7]}
+
+
+def test_unreadable_photos_are_named_and_skipped(make_folder, photo_files, tmp_path):
+    good = photo_files["sub0/photo_00.jpg"]
+    root = make_folder(
+        photo_files
+        | {
+            "bad/cut.jpg": good[: len(good) // 2],
+            "bad/empty.PNG": b"",
+            "bad/text.webp": b"no image",
+            ".hidden.jpg": b"",
+            "._x.jpg": b"",
+        }
+    )
+    (root / "bad" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    header = make_manifest(root, tmp_path / "photos.jsonl")
+    assert header["count"] == 12
+    assert set(header["unreadable"]) == {"bad/cut.jpg", "bad/empty.PNG", "bad/text.webp", "bad/gone.png"}
+    assert "truncated" in header["unreadable"]["bad/cut.jpg"].lower()
+    assert header["unreadable"]["bad/text.webp"] == "not an image"
+    text = describe(header)
+    assert all(name in text for name in header["unreadable"])
+    assert open_photos(tmp_path / "photos.jsonl").unreadable == header["unreadable"]
+
+
+def test_a_cut_shard_gives_its_whole_photos(make_folder, photo_files, tmp_path, write_shard):
+    root = make_folder({}, "shards")
+    root.mkdir()
+    names = sorted(photo_files)
+    write_shard(root / "whole.tar", {name: photo_files[name] for name in names})
+    with tarfile.open(root / "whole.tar") as shard:
+        end = shard.getmember(names[8]).offset_data + 100
+    (root / "cut.tar").write_bytes((root / "whole.tar").read_bytes()[:end])
+    (root / "whole.tar").unlink()
+    (root / "zipped.tar").write_bytes(b"\x1f\x8b" + bytes(2000))
+    photos = open_photos(root)
+    assert sorted(photos.ids) == [f"cut.tar/{name}" for name in names[:8]]
+    assert set(photos.unreadable) == {"cut.tar", f"cut.tar/{names[8]}", "zipped.tar"}
+
+
+def test_links_to_folders_are_followed_once(make_folder, photo_files, tmp_path, encoded, pixels):
+    root = make_folder(photo_files)
+    outside = make_folder({"more.png": encoded(pixels(50))}, "outside")
+    (root / "linked").symlink_to(outside)
+    (root / "loop").symlink_to(root)
+    assert sorted(open_photos(root).ids) == sorted([*photo_files, "linked/more.png"])
+
+
+def test_nothing_readable_is_an_error_and_writes_nothing(make_folder, tmp_path):
+    root = make_folder({"a.jpg": b"broken", "b.heic": b"", "c.heic": b""})
+    with pytest.raises(UserError, match=r"no photo can be read.*a\.jpg.*2 \.heic"):
+        make_manifest(root, tmp_path / "photos.jsonl")
+    assert not (tmp_path / "photos.jsonl").exists()
+    with pytest.raises(UserError, match="neither a folder"):
+        make_manifest(tmp_path / "nowhere", tmp_path / "photos.jsonl")
+    with pytest.raises(UserError, match="is a folder"):
+        make_manifest(root, tmp_path)
+
+
+def test_a_damaged_manifest_is_refused(make_folder, photo_files, tmp_path):
+    make_manifest(make_folder(photo_files), tmp_path / "photos.jsonl")
+    text = (tmp_path / "photos.jsonl").read_text()
+    lines = text.splitlines(keepends=True)
+    damaged = {
+        "cut": "".join(lines[:-1]),
+        "half a line": text[:-40],
+        "edited": text.replace("photo_03.jpg", "photo_99.jpg"),
+        "other version": text.replace('"version": 1', '"version": 2'),
+        "no header": "".join(lines[1:]),
+        "empty": "",
+        "not json": "id,sha256\n",
+    }
+    for name, content in damaged.items():
+        (tmp_path / "photos.jsonl").write_text(content)
+        with pytest.raises(UserError, match=r"not a manifest|cut or edited"):
+            pytest.fail(f"{name}: {len(open_photos(tmp_path / 'photos.jsonl'))} photos read")
+
+
+def test_progress_without_a_terminal_is_plain_lines(make_folder, photo_files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dad.data.manifest._LINE_EVERY", 0.0)
+    make_manifest(make_folder(photo_files), tmp_path / "photos.jsonl")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 12
+    assert "12/12" in lines[-1]
+    make_manifest(tmp_path / "photos", tmp_path / "photos.jsonl", progress=False)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,345 @@
+import csv
+import json
+import math
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import dad.models
+from dad.data.benchmarks.base import Sample
+from dad.errors import UserError
+from dad.evaluation import load_protocol, score
+from dad.evaluation.evaluate import COLUMNS, PredictionFolder, evaluate, evaluate_to_files, resolve_protocols, summarise
+from dad.evaluation.metrics import METRICS
+
+SHAPE = (12, 16)
+
+
+class Scenes:
+    """Made up on demand, so that a test can see how many samples are held at once."""
+
+    name = "scenes-indoor"
+    min_depth, max_depth, align_max_res = 1e-3, 10.0, None
+
+    def __init__(self, count=3, empty=()):
+        self.count, self.empty = count, set(empty)
+        self.alive = weakref.WeakSet()
+        self.most_alive = 0
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(index)
+        rgb = rng.integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
+        # the red channel is the nearness: an estimator that returns it is nearly perfect
+        depth = (1 / (0.1 + rgb[..., 0] / 255)).astype(np.float32)
+        mask = rng.random(SHAPE) < (0 if index in self.empty else 0.8)
+        sample = Held(f"room {index}/rgb/{index:03d}.v2.png", f"room {index}", rgb, depth, mask)
+        self.alive.add(sample)
+        self.most_alive = max(self.most_alive, len(self.alive))
+        return sample
+
+
+class Held(Sample):
+    """A sample that can be counted: hashed by identity."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+class RedChannel:
+    """A disparity estimator with a little deterministic noise."""
+
+    kind, name, patch = "disparity", "red", 1
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, rgb):
+        self.seen.append((rgb.shape, rgb.dtype, float(rgb.min()), float(rgb.max())))
+        return rgb[:, :1] * 3 + 1 + 0.05 * rgb[:, 1:2]
+
+
+def test_an_estimator_is_scored_image_by_image():
+    benchmark, estimator = Scenes(), RedChannel()
+    calls = []
+    rows = evaluate(benchmark, estimator, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert [list(row) for row in rows] == [COLUMNS] * 3
+    assert len(estimator.seen) == 3
+    for shape, dtype, low, high in estimator.seen:
+        assert (shape, dtype) == ((1, 3, *SHAPE), torch.float32)
+        assert 0 <= low < 0.1 < 0.9 < high <= 1
+    for index, row in enumerate(rows):
+        sample = benchmark[index]
+        rgb = sample.rgb.astype(np.float32) / 255
+        prediction = rgb[..., 0] * 3 + 1 + 0.05 * rgb[..., 1]
+        expected = score(prediction, sample.depth, sample.mask, kind="disparity", dataset="scenes-indoor")
+        assert (row["model"], row["dataset"], row["image"], row["scene"]) == ("red", benchmark.name, sample.id, sample.scene)
+        assert (row["protocol"], row["protocol_hash"]) == ("marigold@1", load_protocol("marigold").hash)
+        assert row["n"] == sample.mask.sum()
+        assert isinstance(row["n"], int)
+        for key in (*METRICS, "scale", "shift"):
+            assert row[key] == pytest.approx(expected[key], rel=1e-4), key
+
+
+def test_several_protocols_take_one_pass():
+    estimator = RedChannel()
+    rows = evaluate(Scenes(), estimator, ["marigold", load_protocol("marigold", {"decimation": "grid"}), "midas"], model="cell-1")
+    assert len(estimator.seen) == 3
+    assert [row["protocol"] for row in rows] == ["marigold@1", "marigold@1+decimation=grid", "midas@1"] * 3
+    assert {row["model"] for row in rows} == {"cell-1"}
+    everything = evaluate(Scenes(1), estimator, ["all"])
+    assert [row["protocol"] for row in everything] == ["marigold@1", "disparity@1", "midas@1", "moge@1", "native@1"]
+
+
+def test_one_sample_is_held_at_a_time():
+    benchmark = Scenes(8)
+    evaluate(benchmark, RedChannel())
+    assert benchmark.most_alive <= 2
+
+
+def save(folder, benchmark):
+    for index in range(len(benchmark)):
+        sample = benchmark[index]
+        path = folder / sample.id.replace(".png", ".npy")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rgb = sample.rgb.astype(np.float32) / 255
+        np.save(path, rgb[..., 0] * 3 + 1 + np.float32(0.05) * rgb[..., 1])
+
+
+def test_a_folder_of_predictions_gives_the_estimators_scores(tmp_path):
+    benchmark = Scenes()
+    save(tmp_path, benchmark)
+    from_folder = evaluate(benchmark, PredictionFolder(tmp_path, "disparity"), model="m")
+    from_estimator = evaluate(benchmark, RedChannel(), model="m")
+    for stored, made in zip(from_folder, from_estimator, strict=True):
+        assert stored == {
+            key: pytest.approx(made[key], rel=1e-4) if key in METRICS or key in ("scale", "shift") else made[key] for key in stored
+        }
+
+
+def test_empty_images_are_counted_and_left_out_but_poison_in_strict_mode():
+    benchmark = Scenes(4, empty=[1, 2])
+    protocols = [load_protocol("marigold"), load_protocol("moge")]
+    rows = evaluate(benchmark, RedChannel(), protocols)
+    assert [row["n"] > 0 for row in rows[::2]] == [True, False, False, True]
+    assert math.isnan(rows[2]["abs_rel"])
+    marigold, moge = summarise(rows, protocols)
+    for result, own in ((marigold, rows[::2]), (moge, rows[1::2])):
+        assert (result["images"], result["empty"]) == (4, 2)
+        for metric in METRICS:
+            assert result["mean"][metric] == pytest.approx((own[0][metric] + own[3][metric]) / 2)
+    strict_marigold, strict_moge = summarise(rows, protocols, strict=True)
+    assert all(math.isnan(value) for value in strict_marigold["mean"].values())
+    assert strict_moge["mean"] == moge["mean"]
+
+
+def test_an_infinite_metric_is_not_hidden_in_the_mean():
+    protocol = load_protocol("marigold")
+    rows = evaluate(Scenes(2), RedChannel(), [protocol])
+    rows[0]["abs_rel"] = math.inf
+    (result,) = summarise(rows, [protocol])
+    assert result["mean"]["abs_rel"] == math.inf
+    assert math.isfinite(result["mean"]["rmse"])
+
+
+def test_a_benchmark_of_empty_images_has_no_means():
+    protocol = load_protocol("marigold")
+    (result,) = summarise(evaluate(Scenes(2, empty=[0, 1]), RedChannel(), [protocol]), [protocol])
+    assert (result["images"], result["empty"]) == (2, 2)
+    assert math.isnan(result["mean"]["abs_rel"])
+
+
+def spoil_missing(path):
+    path.unlink()
+
+
+def spoil_shape(path):
+    np.save(path, np.ones((3, 4), np.float32))
+
+
+def spoil_nan(path):
+    np.save(path, np.full(SHAPE, np.nan, np.float32))
+
+
+def spoil_truncated(path):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def spoil_pickle(path):
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+
+def spoil_text(path):
+    path.write_text("not numpy")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_missing, "there is no prediction"),
+        (spoil_shape, r"the prediction is \(3, 4\), the ground truth \(12, 16\)"),
+        (spoil_nan, "valid pixels of the prediction are NaN or infinite"),
+        (spoil_truncated, "is not a readable .npy file"),
+        (spoil_pickle, "is not a readable .npy file"),
+        (spoil_text, "is not a readable .npy file"),
+    ],
+)
+def test_a_bad_prediction_names_its_image(tmp_path, spoil, message):
+    benchmark = Scenes()
+    save(tmp_path, benchmark)
+    spoil(tmp_path / benchmark[1].id.replace(".png", ".npy"))
+    with pytest.raises(UserError, match=rf"image room 1/rgb/001\.v2\.png: .*{message}"):
+        evaluate(benchmark, PredictionFolder(tmp_path, "disparity"))
+
+
+def test_strict_mode_stops_where_upstream_stops(tmp_path):
+    benchmark = Scenes()
+    save(tmp_path, benchmark)
+    spoil_nan(tmp_path / benchmark[1].id.replace(".png", ".npy"))
+    with pytest.raises(UserError, match=r"image room 1/rgb/001\.v2\.png: the fit meets NaN"):
+        evaluate(benchmark, PredictionFolder(tmp_path, "depth"), strict=True)
+    rows = evaluate(benchmark, PredictionFolder(tmp_path, "disparity"), strict=True)
+    assert rows[1]["scale"] == rows[1]["shift"] == 0
+    assert math.isfinite(rows[1]["abs_rel"])
+
+
+def test_mistakes_before_any_work(tmp_path):
+    with pytest.raises(UserError, match="the kind of the predictions is 'inverse'; it must be depth or disparity"):
+        PredictionFolder(tmp_path, "inverse")
+    with pytest.raises(UserError, match="does not exist"):
+        PredictionFolder(tmp_path / "none", "depth")
+    estimator = RedChannel()
+    with pytest.raises(UserError, match="given more than once: marigold@1"):
+        evaluate(Scenes(), estimator, ["marigold", "marigold"])
+    with pytest.raises(UserError, match="no protocol given"):
+        evaluate(Scenes(), estimator, [])
+    with pytest.raises(UserError, match="has no images"):
+        evaluate(Scenes(0), estimator)
+    assert estimator.seen == []
+    with pytest.raises(UserError, match="midas@1 scores disparity predictions, not 'depth'"):
+        resolve_protocols(["marigold", "midas"], "depth")
+    assert [protocol.name for protocol in resolve_protocols(["all"], "depth")] == ["marigold", "moge", "native"]
+
+
+def test_an_estimator_that_changes_the_size_is_refused():
+    class Half(RedChannel):
+        def __call__(self, rgb):
+            return rgb[:, :1, ::2, ::2]
+
+    class Flat(RedChannel):
+        def __call__(self, rgb):
+            return rgb[:, 0]
+
+    with pytest.raises(UserError, match=r"image room 0/rgb/000\.v2\.png: the prediction is \(6, 8\)"):
+        evaluate(Scenes(), Half())
+    with pytest.raises(UserError, match=r"estimator red gave \(1, 12, 16\), not \(1,1,H,W\)"):
+        evaluate(Scenes(), Flat())
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Two RGB-D pairs as the `samples` benchmark reads them, and a good prediction of kind depth for each."""
+    root, predictions = tmp_path / "data", tmp_path / "predictions"
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["rgb,gt,kind,scale"]
+    for name in ("one", "two"):
+        millimetres = rng.integers(500, 9000, SHAPE).astype(np.uint16)
+        Image.fromarray(rng.integers(0, 256, (*SHAPE, 3), dtype=np.uint8)).save(root / f"{name}.png")
+        Image.fromarray(millimetres).save(root / f"{name}_depth.png")
+        lines.append(f"{name}.png,{name}_depth.png,depth,0.001")
+        predictions.mkdir(exist_ok=True)
+        np.save(predictions / f"{name}.npy", (millimetres * rng.lognormal(0, 0.1, SHAPE)).astype(np.float32))
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return root, predictions
+
+
+def test_files_of_a_prediction_folder(samples, tmp_path):
+    root, predictions = samples
+    out, summary = tmp_path / "results" / "scores.csv", tmp_path / "results" / "summary.json"
+    returned = evaluate_to_files(
+        dataset="samples",
+        root=root,
+        predictions=predictions,
+        kind="depth",
+        protocols=["marigold", "moge"],
+        out=out,
+        summary=summary,
+    )
+    with open(out, newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    assert reader.fieldnames == COLUMNS
+    assert COLUMNS[:7] == ["model", "dataset", "protocol", "protocol_hash", "image", "scene", "n"]
+    assert COLUMNS[7:] == [*METRICS, "scale", "shift"]
+    assert [(row["model"], row["image"], row["protocol"]) for row in rows] == [
+        ("predictions", "one.png", "marigold@1"),
+        ("predictions", "one.png", "moge@1"),
+        ("predictions", "two.png", "marigold@1"),
+        ("predictions", "two.png", "moge@1"),
+    ]
+    written = json.loads(summary.read_text())
+    assert written == returned
+    assert written["model"] == "predictions"
+    marigold, moge = written["results"]
+    assert list(marigold) == ["dataset", "empty", "images", "mean", "protocol", "protocol_hash"]
+    assert (marigold["protocol"], moge["protocol"]) == ("marigold@1", "moge@1")
+    assert marigold["protocol_hash"] == load_protocol("marigold").hash
+    expected = (float(rows[0]["abs_rel"]) + float(rows[2]["abs_rel"])) / 2
+    assert marigold["mean"]["abs_rel"] == pytest.approx(expected, rel=1e-12)
+    assert 0.02 < expected < 0.2
+
+
+def test_files_of_a_model(samples, tmp_path, monkeypatch):
+    asked = []
+
+    def load(name, *, device):
+        asked.append((name, device))
+        return RedChannel()
+
+    monkeypatch.setattr(dad.models, "load", load, raising=False)
+    out = tmp_path / "scores.csv"
+    evaluate_to_files(dataset="samples", root=samples[0], model="zoo/red", out=out, protocols=["all"], label="cell-7")
+    assert asked == [("zoo/red", "cpu")]
+    assert out.read_text().count("\ncell-7,samples,") == 10
+
+
+def test_a_failure_leaves_no_files(samples, tmp_path):
+    root, predictions = samples
+    (predictions / "two.npy").unlink()
+    results = tmp_path / "results"
+    with pytest.raises(UserError, match=r"image two\.png: there is no prediction"):
+        evaluate_to_files(
+            dataset="samples",
+            root=root,
+            predictions=predictions,
+            kind="depth",
+            out=results / "scores.csv",
+            summary=results / "summary.json",
+        )
+    assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"predictions": None}, "either a model or a folder"),
+        ({"model": "zoo/red"}, "either a model or a folder"),
+        ({"kind": None}, "kind of the predictions in .* is needed"),
+        ({"predictions": None, "model": "zoo/red"}, "a model knows its own kind"),
+        ({"protocols": ["marigold", "best"]}, "unknown protocol 'best'"),
+        ({"protocols": ["midas"]}, "midas@1 scores disparity predictions, not 'depth'"),
+        ({"dataset": "imagenet"}, "unknown benchmark 'imagenet'"),
+    ],
+)
+def test_mistakes_in_arguments(samples, tmp_path, change, message):
+    arguments = {"dataset": "samples", "root": samples[0], "predictions": samples[1], "kind": "depth", "out": tmp_path / "o.csv"}
+    with pytest.raises(UserError, match=message):
+        evaluate_to_files(**{**arguments, **change})
+    assert not (tmp_path / "o.csv").exists()
