@@ -5,6 +5,7 @@ there, `index.json`. Labels are rounded to the stored dtype in the online mode t
 """
 
 import functools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,32 +23,28 @@ from dad.progress import Progress
 from dad.errors import UserError
 from dad.files import atomic_path, read_json, sha256_file, write_json
 from dad.models.estimator import Estimator, load
-from dad.study.cells import label_plan, label_views
-from dad.study.config import Cell
+from dad.study.config import LabelPlan
 
+VIEWS = ("square", "patches")
 SHARD = 256
 """Stream positions per shard file; a multiple of every reasonable batch, small enough to lose little when interrupted."""
 
 
-def crop_plan(cell: Cell) -> CropPlan:
-    """How the cell's crops are drawn. Cells that differ only in their losses have equal plans."""
+def crop_plan(plan: LabelPlan) -> CropPlan:
+    """How crops are drawn. Plans that differ in the teacher alone draw the same crops."""
+    crop = plan.crop
     return CropPlan(
-        seed=cell.seed,
-        min_crop=cell.crop.min_crop,
-        size=cell.crop.size,
-        patches=cell.crop.patches,
-        flip=cell.crop.flip,
-        context=label_plan(cell)["context"],
+        seed=plan.seed, min_crop=crop.min_crop, size=crop.size, patches=crop.patches, flip=crop.flip, context=plan.context
     )
 
 
-def training_photos(cell: Cell, manifest: Path) -> tuple[Photos, int]:
-    """The photos a cell trains on, and how many of the manifest were too small for its `min_crop`."""
-    photos, small = usable(open_photos(manifest), cell.crop.min_crop)
-    if cell.photos.count is not None and cell.photos.source == "folder":
-        if cell.photos.count > len(photos):
-            raise UserError(f"photos.count is {cell.photos.count}, but {manifest} has only {len(photos)} photos that are large enough")
-        photos = photos.subset(cell.photos.count)
+def training_photos(plan: LabelPlan, manifest: Path) -> tuple[Photos, int]:
+    """The photos a plan draws from, and how many of the manifest are too small for its `min_crop`."""
+    photos, small = usable(open_photos(manifest), plan.crop.min_crop)
+    if plan.photos.source == "folder" and plan.photos.count is not None:
+        if plan.photos.count > len(photos):
+            raise UserError(f"photos.count is {plan.photos.count}, but {manifest} has only {len(photos)} photos that are large enough")
+        photos = photos.subset(plan.photos.count)
     return photos, len(small)
 
 
@@ -70,17 +67,20 @@ def label_view(teacher: Estimator, batch: dict[str, Any], view: str, dtype: torc
     return maps.unflatten(0, pixels.shape[:2]) if view == "patches" else maps
 
 
-def compute_labels(cell: Cell, manifest: Path, view: str, out: Path, *, device: str = "cpu", workers: int = 0) -> None:
-    """Fill the label cache `out` for one view of the cell's crops; shards that are there already are kept."""
-    if view not in label_views(cell):
-        raise UserError(f"mode {cell.mode} uses the views {', '.join(label_views(cell))}, not {view!r}")
-    plan, dtype = label_plan(cell), getattr(torch, cell.labels.dtype)
-    _check_same(out, plan)
-    write_json(out / "plan.json", plan)
-    photos, _ = training_photos(cell, manifest)
-    teacher = load(cell.teacher, device=device, short_side=cell.crop.size)
-    samples, batch = plan["samples"], cell.optim.batch
-    stream = CropStream(photos, crop_plan(cell), 0, samples)
+def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, device: str = "cpu", workers: int = 0) -> None:
+    """Fill the label cache `out` for one view of the plan's crops; shards that are there already are kept."""
+    if view not in VIEWS:
+        raise UserError(f"unknown view {view!r}; choose one of {', '.join(VIEWS)}")
+    described, dtype = plan.model_dump(mode="json"), getattr(torch, plan.dtype)
+    if (out / "plan.json").exists() and read_json(out / "plan.json") != described:
+        raise UserError(f"{out} holds labels of another plan: choose another folder or remove it")
+    photos, too_small = training_photos(plan, manifest)
+    if too_small:
+        print(f"{too_small} photos are smaller than min_crop {plan.crop.min_crop} and left out", file=sys.stderr)
+    write_json(out / "plan.json", described)
+    teacher = load(plan.teacher, device=device, short_side=plan.crop.size)
+    samples, batch = plan.samples, plan.batch
+    stream = CropStream(photos, crop_plan(plan), 0, samples)
     per_shard = max(1, SHARD // batch) * batch
     shards = []
     with Progress("labels", samples, "crop") as progress:
@@ -88,7 +88,6 @@ def compute_labels(cell: Cell, manifest: Path, view: str, out: Path, *, device: 
             stop = min(start + per_shard, samples)
             path = out / f"shard-{start:08d}.safetensors"
             if not path.exists():
-                # batches are the training's own: batch composition can change a network's last bits, and online labels must be equal
                 loader = DataLoader(Subset(stream, range(start, stop)), batch_size=batch, num_workers=workers)
                 labels = []
                 for item in loader:
@@ -99,24 +98,18 @@ def compute_labels(cell: Cell, manifest: Path, view: str, out: Path, *, device: 
             else:
                 progress.advance(stop - start)
             shards.append({"file": path.name, "start": start, "stop": stop, "sha256": sha256_file(path)})
-    write_json(out / "index.json", {"plan": plan, "view": view, "kind": teacher.kind, "photos": photos.digest, "shards": shards})
-
-
-def _check_same(out: Path, plan: dict[str, Any]) -> None:
-    marker = out / "plan.json"
-    if marker.exists() and read_json(marker) != plan:
-        raise UserError(f"{out} holds labels of another plan: choose another folder or remove it")
+    write_json(out / "index.json", {"plan": described, "view": view, "kind": teacher.kind, "photos": photos.digest, "shards": shards})
 
 
 class LabelCache:
     """Reader of one view's label cache. Raises UserError when it is unfinished or was made for another plan."""
 
-    def __init__(self, root: Path, cell: Cell, photos: Photos) -> None:
+    def __init__(self, root: Path, plan: LabelPlan, photos: Photos) -> None:
         if not (root / "index.json").exists():
             raise UserError(f"{root} holds no finished labels (index.json is missing): run `dad label` for this cell")
         index = read_json(root / "index.json")
-        if index["plan"] != label_plan(cell):
-            raise UserError(f"{root} holds labels of another plan than the cell's")
+        if index["plan"] != plan.model_dump(mode="json"):
+            raise UserError(f"{root} holds labels of another plan than the cell's: run `dad label` for this cell")
         if index["photos"] != photos.digest:
             raise UserError(f"{root} was labelled for other photos than the manifest's: label again")
         self.root, self.shards, self.kind = root, index["shards"], index["kind"]

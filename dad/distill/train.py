@@ -97,10 +97,10 @@ def train(
     """
     started = datetime.now(UTC)
     accelerator = Accelerator(mixed_precision=cell.optim.precision)
-    photos, too_small = training_photos(cell, manifest)
+    label_plan = cell.label_plan
+    photos, too_small = training_photos(label_plan, manifest)
     sources = _label_sources(cell, labels, photos, accelerator.device)
-    plan = crop_plan(cell)
-    stream = CropStream(photos, plan, 0, cell.optim.steps * cell.optim.batch)
+    stream = CropStream(photos, crop_plan(label_plan), 0, label_plan.samples)
 
     def batches(start: int) -> Iterator[dict[str, Tensor]]:
         rank, ranks = accelerator.process_index, accelerator.num_processes
@@ -153,7 +153,7 @@ def _label_sources(cell: Cell, labels: Path | None, photos: Any, device: torch.d
     if cell.labels.mode == "cached":
         if labels is None:
             raise UserError("labels.mode is cached: give the folder of the label cache (--labels)")
-        caches = {view: LabelCache(labels / view, cell, photos) for view in views}
+        caches = {view: LabelCache(labels / view, cell.label_plan, photos) for view in views}
         return {view: lambda item, cache=cache: cache.read(item["index"]) for view, cache in caches.items()}
     teacher = load(cell.teacher, device=str(device), short_side=cell.crop.size)
     dtype = getattr(torch, cell.labels.dtype)

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 
-# Small enough for a block and its float64 copies to stay in the second-level cache
-BLOCK = 1 << 15
+# Blocks stay in the second-level cache. Above 10,000 elements OpenBLAS would split every dot product over threads, and
+# waking them costs many times what the product does
+BLOCK = 1 << 13
 
 
 class Affine(NamedTuple):
@@ -69,8 +70,10 @@ def weighted_l1(prediction: Floats, target: Floats, weights: Floats) -> Affine:
     The objective is convex and linear between the lines (scale, shift) on which one pixel has no error; a minimum
     lies where two of them cross. From a crossing, the best point of every line through it is a weighted median: the
     search moves while one of them is better, and stops at the minimum. It replaces the search over all anchor pixels
-    of microsoft/MoGe `moge/utils/alignment.py` `align_depth_affine` (same optimum; O(n log n) per step). A constant
-    prediction gets scale 0 and the weighted median, no pixel gives (0, 0), non-finite values give (nan, nan).
+    of microsoft/MoGe `moge/utils/alignment.py` `align_depth_affine` (O(n log n) per step). Both agree unless
+    predictions repeat: upstream's comparison of anchors leaves out the pixels that share the anchor's prediction and
+    can miss the minimum then. A constant prediction gets scale 0 and the weighted median, no pixel gives (0, 0),
+    non-finite values give (nan, nan).
     """
     x, y, w = (np.asarray(values, np.float64) for values in (prediction, target, weights))
     if x.size == 0:

@@ -190,8 +190,7 @@ def _mean(values: list[float]) -> float:
 
 def evaluate_to_files(
     *,
-    dataset: str,
-    root: Path,
+    benchmarks: Sequence[tuple[str, Path]],
     out: Path,
     model: str | None = None,
     predictions: Path | None = None,
@@ -201,13 +200,13 @@ def evaluate_to_files(
     label: str | None = None,
     device: str = "cpu",
     strict: bool = False,
-    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """The `evaluate` verb: score a model or a folder of predictions, write the per-image CSV and the summary JSON.
 
-    Exactly one of `model` (a name or path that `dad.models.load` takes) and `predictions` (a folder, with its
-    `kind`) is given. `label` is the value of the `model` column, by default the model's or the folder's name. The
-    files appear whole or not at all. Returns what the summary holds: {"model", "results": [as `summarise` gives]}.
+    benchmarks: (name, root) pairs, scored one after the other into the same files.
+    Exactly one of `model` (a name or path that `dad.models.load` takes) and `predictions` (a folder, with its `kind`)
+    is given. `label` is the value of the `model` column, by default the model's or the folder's name. The files appear
+    whole or not at all. Returns what the summary holds: {"model", "results": [as `summarise` gives]}.
     """
     if (model is None) == (predictions is None):
         raise UserError("give either a model or a folder of predictions")
@@ -215,24 +214,38 @@ def evaluate_to_files(
         raise UserError(f"kind {kind!r} is for a folder of predictions; a model knows its own kind")
     if predictions is not None and kind is None:
         raise UserError(f"the kind of the predictions in {predictions} is needed: {' or '.join(KINDS)}")
+    names = [name for name, _ in benchmarks]
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"every data set is given once, at least one; given: {', '.join(names) or 'none'}")
     # mistakes in cheap things are reported before a model is loaded
     for name in protocols:
         if name != "all":
             load_protocol(name)
     from dad.data.benchmarks import open_benchmark
+    from dad.progress import Progress
 
-    benchmark = open_benchmark(dataset, Path(root))
-    source: Any
+    opened = [open_benchmark(name, Path(root)) for name, root in benchmarks]
+    source: PredictionFolder | EstimatorPredictions
     if predictions is not None:
         source = PredictionFolder(Path(predictions), str(kind))
-    else:
+    elif model is not None:
         from dad.models import load
 
         source = EstimatorPredictions(load(model, device=device))
     chosen = resolve_protocols(protocols, source.kind)
-    name = source.name if label is None else label
-    rows = evaluate(benchmark, source, chosen, model=name, strict=strict, progress=progress)
-    written = {"model": name, "results": summarise(rows, chosen, strict=strict)}
+    column = source.name if label is None else label
+    rows: list[Row] = []
+    for benchmark in opened:
+        with Progress(f"evaluate {benchmark.name}", len(benchmark), "image") as shown:
+            rows += evaluate(
+                benchmark,
+                source,
+                chosen,
+                model=column,
+                strict=strict,
+                progress=lambda done, total, shown=shown: shown.advance(),  # type: ignore[misc]
+            )
+    written = {"model": column, "results": summarise(rows, chosen, strict=strict)}
     write_csv(out, rows, COLUMNS)
     if summary is not None:
         write_json(summary, written)

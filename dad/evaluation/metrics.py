@@ -6,12 +6,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from dad.evaluation.alignment import BLOCK
+
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "delta1", "delta2", "delta3", "i_rmse", "silog")
 
 THRESHOLDS = tuple(np.float32(1.25**power) for power in (1, 2, 3))
 
-# A dozen float32 temporaries of one block together stay in the second-level cache
-BLOCK = 1 << 14
 
 Vector = NDArray[np.float32]
 
@@ -66,7 +66,7 @@ def measure(
             log_absolute += float(np.abs(e).sum())
             log_squared += float(e @ e)
             if log_origin is None:
-                # a prediction that is off by a constant factor has large e and no variance: sum differences to one pixel
+                # a constant factor makes e large without variance: sum differences to one pixel, or it cancels
                 log_origin = e[0] if np.isfinite(e[0]) else np.float32(0.0)
             e -= log_origin
             centred_log += float(e.sum())

@@ -1,5 +1,7 @@
 """Which pixels take part: thinning before a fit, and ground truth that a protocol takes out of the mask."""
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ Mask = NDArray[np.bool_]
 def decimated(length: int, factor: float) -> NDArray[np.intp]:
     """Source indices of `torch.nn.Upsample(scale_factor=factor, mode="nearest")` along one axis, factor < 1.
 
-    torch computes the source index as floor(j * (1 / factor)) in float32; so does this.
+    For float32 maps torch computes the source index as floor(j * (1 / factor)) in float32; so does this.
     """
     picks = np.arange(int(np.floor(length * factor)), dtype=np.float32) * np.float32(1.0 / factor)
     return np.minimum(np.floor(picks).astype(np.intp), length - 1)
@@ -63,7 +65,8 @@ def _box_sum(image: NDArray, radius: int) -> NDArray[np.float32]:
         length = image.shape[axis]
         padding = [(radius, radius) if other == axis else (0, 0) for other in (0, 1)]
         padded = np.moveaxis(np.pad(image.astype(np.float32), padding), axis, 0)
-        image = np.moveaxis(sum(padded[shift : shift + length] for shift in range(2 * radius + 1)), 0, axis)
+        shifted = [padded[shift : shift + length] for shift in range(2 * radius + 1)]
+        image = np.moveaxis(functools.reduce(np.add, shifted), 0, axis)
     return image
 
 

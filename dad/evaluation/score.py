@@ -35,13 +35,13 @@ def score(
     protocol: a name, the path of a YAML file, or a loaded `Protocol`.
     dataset: the range that aligned predictions are clipped to and the fit's resolution limit, see
         `dad.evaluation.datasets.dataset_rules`; None clips nothing.
-    strict: where a prediction is NaN or infinite inside the mask, behave as the protocol's upstream evaluator; without it
-        such a prediction is refused.
+    strict: where a prediction is NaN or infinite inside the mask, behave as the protocol's upstream evaluator;
+        without it such a prediction is refused.
     image: the image's name, for messages.
 
     Returns floats: the metrics of `dad.evaluation.metrics.measure` (delta as fractions, silog in percent), `scale`
-    and `shift` of the fit (1 and 0 where the protocol does not align) and `n`, the number of scored pixels. With no scored
-    pixel all metrics are NaN.
+    and `shift` of the fit (1 and 0 where the protocol does not align) and `n`, the number of scored pixels. With no
+    scored pixel all metrics are NaN.
 
     Raises UserError on wrong shapes or types, on non-finite values inside the mask (not strict), on a kind that the
     protocol has no rules for; numpy.linalg.LinAlgError in strict mode where upstream's solver fails.

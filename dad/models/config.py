@@ -21,6 +21,9 @@ class VitDptConfig(BaseModel):
     """0-based blocks whose output the decoder reads, shallow to deep (v1: the last four; v2: spread over the depth)."""
     patch: Annotated[int, Field(gt=0)] = 14
     """Patch side in pixels; input height and width must be multiples of it."""
+    stem: Literal["patch", "conv"] = "patch"
+    """How pixels become tokens. `patch`: one linear map per patch, as DINOv2. `conv`: a few strided convolutions, which lets a small
+    network learn from scratch in a fraction of the steps (Xiao et al. 2021, "Early convolutions help transformers see better")."""
     grid: Annotated[int, Field(gt=0)] = 37
     """Side of the stored position-embedding grid, in patches; other grids are resampled from it in every forward pass."""
     reassemble: tuple[int, int, int, int]
@@ -38,6 +41,8 @@ class VitDptConfig(BaseModel):
             raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
         if list(self.taps) != sorted(set(self.taps)) or self.taps[0] < 0 or self.taps[-1] >= self.depth:
             raise ValueError(f"taps must be four increasing block indices below depth {self.depth}, got {self.taps}")
+        if self.stem == "conv" and self.patch & (self.patch - 1):
+            raise ValueError(f"a conv stem halves the image step by step: patch must be a power of two, got {self.patch}")
         return self
 
 

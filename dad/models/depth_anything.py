@@ -27,6 +27,7 @@ class DepthAnything(nn.Module):
             patch=config.patch,
             grid=config.grid,
             layer_scale=config.layer_scale,
+            stem=config.stem,
         )
         self.depth_head = DPTHead(config.width, config.reassemble, config.fusion, config.head_hidden)
 

@@ -1,9 +1,22 @@
 """The DINOv2 vision transformer: timm's, with the position embedding resampled as the official code does."""
 
+import itertools
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+
+
+def conv_stem(width: int, patch: int) -> nn.Sequential:
+    """Strided 3x3 convolutions with group normalisation, (B,3,H,W) -> (B,width,H/patch,W/patch)."""
+    steps = patch.bit_length() - 1
+    channels = [3, *(max(8, width >> (steps - step)) for step in range(1, steps + 1))]
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(channels):
+        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(1, after), nn.GELU()]
+    return nn.Sequential(*layers, nn.Conv2d(width, width, 1))
 
 
 class DinoVisionTransformer(VisionTransformer):
@@ -14,7 +27,9 @@ class DinoVisionTransformer(VisionTransformer):
     `vision_transformer.py`, Depth-Anything-V2 `dinov2.py`). `mask_token` is in every official file and never used.
     """
 
-    def __init__(self, *, width: int, depth: int, heads: int, patch: int, grid: int, layer_scale: float) -> None:
+    def __init__(
+        self, *, width: int, depth: int, heads: int, patch: int, grid: int, layer_scale: float, stem: Literal["patch", "conv"] = "patch"
+    ) -> None:
         super().__init__(
             img_size=grid * patch,
             patch_size=patch,
@@ -25,6 +40,8 @@ class DinoVisionTransformer(VisionTransformer):
             init_values=layer_scale,
             dynamic_img_size=True,
         )
+        if stem == "conv":
+            self.patch_embed.proj = conv_stem(width, patch)
         self.grid = grid
         self.mask_token = nn.Parameter(torch.zeros(1, width), requires_grad=False)
 

@@ -43,7 +43,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse(model: type[Model], value: Any, *, source: str) -> Model:
+def parse_model(model: type[Model], value: Any, *, source: str) -> Model:
     """Validate `value` as `model`; all mistakes in one line: where, what was given, what is allowed."""
     try:
         return model.model_validate(value)

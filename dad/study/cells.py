@@ -4,13 +4,16 @@ A table is a list of rows; a row has one cell per seed. Equal cells of different
 """
 
 import itertools
+import json
+import re
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 
 from dad.errors import UserError
 from dad.files import sha256_json
-from dad.study.base import parse, read_yaml
-from dad.study.config import Cell, LossConfig, Mode, Normalization, StudyConfig
+from dad.study.base import parse_model, read_yaml
+from dad.study.config import Cell, LabelPlan, LossConfig, Mode, Normalization, StudyConfig
 
 NORMALIZATIONS = typing.get_args(Normalization)
 TABLES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -36,9 +39,13 @@ class Row:
 
 def cell_id(cell: Cell) -> str:
     """Readable slug and 8 hex digits of the config's hash."""
-    student = cell.student.model.rsplit("/", 1)[-1].removesuffix(".safetensors")
     digest = sha256_json(cell.model_dump(mode="json"))[:8]
-    return f"{cell.mode}-{cell.normalization}-{student}-s{cell.seed}-{digest}"
+    return f"{cell.mode}-{cell.normalization}-{model_slug(cell.student.model)}-s{cell.seed}-{digest}"
+
+
+def model_slug(model: str) -> str:
+    """The last part of a model's name or path, fit for a file name."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".safetensors")).strip("-.") or "model"
 
 
 def loss_terms(cell: Cell) -> dict[str, float]:
@@ -64,16 +71,11 @@ def impossible(mode: Mode, normalization: Normalization, loss: LossConfig) -> st
     return None
 
 
-def load_study(path: str, overrides: dict[str, object] | None = None) -> StudyConfig:
-    """Read and validate a study file. `overrides` replaces top-level keys; `photos=FOLDER` may stand for the photos' root."""
-    values = read_yaml(path)
-    for key, value in (overrides or {}).items():
-        if key == "photos" and isinstance(value, str):
-            current = values.get("photos", {})
-            values["photos"] = {**(current if current.get("source") == "folder" else {}), "source": "folder", "root": value}
-        else:
-            values[key] = value
-    return parse(StudyConfig, values, source=str(path))
+def load_study(source: str) -> StudyConfig:
+    """Read and validate a study: a YAML file, or JSON text (how the workflow hands its merged configuration on)."""
+    if source.lstrip().startswith("{"):
+        return parse_model(StudyConfig, json.loads(source), source="study")
+    return parse_model(StudyConfig, read_yaml(source), source=source)
 
 
 def table_rows(study: StudyConfig, table: str) -> list[Row]:
@@ -122,18 +124,15 @@ def find_cell(study: StudyConfig, name: str) -> Cell:
     return cells[matches[0]]
 
 
-def label_plan(cell: Cell) -> dict[str, object]:
-    """Everything that decides a cell's pseudo-labels; cells with equal plans share one label cache."""
-    return {
-        "teacher": cell.teacher,
-        "photos": cell.photos.model_dump(mode="json"),
-        "crop": cell.crop.model_dump(mode="json"),
-        "dtype": cell.labels.dtype,
-        "seed": cell.seed,
-        "samples": cell.optim.steps * cell.optim.batch,
-        "batch": cell.optim.batch,
-        "context": "center" if cell.mode == "baseline" else "square",
-    }
+def load_cell(source: str, study: str | None) -> Cell:
+    """A cell from JSON text, from a resolved config file (`config.json` of a run), or by id from a study."""
+    if source.lstrip().startswith("{"):
+        return parse_model(Cell, json.loads(source), source="cell")
+    if Path(source).is_file():
+        return parse_model(Cell, read_yaml(source), source=source)
+    if study is None:
+        raise UserError(f"cell {source!r} is neither a config file nor JSON: to name it by id, give its study with --config")
+    return find_cell(load_study(study), source)
 
 
 def label_views(cell: Cell) -> tuple[str, ...]:
@@ -141,7 +140,6 @@ def label_views(cell: Cell) -> tuple[str, ...]:
     return {"baseline": ("square",), "shared": ("square",), "local-global": ("patches",), "cross": ("square", "patches")}[cell.mode]
 
 
-def label_id(cell: Cell) -> str:
-    """Folder name of the cell's label cache (one sub-folder per view)."""
-    teacher = cell.teacher.rsplit("/", 1)[-1].removesuffix(".safetensors")
-    return f"{teacher}-s{cell.seed}-{sha256_json(label_plan(cell))[:8]}"
+def label_id(plan: LabelPlan) -> str:
+    """Folder name of a label cache (one sub-folder per view)."""
+    return f"{model_slug(plan.teacher)}-s{plan.seed}-{sha256_json(plan.model_dump(mode='json'))[:8]}"

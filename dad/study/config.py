@@ -1,8 +1,8 @@
 """The models a study file (`config/*.yaml`) is read into, and the fully resolved config of one cell."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dad.study.base import Frozen
 
@@ -119,6 +119,22 @@ class StudentConfig(Frozen):
     """`encoder`: the model's encoder with a random head (paper C.1); `full`: all its weights; `none`: random."""
 
 
+class LabelPlan(Frozen):
+    """Everything that decides pseudo-labels; cells with equal plans read the same label cache."""
+
+    teacher: str
+    photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
+    crop: CropConfig
+    context: Literal["square", "center"]
+    """A random square, or the largest central one (the baseline mode's)."""
+    dtype: Literal["float16", "float32"]
+    seed: Count
+    samples: Positive
+    """Stream positions to label: steps x batch."""
+    batch: Positive
+    """Crops per forward pass of the teacher: the training's batch, since a batch's composition can change a network's last bits."""
+
+
 class Cell(Frozen):
     """One student to train: everything its training depends on, and nothing else."""
 
@@ -133,6 +149,21 @@ class Cell(Frozen):
     optim: OptimConfig
     seed: Count
     """Seed of the student's random head, the order of the photos and the crops."""
+
+
+    @property
+    def label_plan(self) -> LabelPlan:
+        """The pseudo-labels this cell trains on."""
+        return LabelPlan(
+            teacher=self.teacher,
+            photos=self.photos,
+            crop=self.crop,
+            context="center" if self.mode == "baseline" else "square",
+            dtype=self.labels.dtype,
+            seed=self.seed,
+            samples=self.optim.steps * self.optim.batch,
+            batch=self.optim.batch,
+        )
 
 
 class BenchmarkConfig(Frozen):
@@ -175,15 +206,28 @@ class StudyConfig(Frozen):
     seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
     """Every cell is trained once per seed."""
     teacher: str
+    """A model name or a checkpoint file: whose maps are the pseudo-labels."""
     student: StudentConfig
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
+    """What to train on; a plain string is the folder of the user's own photos."""
     crop: CropConfig
     labels: LabelConfig = LabelConfig()
     loss: LossConfig = LossConfig()
     optim: OptimConfig
     benchmarks: Annotated[tuple[BenchmarkConfig, ...], Field(min_length=1)]
+    samples: str | None = None
+    """Folder of real RGB-D pairs with a `manifest.csv`, scored beside the benchmarks as a first look; null: none."""
     protocols: Annotated[tuple[str, ...], Field(min_length=1)] = ("marigold",)
     """Evaluation protocols; tables print the first."""
+    tracking_uri: str = "sqlite:///mlflow.db"
+    """MLflow store that finished runs are imported into."""
+    live_tracking: bool = False
+    """Log to MLflow while training runs, too; otherwise finished runs are imported before the table is made."""
+
+    @field_validator("photos", mode="before")
+    @classmethod
+    def _folder(cls, value: Any) -> Any:
+        return {"source": "folder", "root": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _distinct(self) -> "StudyConfig":
@@ -191,3 +235,9 @@ class StudyConfig(Frozen):
         if len(set(names)) != len(names):
             raise ValueError(f"benchmarks must be different data sets, got {', '.join(names)}")
         return self
+
+    @property
+    def scored(self) -> tuple[BenchmarkConfig, ...]:
+        """All evaluation sets: the benchmarks, and the samples where their folder is given."""
+        extra = (BenchmarkConfig(dataset="samples", root=self.samples),) if self.samples else ()
+        return self.benchmarks + extra

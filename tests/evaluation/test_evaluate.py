@@ -264,8 +264,7 @@ def test_files_of_a_prediction_folder(samples, tmp_path):
     root, predictions = samples
     out, summary = tmp_path / "results" / "scores.csv", tmp_path / "results" / "summary.json"
     returned = evaluate_to_files(
-        dataset="samples",
-        root=root,
+        benchmarks=[("samples", root)],
         predictions=predictions,
         kind="depth",
         protocols=["marigold", "moge"],
@@ -305,7 +304,7 @@ def test_files_of_a_model(samples, tmp_path, monkeypatch):
 
     monkeypatch.setattr(dad.models, "load", load, raising=False)
     out = tmp_path / "scores.csv"
-    evaluate_to_files(dataset="samples", root=samples[0], model="zoo/red", out=out, protocols=["all"], label="cell-7")
+    evaluate_to_files(benchmarks=[("samples", samples[0])], model="zoo/red", out=out, protocols=["all"], label="cell-7")
     assert asked == [("zoo/red", "cpu")]
     assert out.read_text().count("\ncell-7,samples,") == 10
 
@@ -316,8 +315,7 @@ def test_a_failure_leaves_no_files(samples, tmp_path):
     results = tmp_path / "results"
     with pytest.raises(UserError, match=r"image two\.png: there is no prediction"):
         evaluate_to_files(
-            dataset="samples",
-            root=root,
+            benchmarks=[("samples", root)],
             predictions=predictions,
             kind="depth",
             out=results / "scores.csv",
@@ -335,11 +333,26 @@ def test_a_failure_leaves_no_files(samples, tmp_path):
         ({"predictions": None, "model": "zoo/red"}, "a model knows its own kind"),
         ({"protocols": ["marigold", "best"]}, "unknown protocol 'best'"),
         ({"protocols": ["midas"]}, "midas@1 scores disparity predictions, not 'depth'"),
-        ({"dataset": "imagenet"}, "unknown benchmark 'imagenet'"),
+        ({"benchmarks": [("imagenet", ".")]}, "unknown benchmark 'imagenet'"),
+        ({"benchmarks": []}, "every data set is given once, at least one; given: none"),
+        ({"benchmarks": [("samples", "a"), ("samples", "b")]}, "every data set is given once"),
     ],
 )
 def test_mistakes_in_arguments(samples, tmp_path, change, message):
-    arguments = {"dataset": "samples", "root": samples[0], "predictions": samples[1], "kind": "depth", "out": tmp_path / "o.csv"}
+    root, predictions = samples
+    arguments = {"benchmarks": [("samples", root)], "predictions": predictions, "kind": "depth", "out": tmp_path / "o.csv"}
     with pytest.raises(UserError, match=message):
         evaluate_to_files(**{**arguments, **change})
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_several_benchmarks_in_one_file(samples, tmp_path, monkeypatch):
+    opened = {"samples": Scenes(2), "scenes-indoor": Scenes(3)}
+    opened["samples"].name = "samples"
+    monkeypatch.setattr("dad.data.benchmarks.open_benchmark", lambda name, root: opened[name])
+    monkeypatch.setattr(dad.models, "load", lambda name, *, device: RedChannel(), raising=False)
+    pairs = [("scenes-indoor", tmp_path), ("samples", tmp_path)]
+    written = evaluate_to_files(benchmarks=pairs, model="zoo/red", out=tmp_path / "scores.csv")
+    assert [(result["dataset"], result["images"]) for result in written["results"]] == [("scenes-indoor", 3), ("samples", 2)]
+    with open(tmp_path / "scores.csv", newline="") as file:
+        assert [row["dataset"] for row in csv.DictReader(file)] == ["scenes-indoor"] * 3 + ["samples"] * 2

@@ -1,0 +1,290 @@
+"""The command line: thin verbs over the package. Heavy modules are imported by the verb that needs them."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from dad.errors import CollapseError, UserError
+
+DEFAULT_STUDY = "config/mini.yaml"
+
+
+def _matrix(arguments: argparse.Namespace) -> None:
+    from dad.study.cells import TABLES, find_cell, load_study, loss_terms, table_rows
+
+    study = load_study(arguments.config)
+    if arguments.cell:
+        cell = find_cell(study, arguments.cell)
+        print(json.dumps({"cell": cell.model_dump(mode="json"), "loss_terms": loss_terms(cell)}, indent=2))
+        return
+    rows = [
+        {"id": name, "table": table, "row": row.name, **row.factors, "reason": row.reason or ""}
+        for table in ([arguments.table] if arguments.table else TABLES)
+        for row in table_rows(study, table)
+        for name in (row.cells or {"-": None})
+    ]
+    if arguments.format == "json":
+        print(json.dumps(rows, indent=2))
+        return
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    print("\t".join(columns))
+    for row in rows:
+        print("\t".join(str(row.get(key, "")) for key in columns))
+
+
+def _data_scenes(arguments: argparse.Namespace) -> None:
+    from dad.data.scenes import write_scenes
+
+    write_scenes(
+        arguments.out,
+        kind=arguments.kind,
+        count=arguments.count,
+        seed=arguments.seed,
+        height=arguments.height,
+        width=arguments.width,
+        samples=arguments.samples,
+        workers=arguments.workers,
+    )
+
+
+def _data_check(arguments: argparse.Namespace) -> None:
+    from dad.data.check import check
+
+    report = check(arguments.dataset, arguments.root, min_crop=arguments.min_crop)
+    print(report.text)
+    if not report.ok:
+        raise SystemExit(2)
+
+
+def _data_manifest(arguments: argparse.Namespace) -> None:
+    from dad.data.manifest import describe, make_manifest
+
+    print(describe(make_manifest(arguments.root, arguments.out, seed=arguments.seed)))
+
+
+def _pretrain(arguments: argparse.Namespace) -> None:
+    from dad.distill.pretrain import pretrain
+    from dad.study.base import parse_model, read_yaml
+    from dad.study.zoo import ZooRecipe
+
+    recipe = parse_model(ZooRecipe, read_yaml(arguments.recipe), source=arguments.recipe)
+    pretrain(recipe, [Path(root) for root in arguments.scenes], Path(arguments.out), Path(arguments.work))
+
+
+def _label(arguments: argparse.Namespace) -> None:
+    from dad.distill.labels import compute_labels
+    from dad.study.base import parse_model
+    from dad.study.cells import label_views, load_cell
+    from dad.study.config import LabelPlan
+
+    if arguments.plan:
+        plan, views = parse_model(LabelPlan, json.loads(arguments.plan), source="label plan"), ("square", "patches")
+    else:
+        cell = load_cell(arguments.cell, arguments.config)
+        plan, views = cell.label_plan, label_views(cell)
+    for view in [arguments.view] if arguments.view else views:
+        out = Path(arguments.out) / view
+        compute_labels(plan, Path(arguments.manifest), view, out, device=arguments.device, workers=arguments.workers)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from dad.distill.train import train
+    from dad.study.cells import cell_id, load_cell
+
+    cell = load_cell(arguments.cell, arguments.config)
+    listeners: tuple = ()
+    if arguments.tracking:
+        from dad.tracking import LiveTracker
+
+        listeners = (LiveTracker(arguments.tracking, cell),)
+    train(
+        cell,
+        manifest=Path(arguments.manifest),
+        labels=Path(arguments.labels) if arguments.labels else None,
+        out=Path(arguments.out),
+        work=Path(arguments.work or Path(arguments.out).parent.parent / "work" / cell_id(cell)),
+        resume=arguments.resume == "auto",
+        workers=arguments.workers,
+        listeners=listeners,
+    )
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from dad.evaluation.evaluate import evaluate_to_files
+
+    if len(arguments.dataset) != len(arguments.root):
+        raise UserError(f"give one --root per --dataset, got {len(arguments.dataset)} and {len(arguments.root)}")
+    written = evaluate_to_files(
+        benchmarks=list(zip(arguments.dataset, map(Path, arguments.root), strict=True)),
+        out=Path(arguments.out),
+        model=arguments.model,
+        predictions=Path(arguments.predictions) if arguments.predictions else None,
+        kind=arguments.kind,
+        protocols=arguments.protocol.split(","),
+        summary=Path(arguments.summary) if arguments.summary else None,
+        label=arguments.label,
+        device=arguments.device,
+        strict=arguments.strict,
+    )
+    for result in written["results"]:
+        mean = result["mean"]
+        images = f"{result['images']} images" + (f", {result['empty']} of them empty" if result["empty"] else "")
+        print(f"{result['dataset']}  {result['protocol']}  abs_rel {mean['abs_rel']:.4f}  delta1 {mean['delta1']:.4f}  ({images})")
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    from dad.report import table_files
+    from dad.study.cells import load_study
+
+    table_files(load_study(arguments.config), arguments.name, Path(arguments.results), Path(arguments.out))
+
+
+def _figure(arguments: argparse.Namespace) -> None:
+    from dad.report.previews import contact_sheet_of_table
+    from dad.study.cells import load_study
+
+    contact_sheet_of_table(load_study(arguments.config), arguments.table, Path(arguments.results), Path(arguments.out))
+
+
+def _track_import(arguments: argparse.Namespace) -> None:
+    from dad.study.cells import load_study
+    from dad.tracking import import_results
+
+    study = load_study(arguments.config) if arguments.config else None
+    print(import_results(Path(arguments.results), arguments.uri, study=study))
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with mistakes in one line and exit code 2."""
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="dad", description="Distill Any Depth: train, label, evaluate and report. `dad VERB --help` explains each verb.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(parent: argparse._SubParsersAction, name: str, run: object, text: str, example: str) -> argparse.ArgumentParser:
+        formatter = argparse.RawDescriptionHelpFormatter
+        added = parent.add_parser(name, help=text, description=text, epilog=f"example:\n  {example}", formatter_class=formatter)
+        added.set_defaults(run=run)
+        return added
+
+    p = verb(verbs, "matrix", _matrix, "list the cells of a study, or print one cell's resolved config", "dad matrix --table table1")
+    p.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
+    p.add_argument("--table", help="only this table")
+    p.add_argument("--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)")
+    p.add_argument("--format", choices=["tsv", "json"], default="tsv")
+
+    data = verbs.add_parser("data", help="scenes, photos and benchmarks").add_subparsers(dest="data_verb", required=True, metavar="VERB")
+    example = "dad data scenes --out scenes/indoor --kind indoor --count 100 --seed 0"
+    p = verb(data, "scenes", _data_scenes, "render procedural scenes: RGB, exact depth, camera", example)
+    p.add_argument("--out", required=True)
+    p.add_argument("--count", type=_positive, required=True)
+    p.add_argument("--seed", type=int, required=True, help="scene i has the seed SEED + i")
+    p.add_argument("--kind", required=True, help="indoor, outdoor or driving")
+    p.add_argument("--height", type=_positive, default=192)
+    p.add_argument("--width", type=_positive, default=256)
+    p.add_argument("--samples", type=_positive, default=2, help="rays per pixel and axis (default: %(default)s)")
+    p.add_argument("--workers", type=_positive, default=1, help="processes")
+    p = verb(data, "check", _data_check, "verify a benchmark's or a photo folder's layout and files", "dad data check photos ~/photos")
+    p.add_argument("dataset", help="photos, samples, scenes-indoor, scenes-outdoor or scenes-driving")
+    p.add_argument("root")
+    p.add_argument("--min-crop", type=_positive, help="photos: count those whose short side is smaller")
+    p = verb(data, "manifest", _data_manifest, "hash photos into a manifest", "dad data manifest ~/photos --out photos.jsonl")
+    p.add_argument("root", help="folder (recursive) with images or .tar shards")
+    p.add_argument("--out", required=True)
+    p.add_argument("--seed", type=int, default=0, help="seed of the order whose prefixes are the nested subsets")
+
+    example = "dad pretrain --recipe config/zoo/vit-small.yaml --scenes scenes/indoor scenes/outdoor --out zoo --work work/zoo"
+    p = verb(verbs, "pretrain", _pretrain, "train a model of the procedural zoo on labelled scenes", example)
+    p.add_argument("--recipe", required=True)
+    p.add_argument("--scenes", nargs="+", required=True)
+    p.add_argument("--out", required=True)
+    p.add_argument("--work", required=True, help="folder of the resumable checkpoint; the same call continues an interrupted run")
+
+    def cell_options(p: argparse.ArgumentParser, cell_group: argparse._ActionsContainer | None = None) -> None:
+        cell_help = "a cell id (with --config), a run's config.json, or JSON text"
+        (cell_group or p).add_argument("--cell", required=cell_group is None, help=cell_help)
+        p.add_argument("--config", default=DEFAULT_STUDY, help="the study that the id belongs to (default: %(default)s)")
+        p.add_argument("--manifest", required=True, help="the photos, as written by `dad data manifest`")
+        p.add_argument("--workers", type=int, default=0, help="loader processes; results do not depend on it")
+
+    example = "dad label --cell shared-hybrid --manifest photos.jsonl --out labels"
+    p = verb(verbs, "label", _label, "compute the pseudo-labels that a cell trains on", example)
+    which = p.add_mutually_exclusive_group(required=True)
+    which.add_argument("--plan", help="JSON text of a label plan, in the place of a cell")
+    cell_options(p, which)
+    p.add_argument("--view", choices=["square", "patches"], help="only this view (default: all the cell's mode needs)")
+    p.add_argument("--out", required=True, help="folder of the label cache")
+    p.add_argument("--device", default="cpu")
+
+    example = "dad train --cell shared-hybrid --manifest photos.jsonl --labels labels --out results/runs/mine"
+    p = verb(verbs, "train", _train, "train one cell's student", example)
+    cell_options(p)
+    p.add_argument("--labels", help="the cell's label cache (labels.mode: cached)")
+    p.add_argument("--out", required=True, help="run folder: config.json, model.safetensors, metrics.csv, provenance.json")
+    p.add_argument("--work", help="folder of the resumable checkpoint (default: ../../work/CELL beside the run)")
+    p.add_argument("--resume", choices=["auto", "never"], default="auto")
+    p.add_argument("--tracking", metavar="URI", help="log to this MLflow store while training")
+
+    example = "dad evaluate --model zoo/vit-large --dataset scenes-indoor --root scenes/indoor --out scores.csv"
+    p = verb(verbs, "evaluate", _evaluate, "score a model or a folder of predictions, image by image", example)
+    source = p.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", help="a model name or a run folder")
+    source.add_argument("--predictions", help="folder of .npy maps at the ground truth's resolution, named like the RGB files")
+    p.add_argument("--kind", choices=["disparity", "depth"], help="what the predictions are (with --predictions)")
+    p.add_argument("--dataset", action="append", required=True, help="may be repeated, each with its --root")
+    p.add_argument("--root", action="append", required=True)
+    p.add_argument("--protocol", default="marigold", help="one or more, separated by commas, or all (default: %(default)s)")
+    p.add_argument("--out", required=True, help="CSV with one row per image and protocol")
+    p.add_argument("--summary", help="JSON with the means")
+    p.add_argument("--label", help="value of the CSV's model column (default: the model's name)")
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")
+
+    def report_options(p: argparse.ArgumentParser) -> None:
+        p.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
+        p.add_argument("--results", default="results", help="where the runs and scores are (default: %(default)s)")
+        p.add_argument("--out", default="reports", help="where to write (default: %(default)s)")
+
+    p = verb(verbs, "table", _table, "render a table of the paper: CSV, markdown and a plot", "dad table table1")
+    p.add_argument("name")
+    report_options(p)
+    p = verb(verbs, "figure", _figure, "render a figure", "dad figure contact-sheet --table table1")
+    p.add_argument("name", choices=["contact-sheet"])
+    p.add_argument("--table", default="table1")
+    report_options(p)
+
+    track = verbs.add_parser("track", help="MLflow as a view of the files").add_subparsers(dest="track_verb", required=True, metavar="VERB")
+    p = verb(track, "import", _track_import, "rebuild MLflow's runs from files", "dad track import results --uri sqlite:///mlflow.db")
+    p.add_argument("results")
+    p.add_argument("--uri", required=True)
+    p.add_argument("--config", help="the study, which says which tables a cell belongs to")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; returns the exit code: 0, 2 for a user's mistake, 3 for a collapsed training."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except UserError as error:
+        print(f"dad: {error}", file=sys.stderr)
+        return 2
+    except CollapseError as error:
+        print(f"dad: training stopped: {error}", file=sys.stderr)
+        return 3
+    except BrokenPipeError:  # `dad matrix | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,49 @@
+"""How numbers are written in reports: the paper's digits, real minus signs, and a dash for what does not exist."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from dad.report.statistics import Interval
+from dad.study.paper import paper
+
+NOTHING = "–"
+
+
+def number(value: float | None) -> str:
+    """A value with the paper's digits, e.g. `0.064`."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return f"{value:.{paper().decimals}f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, e.g. `+0.008`; what rounds to zero has none."""
+    text = number(value)
+    return text if text.startswith(("−", NOTHING)) or not float(text) else f"+{text}"
+
+
+def bounds(low: float, high: float, *, signs: bool = False) -> str:
+    """`[0.055, 0.073]`, or nothing where there is no interval."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    write = signed if signs else number
+    return f"[{write(low)}, {write(high)}]"
+
+
+def with_interval(interval: Interval, *, signs: bool = False) -> str:
+    """A value and its interval, e.g. `0.064 [0.055, 0.073]`."""
+    value = signed(interval.mean) if signs else number(interval.mean)
+    return f"{value} {bounds(interval.low, interval.high, signs=signs)}".rstrip()
+
+
+def p_value(p: float) -> str:
+    """`0.031`, or `< 0.001`."""
+    if math.isnan(p):
+        return NOTHING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]], *, left: int = 1) -> list[str]:
+    """A Markdown table; the first `left` columns are left-aligned, the others right."""
+    ruler = [":---" if index < left else "---:" for index in range(len(header))]
+    return ["| " + " | ".join(cells) + " |" for cells in (header, ruler, *lines)]

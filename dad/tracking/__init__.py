@@ -1,0 +1,11 @@
+"""MLflow as a view over files: results are brought in from their files, and a training may also be watched live.
+
+Nothing reads MLflow to compute anything, so a store can be removed and rebuilt from the files at any time. Importing
+this package does not import MLflow (seconds); the functions do when they are called.
+"""
+
+from dad.tracking.importing import Imported, import_results
+from dad.tracking.live import LiveTracker
+from dad.tracking.store import initialise, tables_by_cell
+
+__all__ = ["Imported", "LiveTracker", "import_results", "initialise", "tables_by_cell"]

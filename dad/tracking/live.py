@@ -1,0 +1,138 @@
+"""Watching a training in MLflow while it runs; a failure of the tracking never reaches the training."""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType, TracebackType
+from typing import Any
+
+from dad.errors import UserError
+from dad.provenance import git_state
+from dad.study.cells import cell_id
+from dad.study.config import Cell
+from dad.tracking.content import code_tags, factor_tags, flatten, is_shown, row_points
+from dad.tracking.store import Store, check_uri, connect, experiment_name, first_line, has_ended, metric_key, shown, this_process
+
+_logger = logging.getLogger(__name__)
+
+
+class LiveTracker:
+    """A listener of `dad.distill.train.train` that writes the step log's rows to MLflow as they come.
+
+    Use as a context manager around the training. The run appears with the first rows, so that a training that never gets
+    there leaves no trace. The newest unfinished run of the cell is taken up again and goes on after its last step; a finished
+    one, whose files are being made anew, goes to MLflow's trash. Rows are written when the step log hands them over (every 25
+    steps, every 10 seconds, and before each checkpoint): holding them back any longer would leave a gap after a killed
+    training resumes from its checkpoint.
+
+    The run ends as FINISHED, as FAILED (with the tag `dad.error`) when the training raises, as KILLED on SIGTERM or Ctrl-C.
+    After SIGKILL it stays RUNNING until the cell is trained again or `import_results` sees that its process has ended. An
+    import completes the run with scores and files.
+
+    The first failure of MLflow gives one warning and switches the tracker off. Only a URI of an unsupported kind raises
+    (UserError, on construction, before work is spent).
+    """
+
+    def __init__(self, uri: str, cell: Cell, *, study: str, tables: Sequence[str] = ()) -> None:
+        self.uri = check_uri(uri)
+        self.cell, self.study, self.tables = cell, study, tuple(tables)
+        self._store: Store | None = None
+        self._run_id: str | None = None
+        self._last_step = -1
+        self._started = 0
+        self._restore_signal: Callable[[], None] | None = None
+
+    def __enter__(self) -> "LiveTracker":
+        self._started = _now()
+        self._guard(self._connect)
+        # SIGTERM ends Python on the spot, without `finally`. Where nobody else handles it, it becomes an exception here.
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _exit_on_signal)
+            self._restore_signal = lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return self
+
+    def __call__(self, rows: list[dict[str, float]]) -> None:
+        """Write rows of the step log: a value per column, and the column `step`. Never raises."""
+        if self._store is not None:
+            self._guard(lambda: self._write(rows))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._restore_signal is not None:
+            self._restore_signal()
+        if self._run_id is not None:
+            self._guard(lambda: self._end(error))
+
+    def _guard(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            self._store = self._run_id = None
+            _logger.warning(
+                "tracking at %s failed and is off for this run (%s); the run's files are complete without it, and "
+                "`dad track import` shows them in MLflow later",
+                shown(self.uri),
+                first_line(error),
+            )
+
+    def _connect(self) -> None:
+        self._store = connect(self.uri)
+
+    def _write(self, rows: list[dict[str, float]]) -> None:
+        assert self._store is not None
+        if self._run_id is None:
+            self._run_id = self._open_run(self._store)
+        steps = self.cell.optim.steps
+        fresh = [row for row in rows if row["step"] > self._last_step]
+        points = [(*point, value, _now()) for row in fresh if is_shown(int(row["step"]), steps) for point, value in row_points(row).items()]
+        self._store.log_points(self._run_id, points)
+        self._last_step = int(max([self._last_step, *(row["step"] for row in fresh)]))
+
+    def _open_run(self, store: Store) -> str:
+        name, config = cell_id(self.cell), self.cell.model_dump(mode="json")
+        home = store.experiment(experiment_name(self.study, self.tables))
+        runs = store.runs(self.study).get(name, [])
+        if any(run.info.status == "RUNNING" and not _is_ours(run) for run in runs):
+            raise UserError(f"another process is logging cell {name}")
+        unfinished = [run for run in runs if run.info.status != "FINISHED" and run.info.experiment_id == home]
+        tags = factor_tags(self.study, name, self.tables, config) | code_tags(*git_state()) | {"dad.process": this_process()}
+        if unfinished:
+            run_id = unfinished[0].info.run_id
+            store.client.update_run(run_id, status="RUNNING")
+            self._last_step = max((point.step for point in store.client.get_metric_history(run_id, "loss")), default=-1)
+        else:
+            run_id = store.client.create_run(home, start_time=self._started, tags=tags, run_name=name).info.run_id
+        for run in runs:
+            if run.info.run_id != run_id:
+                store.client.delete_run(run.info.run_id)
+        store.log(run_id, params={metric_key(key): value for key, value in flatten(config).items()}, tags=tags)
+        return run_id
+
+    def _end(self, error: BaseException | None) -> None:
+        assert self._store is not None
+        assert self._run_id is not None
+        if error is None:
+            status = "FINISHED"
+        elif isinstance(error, Exception):
+            status = "FAILED"
+            self._store.log(self._run_id, tags={"dad.error": f"{type(error).__name__}: {error}"})
+        else:
+            status = "KILLED"
+        self._store.client.set_terminated(self._run_id, status)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _is_ours(run: Any) -> bool:
+    """Whether a run shown as running may be taken over: this process's own, or one whose process has ended."""
+    process = run.data.tags.get("dad.process")
+    return process == this_process() or has_ended(process)
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> None:
+    # the exit status that a shell reports for a process ended by this signal
+    sys.exit(128 + number)
