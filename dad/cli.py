@@ -1,6 +1,7 @@
 """The command line: thin verbs over the package. Heavy modules are imported by the verb that needs them."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -52,7 +53,8 @@ def _data_scenes(arguments: argparse.Namespace) -> None:
 def _data_check(arguments: argparse.Namespace) -> None:
     from dad.data.check import check
 
-    report = check(arguments.dataset, arguments.root, min_crop=arguments.min_crop)
+    listed = Path(arguments.list) if arguments.list else None
+    report = check(arguments.dataset, arguments.root, min_crop=arguments.min_crop, decode=arguments.decode, list_file=listed)
     print(report.text)
     if not report.ok:
         raise SystemExit(2)
@@ -94,21 +96,25 @@ def _train(arguments: argparse.Namespace) -> None:
     from dad.study.cells import cell_id, load_cell
 
     cell = load_cell(arguments.cell, arguments.config)
-    listeners: tuple = ()
-    if arguments.tracking:
-        from dad.tracking import LiveTracker
+    with contextlib.ExitStack() as stack:
+        listeners = ()
+        if arguments.tracking:
+            from dad.study.cells import load_study
+            from dad.tracking import LiveTracker, tables_by_cell
 
-        listeners = (LiveTracker(arguments.tracking, cell),)
-    train(
-        cell,
-        manifest=Path(arguments.manifest),
-        labels=Path(arguments.labels) if arguments.labels else None,
-        out=Path(arguments.out),
-        work=Path(arguments.work or Path(arguments.out).parent.parent / "work" / cell_id(cell)),
-        resume=arguments.resume == "auto",
-        workers=arguments.workers,
-        listeners=listeners,
-    )
+            study = load_study(arguments.config)
+            tables = tables_by_cell(study).get(cell_id(cell), ())
+            listeners = (stack.enter_context(LiveTracker(arguments.tracking, cell, study=study.name, tables=tables)),)
+        train(
+            cell,
+            manifest=Path(arguments.manifest),
+            labels=Path(arguments.labels) if arguments.labels else None,
+            out=Path(arguments.out),
+            work=Path(arguments.work or Path(arguments.out).parent.parent / "work" / cell_id(cell)),
+            resume=arguments.resume == "auto",
+            workers=arguments.workers,
+            listeners=listeners,
+        )
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -116,6 +122,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     if len(arguments.dataset) != len(arguments.root):
         raise UserError(f"give one --root per --dataset, got {len(arguments.dataset)} and {len(arguments.root)}")
+    options: dict[str, dict[str, str | Path]] = {name: {} for name in arguments.dataset}
+    for name, value in _by_dataset(arguments.list, "--list", arguments.dataset):
+        options[name]["list_file"] = Path(value)
+    for name, value in _by_dataset(arguments.crop, "--crop", arguments.dataset):
+        options[name]["crop"] = value
     written = evaluate_to_files(
         benchmarks=list(zip(arguments.dataset, map(Path, arguments.root), strict=True)),
         out=Path(arguments.out),
@@ -123,6 +134,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         predictions=Path(arguments.predictions) if arguments.predictions else None,
         kind=arguments.kind,
         protocols=arguments.protocol.split(","),
+        options=options,
         summary=Path(arguments.summary) if arguments.summary else None,
         label=arguments.label,
         device=arguments.device,
@@ -130,12 +142,34 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     )
     for result in written["results"]:
         mean = result["mean"]
-        images = f"{result['images']} images" + (f", {result['empty']} of them empty" if result["empty"] else "")
+        apart = [f"{result[status]} of them {status}" for status in ("empty", "failed") if result[status]]
+        images = ", ".join([f"{result['images']} images", *apart])
         print(f"{result['dataset']}  {result['protocol']}  abs_rel {mean['abs_rel']:.4f}  delta1 {mean['delta1']:.4f}  ({images})")
+    failures = written["failures"]
+    for failure in failures[:20]:
+        print(f"dad: {failure['dataset']}: {failure['message']}", file=sys.stderr)
+    if failures:
+        more = f"{len(failures) - 20} more; " if len(failures) > 20 else ""
+        print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _by_dataset(values: list[str], option: str, datasets: list[str]) -> list[tuple[str, str]]:
+    """The (data set, value) pairs of an option written VALUE, for the only data set, or DATASET=VALUE."""
+    pairs = []
+    for value in values:
+        name, _, rest = value.partition("=")
+        if name in datasets and rest:
+            pairs.append((name, rest))
+        elif len(datasets) == 1:
+            pairs.append((datasets[0], value))
+        else:
+            raise UserError(f"{option} {value!r}: with several data sets, write {option} DATASET=VALUE ({', '.join(datasets)})")
+    return pairs
 
 
 def _table(arguments: argparse.Namespace) -> None:
-    from dad.report import table_files
+    from dad.report.tables import table_files
     from dad.study.cells import load_study
 
     table_files(load_study(arguments.config), arguments.name, Path(arguments.results), Path(arguments.out))
@@ -152,8 +186,8 @@ def _track_import(arguments: argparse.Namespace) -> None:
     from dad.study.cells import load_study
     from dad.tracking import import_results
 
-    study = load_study(arguments.config) if arguments.config else None
-    print(import_results(Path(arguments.results), arguments.uri, study=study))
+    studies = [load_study(arguments.config)] if arguments.config else []
+    print(import_results(Path(arguments.results), arguments.uri, studies=studies))
 
 
 def _positive(text: str) -> int:
@@ -198,8 +232,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--samples", type=_positive, default=2, help="rays per pixel and axis (default: %(default)s)")
     p.add_argument("--workers", type=_positive, default=1, help="processes")
     p = verb(data, "check", _data_check, "verify a benchmark's or a photo folder's layout and files", "dad data check photos ~/photos")
-    p.add_argument("dataset", help="photos, samples, scenes-indoor, scenes-outdoor or scenes-driving")
-    p.add_argument("root")
+    datasets = "nyuv2, kitti, eth3d, scannet, diode, samples, scenes-indoor, scenes-outdoor or scenes-driving"
+    p.add_argument("dataset", help=f"photos, {datasets}")
+    p.add_argument("root", help="folder or, for the five published benchmarks, .tar")
+    p.add_argument("--list", metavar="FILE", help="published benchmarks: the images, one per line (default: all that are there)")
+    p.add_argument("--decode", type=_positive, metavar="N", help="how many images are decoded (default: by the data set's size)")
     p.add_argument("--min-crop", type=_positive, help="photos: count those whose short side is smaller")
     p = verb(data, "manifest", _data_manifest, "hash photos into a manifest", "dad data manifest ~/photos --out photos.jsonl")
     p.add_argument("root", help="folder (recursive) with images or .tar shards")
@@ -245,7 +282,12 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--predictions", help="folder of .npy maps at the ground truth's resolution, named like the RGB files")
     p.add_argument("--kind", choices=["disparity", "depth"], help="what the predictions are (with --predictions)")
     p.add_argument("--dataset", action="append", required=True, help="may be repeated, each with its --root")
-    p.add_argument("--root", action="append", required=True)
+    p.add_argument("--root", action="append", required=True, help="folder or, for the five published benchmarks, .tar")
+    value = "[DATASET=]"
+    which = "which images of a published benchmark, in Marigold's form (default: all that are there)"
+    crops = "where it is scored; nyuv2: eigen, none; kitti: eigen, garg, none (default: eigen)"
+    p.add_argument("--list", action="append", default=[], metavar=f"{value}FILE", help=which)
+    p.add_argument("--crop", action="append", default=[], metavar=f"{value}CROP", help=crops)
     p.add_argument("--protocol", default="marigold", help="one or more, separated by commas, or all (default: %(default)s)")
     p.add_argument("--out", required=True, help="CSV with one row per image and protocol")
     p.add_argument("--summary", help="JSON with the means")

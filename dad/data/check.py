@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from dad.data.benchmarks import BENCHMARKS, Benchmark, open_benchmark
+from dad.data.benchmarks import BENCHMARKS, PUBLISHED, Benchmark, open_benchmark
+from dad.data.benchmarks.listed import Listed
 from dad.data.manifest import find_photos, inspect_all
 from dad.errors import UserError
 
 DATASETS = ("photos", *BENCHMARKS)
+DECODED = {**dict.fromkeys(DATASETS, 1000), **dict.fromkeys(PUBLISHED, 50), "eth3d": 10}
+"""How many images are decoded unless told otherwise: those of ETH3D are a second's work each."""
+
 _NAMED = 20  # problems shown one by one; the report object has them all
 
 
@@ -49,29 +54,34 @@ def check(
     root: str | os.PathLike[str],
     *,
     min_crop: int | None = None,
-    decode: int | None = 1000,
+    decode: int | None = None,
+    list_file: Path | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> CheckReport:
     """Check `dataset` ("photos" or a benchmark's name) at `root`.
 
-    decode: how many images are decoded, drawn with `seed` (None: all of them); layout and counts are always checked
-    whole. min_crop: report how many photos have a shorter side. Raises UserError for an unknown dataset or a
-    nonsensical number; whatever is wrong with the data is in the report.
+    decode: how many images are decoded, drawn with `seed` (None: as `DECODED` says); layout and counts are always
+    checked whole. min_crop: report how many photos have a shorter side. list_file: the images of a published benchmark,
+    instead of all that are there. Raises UserError for an unknown dataset or an option that it does not have; whatever is
+    wrong with the data is in the report.
     """
     if dataset not in DATASETS:
         raise UserError(f"unknown dataset {dataset!r}, allowed are {', '.join(DATASETS)}")
     if decode is not None and decode < 1:
-        raise UserError(f"decode is {decode}: give the number of images to decode, at least 1, or none for all")
+        raise UserError(f"decode is {decode}: give the number of images to decode, at least 1")
+    decode = DECODED[dataset] if decode is None else decode
+    if list_file is not None and dataset not in PUBLISHED:
+        raise UserError(f"{dataset} takes no list: leave it out")
     root = Path(root)
     if dataset == "photos":
         return _check_photos(root, min_crop=min_crop, decode=decode, seed=seed, progress=progress)
     if min_crop is not None:
         raise UserError(f"min_crop is for photos, {dataset} has no crops: leave it out")
-    return _check_benchmark(dataset, root, decode=decode, seed=seed)
+    return _check_benchmark(dataset, root, list_file=list_file, decode=decode, seed=seed)
 
 
-def _check_photos(root: Path, *, min_crop: int | None, decode: int | None, seed: int, progress: bool) -> CheckReport:
+def _check_photos(root: Path, *, min_crop: int | None, decode: int, seed: int, progress: bool) -> CheckReport:
     report = CheckReport("photos", root)
     report.advice = (
         "any folder of photos will do (jpg, png, webp, bmp, tif; subfolders too); the paper uses SA-1B, whose .tar shards are "
@@ -106,14 +116,16 @@ def _check_photos(root: Path, *, min_crop: int | None, decode: int | None, seed:
     return report
 
 
-def _check_benchmark(dataset: str, root: Path, *, decode: int | None, seed: int) -> CheckReport:
+def _check_benchmark(dataset: str, root: Path, *, list_file: Path | None, decode: int, seed: int) -> CheckReport:
     report = CheckReport(dataset, root, advice=_advice(dataset, root))
     try:
-        benchmark = open_benchmark(dataset, root)
+        benchmark = open_benchmark(dataset, root, list_file=list_file)
     except UserError as error:
         report.missing.append(str(error))
         return report
     report.counts["images"] = len(benchmark)
+    if isinstance(benchmark, Listed):
+        _check_list(benchmark, report)
     chosen = _sample(len(benchmark), decode, seed)
     valid, near, far, sizes = [], [], [], set()
     for sample in _samples(benchmark, chosen, report):
@@ -135,23 +147,45 @@ def _check_benchmark(dataset: str, root: Path, *, decode: int | None, seed: int)
     return report
 
 
+def _check_list(benchmark: Listed, report: CheckReport) -> None:
+    """Compare a published benchmark with its known counts, and its list with its files.
+
+    Too few images are missing if the list was made from the files; a list given by the user may leave some out.
+    """
+    images = [benchmark.image(index) for index in range(len(benchmark))]
+    absent = benchmark.missing()
+    if benchmark.unlabelled:
+        report.counts["listed without ground truth"] = benchmark.unlabelled
+    report.counts["published list"] = f"{benchmark.known} images"
+    report.missing += [*benchmark.problems, *absent]
+    found = Counter(benchmark.group(image) for image in images) if not absent else Counter()
+    short = [f"{group}: {found[group]} of {count}" for group, count in benchmark.groups.items() if found and found[group] != count]
+    if len(images) != benchmark.known:
+        differs = f"{len(images)} of {benchmark.known} images" + (f" ({', '.join(short)})" if short else "")
+        chosen = benchmark.list_file or len(images) > benchmark.known
+        (report.warnings if chosen else report.missing).append(f"{differs}: scores are comparable with published ones for all only")
+
+
 def _samples(benchmark: Benchmark, chosen: list[int], report: CheckReport) -> Iterator[Any]:
     """The chosen samples that can be read; the others are noted in the report."""
     for index in chosen:
         try:
             yield benchmark[index]
         except UserError as error:
-            report.missing.append(str(error))
+            if str(error) not in report.missing:
+                report.missing.append(str(error))
 
 
 def _advice(dataset: str, root: Path) -> str:
+    if dataset in PUBLISHED:
+        return PUBLISHED[dataset].advice
     if dataset == "samples":
         return "list your own RGB-D pairs in a CSV file with the columns rgb, gt, kind, scale (see dad.data.benchmarks.samples)"
     return f"dad data scenes --out {root} --kind {dataset.removeprefix('scenes-')} --count N --seed S"
 
 
-def _sample(count: int, wanted: int | None, seed: int) -> list[int]:
+def _sample(count: int, wanted: int, seed: int) -> list[int]:
     """Indices of `wanted` of `count` things, in order; a seeded choice."""
-    if wanted is None or wanted >= count:
+    if wanted >= count:
         return list(range(count))
     return sorted(sorted(range(count), key=lambda i: hashlib.sha256(f"{seed}:{i}".encode()).digest())[:wanted])

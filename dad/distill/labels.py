@@ -98,7 +98,7 @@ def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, dev
             else:
                 progress.advance(stop - start)
             shards.append({"file": path.name, "start": start, "stop": stop, "sha256": sha256_file(path)})
-    write_json(out / "index.json", {"plan": described, "view": view, "kind": teacher.kind, "photos": photos.digest, "shards": shards})
+    write_json(out / "index.json", {"plan": described, "view": view, "kind": teacher.kind, "photos": photos.digest(), "shards": shards})
 
 
 class LabelCache:
@@ -110,7 +110,7 @@ class LabelCache:
         index = read_json(root / "index.json")
         if index["plan"] != plan.model_dump(mode="json"):
             raise UserError(f"{root} holds labels of another plan than the cell's: run `dad label` for this cell")
-        if index["photos"] != photos.digest:
+        if index["photos"] != photos.digest():
             raise UserError(f"{root} was labelled for other photos than the manifest's: label again")
         self.root, self.shards, self.kind = root, index["shards"], index["kind"]
 

@@ -45,11 +45,11 @@ def update_norm(network: nn.Module) -> Callable[[], Tensor]:
 
 
 class CollapseDetector:
-    """Raises CollapseError when a run can not recover: a loss that is not finite, or a dead output for `patience`
-    steps."""
+    """Raises CollapseError when a run can not recover: a loss that is not finite, or a dead output for `PATIENCE` steps."""
 
-    def __init__(self, patience: int = 20) -> None:
-        self.patience = patience
+    PATIENCE = 20
+
+    def __init__(self) -> None:
         self.dead_steps = 0
 
     def __call__(self, rows: list[dict[str, float]]) -> None:
@@ -62,9 +62,9 @@ class CollapseDetector:
                     "lower head_rate and encoder_rate, lengthen warmup, or use precision: no"
                 )
             self.dead_steps = self.dead_steps + 1 if row["output_zeros"] > 0.995 else 0
-            if self.dead_steps >= self.patience:
+            if self.dead_steps >= self.PATIENCE:
                 raise CollapseError(
-                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.patience} steps, so no gradient is "
+                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, so no gradient is "
                     "left; lower head_rate, lengthen warmup, or start from another seed"
                 )
 

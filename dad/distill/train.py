@@ -138,7 +138,7 @@ def train(
         "wall_seconds": round(seconds, 1),
         "photos_used": len(photos),
         "photos_too_small": too_small,
-        "photos_digest": photos.digest,
+        "photos_digest": photos.digest(),
         "dead_head_cured": cured,
         "parameters": sum(p.numel() for p in network.parameters()),
         "processes": accelerator.num_processes,

@@ -1,70 +1,36 @@
 """A whole benchmark: one pass over the predictions, one row per image and protocol, one mean per protocol."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dad.errors import UserError
-from dad.evaluation.datasets import dataset_rules
+from dad.evaluation.datasets import DatasetRules, dataset_rules
+from dad.evaluation.detail import CENTRE, DETAIL, DepthEdges, detail_fitted, local_global_fitted
+from dad.evaluation.fitting import Fitted, fit_image
 from dad.evaluation.metrics import METRICS
+from dad.evaluation.predictions import KINDS, EstimatorPredictions, PredictionFolder
 from dad.evaluation.protocol import Protocol, available_protocols, load_protocol
-from dad.evaluation.score import score
+from dad.evaluation.score import score_fitted
+from dad.evaluation.summary import COLUMNS, IN_METRES, Row, summarise
 from dad.files import write_csv, write_json
 
 if TYPE_CHECKING:
     from dad.data.benchmarks.base import Benchmark, Sample
 
-COLUMNS = ["model", "dataset", "protocol", "protocol_hash", "image", "scene", "n", *METRICS, "scale", "shift"]
-
-KINDS = ("depth", "disparity")
-
-Row = dict[str, Any]
+__all__ = ["COLUMNS", "Failure", "PredictionFolder", "evaluate", "evaluate_to_files", "resolve_protocols", "summarise"]
 
 
-class PredictionFolder:
-    """Predictions on disk: ROOT/<path of the RGB file with the suffix .npy>, float32 (H,W) at the ground truth's
-    size.
-    """
+@dataclass(frozen=True)
+class Failure:
+    """What could not be scored: an image, or, with an empty `image`, something wrong with the data set as a whole."""
 
-    def __init__(self, root: Path, kind: str) -> None:
-        if kind not in KINDS:
-            raise UserError(f"the kind of the predictions is {kind!r}; it must be {' or '.join(KINDS)}")
-        if not root.is_dir():
-            raise UserError(f"the folder of predictions {root} does not exist")
-        self.root, self.kind, self.name = root, kind, root.name
-
-    def predict(self, sample: "Sample") -> np.ndarray:
-        """The stored map of one sample; a UserError names the image and the file if it can not be used."""
-        path = self.root / Path(sample.id).with_suffix(".npy")
-        try:
-            return np.load(path, allow_pickle=False)
-        except FileNotFoundError:
-            raise UserError(f"image {sample.id}: there is no prediction {path}") from None
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"image {sample.id}: {path} is not a readable .npy file ({error})") from None
-
-
-class EstimatorPredictions:
-    """Predictions made on the way by an estimator: RGB (1,3,H,W) in [0,1] to a map (1,1,H,W)."""
-
-    def __init__(self, estimator: Any) -> None:
-        if estimator.kind not in KINDS:
-            raise UserError(f"estimator {estimator.name} is of kind {estimator.kind!r}; it must be {' or '.join(KINDS)}")
-        self.estimator, self.kind, self.name = estimator, estimator.kind, estimator.name
-
-    def predict(self, sample: "Sample") -> np.ndarray:
-        """Run the estimator on one sample. The result is (H,W) if the estimator keeps the size of its input."""
-        import torch
-
-        rgb = torch.from_numpy(np.ascontiguousarray(sample.rgb)).permute(2, 0, 1)[None].float() / 255.0
-        with torch.inference_mode():
-            prediction = self.estimator(rgb)
-        if prediction.ndim != 4 or prediction.shape[:2] != (1, 1):
-            raise UserError(f"image {sample.id}: estimator {self.name} gave {tuple(prediction.shape)}, not (1,1,H,W)")
-        return prediction[0, 0].float().cpu().numpy()
+    dataset: str
+    image: str
+    message: str
 
 
 def evaluate(
@@ -74,6 +40,7 @@ def evaluate(
     *,
     model: str | None = None,
     strict: bool = False,
+    failures: list[Failure] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
     """Score a benchmark under several protocols in one pass; one image is in memory at a time.
@@ -82,11 +49,13 @@ def evaluate(
     protocols: names, paths or loaded protocols; "all" stands for every protocol in the package that scores this kind.
     model: the value of the `model` column, by default the name of the estimator or folder.
     strict: upstream's behaviour on NaN predictions and images without valid pixels; see `score` and `summarise`.
+    failures: a list to which images that can not be scored are added; they get rows with the status "failed" and the
+        others are scored. Without it the first one raises.
     progress: called with (images done, images in all) after every image.
 
     Returns rows with the keys `COLUMNS`, images in the benchmark's order, protocols in the given order. An image
-    without valid pixels has n = 0 and NaN metrics. Raises UserError naming the image when its prediction is missing,
-    of another shape than the ground truth, or not finite inside the mask.
+    without valid pixels has n = 0 and NaN metrics. Raises UserError naming the image (without `failures`) when it can not
+    be read, or its prediction is missing, of another shape than the ground truth, or not finite inside the mask.
     """
     ready = isinstance(predictions, PredictionFolder | EstimatorPredictions)
     source = predictions if ready else EstimatorPredictions(predictions)
@@ -94,39 +63,86 @@ def evaluate(
     if len(benchmark) == 0:
         raise UserError(f"benchmark {benchmark.name} has no images")
     limits = dataset_rules(benchmark)
+    dataset = getattr(benchmark, "label", benchmark.name)
+    name = source.name if model is None else model
     rows: list[Row] = []
     for index in range(len(benchmark)):
-        sample = benchmark[index]
-        prediction = source.predict(sample)
-        for protocol in chosen:
-            try:
-                values = score(
-                    prediction,
-                    sample.depth,
-                    sample.mask,
-                    kind=source.kind,
-                    protocol=protocol,
-                    dataset=limits,
-                    strict=strict,
-                    image=sample.id,
-                )
-            except np.linalg.LinAlgError as error:
-                raise UserError(str(error)) from None
-            rows.append(
-                {
-                    "model": source.name if model is None else model,
-                    "dataset": benchmark.name,
-                    "protocol": protocol.id,
-                    "protocol_hash": protocol.hash,
-                    "image": sample.id,
-                    "scene": sample.scene,
-                    "n": int(values.pop("n")),
-                    **values,
-                }
-            )
+        try:
+            sample = benchmark[index]
+            prediction = source.predict(sample)
+        except UserError as error:
+            if failures is None:
+                raise
+            image = benchmark.image(index)
+            failures.append(Failure(dataset, image, str(error)))
+            found = [_failed(image, "", str(error)) for _ in chosen]
+        else:
+            found = _score_sample(sample, prediction, source.kind, chosen, limits, strict, dataset, failures)
+        for protocol, values in zip(chosen, found, strict=True):
+            head = {"model": name, "dataset": dataset, "protocol": protocol.id, "protocol_hash": protocol.hash}
+            rows.append({column: {**head, **values}[column] for column in COLUMNS})
         if progress is not None:
             progress(index + 1, len(benchmark))
     return rows
+
+
+def _score_sample(
+    sample: "Sample",
+    prediction: np.ndarray,
+    kind: str,
+    protocols: Sequence[Protocol],
+    limits: DatasetRules,
+    strict: bool,
+    dataset: str,
+    failures: list[Failure] | None,
+) -> list[Row]:
+    """One image under every protocol; what can not be scored is added to `failures`, or raised without it."""
+    rows: list[Row] = []
+    edges: DepthEdges | None = None
+    for protocol in protocols:
+        options: dict[str, Any] = {"kind": kind, "protocol": protocol, "dataset": limits, "strict": strict, "image": sample.id}
+        try:
+            fitted = fit_image(prediction, sample.depth, sample.mask, **options)
+            edges = edges or DepthEdges(fitted.depth, fitted.labels)
+            rows.append(_row(sample, fitted, edges))
+        except np.linalg.LinAlgError as error:
+            raise UserError(str(error)) from None
+        except UserError as error:
+            if failures is None:
+                raise
+            failure = Failure(dataset, sample.id, str(error))
+            if failure not in failures[-1:]:
+                failures.append(failure)
+            rows.append(_failed(sample.id, sample.scene, str(error)))
+    return rows
+
+
+def _row(sample: "Sample", fitted: Fitted, edges: DepthEdges) -> Row:
+    """Everything about one image under one protocol that comes after the protocol's name."""
+    values: Row = {**score_fitted(fitted), **detail_fitted(fitted, edges), **local_global_fitted(fitted)}
+    count = int(values.pop("n"))
+    values["edge_n"] = int(values["edge_n"])
+    if sample.unit == "relative":
+        values |= dict.fromkeys(IN_METRES)
+    status, message = ("ok", _suspicion(fitted)) if count else ("empty", "no valid pixel")
+    return {"image": sample.id, "scene": sample.scene, "n": count, **values, "status": status, "message": message}
+
+
+def _suspicion(fitted: Fitted) -> str:
+    """What a user should know about a prediction that can be scored, or nothing."""
+    low, high = float(fitted.pixels.min()), float(fitted.pixels.max())
+    if low == high:
+        return f"the prediction is {low:.6g} everywhere"
+    if fitted.kind == "disparity" and low <= 0:
+        share = float(np.mean(fitted.pixels <= 0))
+        return f"{share:.2%} of the predicted disparities are not positive"
+    return ""
+
+
+def _failed(image: str, scene: str, message: str) -> Row:
+    """The row of an image that could not be scored."""
+    empty = dict.fromkeys((*METRICS, "scale", "shift", *DETAIL, *CENTRE))
+    return {"image": image, "scene": scene, "n": 0, **empty, "status": "failed", "message": message}
 
 
 def resolve_protocols(protocols: Sequence[str | Path | Protocol], kind: str) -> list[Protocol]:
@@ -148,46 +164,6 @@ def resolve_protocols(protocols: Sequence[str | Path | Protocol], kind: str) -> 
     return chosen
 
 
-def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], *, strict: bool = False) -> list[Row]:
-    """Means over images, one entry per data set and protocol: dataset, protocol, protocol_hash, images, empty, mean.
-
-    `images` counts all images, `empty` those without a scored pixel. The mean is unweighted over images. Empty
-    images are left out of it; in strict mode a protocol whose upstream evaluator averages them in gives NaN, as
-    upstream does. A NaN or infinite metric of an image that has pixels is never hidden: it makes the mean of this
-    metric NaN or infinite.
-    """
-    poisons = {protocol.id: strict and protocol.strict.empty_images == "poison" for protocol in protocols}
-    skips_nan = {protocol.id: strict and protocol.strict.empty_images == "skip" for protocol in protocols}
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["dataset"], row["protocol"], row["protocol_hash"]), []).append(row)
-    results = []
-    for (dataset, protocol, digest), members in groups.items():
-        counted = members if poisons[protocol] else [row for row in members if row["n"] > 0]
-        if skips_nan[protocol]:
-            counted = [row for row in counted if not math.isnan(row["abs_rel"])]
-        mean = {metric: _mean([row[metric] for row in counted]) for metric in METRICS}
-        empty = sum(row["n"] == 0 for row in members)
-        results.append(
-            {
-                "dataset": dataset,
-                "protocol": protocol,
-                "protocol_hash": digest,
-                "images": len(members),
-                "empty": empty,
-                "mean": mean,
-            }
-        )
-    return results
-
-
-def _mean(values: list[float]) -> float:
-    """The mean, NaN for nothing; `fsum` makes it independent of the order of the images."""
-    if any(not math.isfinite(value) for value in values):
-        return sum(values) / len(values)
-    return math.fsum(values) / len(values) if values else math.nan
-
-
 def evaluate_to_files(
     *,
     benchmarks: Sequence[tuple[str, Path]],
@@ -196,6 +172,7 @@ def evaluate_to_files(
     predictions: Path | None = None,
     kind: str | None = None,
     protocols: Sequence[str | Path] = ("marigold",),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     summary: Path | None = None,
     label: str | None = None,
     device: str = "cpu",
@@ -203,10 +180,16 @@ def evaluate_to_files(
 ) -> dict[str, Any]:
     """The `evaluate` verb: score a model or a folder of predictions, write the per-image CSV and the summary JSON.
 
-    benchmarks: (name, root) pairs, scored one after the other into the same files.
+    benchmarks: (name, root) pairs, scored one after the other into the same files. options: by name, what
+    `open_benchmark` takes beside them (list_file, crop).
     Exactly one of `model` (a name or path that `dad.models.load` takes) and `predictions` (a folder, with its `kind`)
     is given. `label` is the value of the `model` column, by default the model's or the folder's name. The files appear
-    whole or not at all. Returns what the summary holds: {"model", "results": [as `summarise` gives]}.
+    whole or not at all.
+
+    Images that can not be scored do not stop the others: they are in the CSV with the status "failed" and among the
+    `failures` of what is returned and written as summary: {"model", "results": [as `summarise` gives], "failures":
+    [{"dataset", "image", "message"}]}. In strict mode the first one raises, as it ends upstream's evaluator; so it does
+    when nothing at all can be scored.
     """
     if (model is None) == (predictions is None):
         raise UserError("give either a model or a folder of predictions")
@@ -217,6 +200,8 @@ def evaluate_to_files(
     names = [name for name, _ in benchmarks]
     if not names or len(set(names)) < len(names):
         raise UserError(f"every data set is given once, at least one; given: {', '.join(names) or 'none'}")
+    if unknown := sorted((options or {}).keys() - set(names)):
+        raise UserError(f"options for {', '.join(unknown)}, which is not among the data sets {', '.join(names)}")
     # mistakes in cheap things are reported before a model is loaded
     for name in protocols:
         if name != "all":
@@ -224,7 +209,7 @@ def evaluate_to_files(
     from dad.data.benchmarks import open_benchmark
     from dad.progress import Progress
 
-    opened = [open_benchmark(name, Path(root)) for name, root in benchmarks]
+    opened = [open_benchmark(name, Path(root), **(options or {}).get(name, {})) for name, root in benchmarks]
     source: PredictionFolder | EstimatorPredictions
     if predictions is not None:
         source = PredictionFolder(Path(predictions), str(kind))
@@ -235,7 +220,9 @@ def evaluate_to_files(
     chosen = resolve_protocols(protocols, source.kind)
     column = source.name if label is None else label
     rows: list[Row] = []
+    failures: list[Failure] = []
     for benchmark in opened:
+        failures += [Failure(benchmark.name, "", problem) for problem in getattr(benchmark, "problems", ())]
         with Progress(f"evaluate {benchmark.name}", len(benchmark), "image") as shown:
             rows += evaluate(
                 benchmark,
@@ -243,9 +230,16 @@ def evaluate_to_files(
                 chosen,
                 model=column,
                 strict=strict,
+                failures=None if strict else failures,
                 progress=lambda done, total, shown=shown: shown.advance(),  # type: ignore[misc]
             )
-    written = {"model": column, "results": summarise(rows, chosen, strict=strict)}
+    if all(row["status"] == "failed" for row in rows):
+        raise UserError(f"none of {len(rows) // len(chosen)} images could be scored; first: {rows[0]['message']}")
+    written = {
+        "model": column,
+        "results": summarise(rows, chosen, strict=strict),
+        "failures": [asdict(failure) for failure in failures],
+    }
     write_csv(out, rows, COLUMNS)
     if summary is not None:
         write_json(summary, written)

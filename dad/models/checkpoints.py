@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from dad.errors import UserError
 from dad.files import atomic_path
-from dad.models.config import NetworkConfig
+from dad.models import official
+from dad.models.config import NETWORKS, NetworkConfig
+from dad.models.network import DepthNetwork, check_finite, mismatch
 from dad.models.registry import build_network
 
 ZOO = Path(__file__).parent / "zoo"
@@ -25,6 +27,8 @@ class Header:
     network: NetworkConfig
     input_size: int
     origin: str
+    official_keys: bool = False
+    """Whether the tensors are named as in the official checkpoints, which a few families of ours do not do everywhere."""
 
 
 def zoo_names() -> list[str]:
@@ -32,20 +36,43 @@ def zoo_names() -> list[str]:
     return sorted(f"zoo/{path.stem}" for path in ZOO.glob("*.safetensors"))
 
 
+def split_network(text: str) -> tuple[str | None, str]:
+    """`NETWORK:PATH`, by which a user says what a file holds, into its parts; (None, text) for anything else."""
+    network, colon, rest = text.partition(":")
+    return (network, rest) if colon and network in NETWORKS else (None, text)
+
+
 def resolve(name_or_path: str | Path) -> Path:
-    """The weights file behind a zoo name, a run folder or a file. Raises UserError if there is none."""
+    """The weights file or folder behind a zoo name, a path, a network's or a Hugging Face name. Raises UserError if there is
+    none.
+    """
     text = str(name_or_path)
-    if text.startswith("zoo/"):
+    if text.startswith("zoo/") and not Path(text).exists():
         path = ZOO / f"{text.removeprefix('zoo/')}.safetensors"
         if not path.exists():
             raise UserError(f"unknown zoo model {text!r}; shipped: {', '.join(zoo_names()) or 'none'}")
         return path
-    path = Path(text)
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
     if path.is_dir():
-        path = path / "model.safetensors"
-    if not path.is_file():
-        raise UserError(f"no model {text!r}: give one of {', '.join(zoo_names())}, a run folder or a .safetensors file of ours")
-    return path
+        return path / "model.safetensors" if is_ours(path / "model.safetensors") else path
+    found = official.find(text)
+    if found is None:
+        raise UserError(
+            f"no model {text!r}: give one of {', '.join(zoo_names())}, a network's name, a run folder, a weights file or "
+            f"a Hugging Face name"
+        )
+    return found
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a safetensors file that carries a description of its network."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "dad.network" in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def read_header(path: Path) -> Header:
@@ -53,37 +80,68 @@ def read_header(path: Path) -> Header:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-        return Header(NetworkConfig.model_validate_json(metadata["dad.network"]), int(metadata["dad.input_size"]), metadata["dad.origin"])
+        return Header(
+            TypeAdapter(NetworkConfig).validate_json(metadata["dad.network"]),
+            int(metadata["dad.input_size"]),
+            metadata["dad.origin"],
+            metadata.get("dad.keys") == "official",
+        )
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a readable safetensors file: {error}") from None
     except (KeyError, ValueError, ValidationError):
-        raise UserError(f"{path} carries no description of its network: it was not written by this package") from None
+        raise UserError(f"{path} carries no readable description of its network: it was not written by this package") from None
 
 
-def load_network(name_or_path: str | Path) -> tuple[nn.Module, Header]:
-    """A network with its weights in float32, and the file's header."""
-    path = resolve(name_or_path)
+def load_network(name_or_path: str | Path, *, network: str | None = None) -> tuple[DepthNetwork, Header]:
+    """A network with its weights in float32, and the file's header.
+
+    Takes what `resolve` takes: our own files, and official ones. `network` (or a path written as `NETWORK:PATH`) says what an
+    official file holds where its name does not. Raises UserError, in one line, for files that do not fit.
+    """
+    said, text = split_network(str(name_or_path))
+    network = network or said
+    path = resolve(text)
+    if path.is_dir() or not is_ours(path):
+        built = official.load_official(path, text, network=network)
+        return built.float(), Header(built.config, built.policy.size, f"official weights {text}")
     header = read_header(path)
-    network = build_network(header.network)
+    if network is not None and NETWORKS.get(network) != header.network:
+        raise UserError(f"{path} describes another network than {network}")
+    built = build_network(header.network)
     with safe_open(path, framework="pt") as file:
         state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)
-    expected = network.state_dict()
-    missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
-    misshaped = sorted(key for key in expected.keys() & state.keys() if expected[key].shape != state[key].shape)
-    if missing or unexpected or misshaped:
-        raise UserError(f"{path} does not fit its own description: missing {missing}, unexpected {unexpected}, wrong shape {misshaped}")
-    network.load_state_dict(state)
-    return network, header
+    if header.official_keys:
+        state = built.from_official(state)
+    problem = mismatch(state, built.state_dict())
+    if problem:
+        raise UserError(f"{path} does not fit its own description: {problem}")
+    try:
+        check_finite(state)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    built.load_state_dict(state)
+    return built, header
 
 
-def save_network(path: Path, network: nn.Module, *, input_size: int, origin: str, dtype: torch.dtype = torch.float32) -> None:
-    """Write a network's weights with its description, atomically."""
-    state = {key: value.detach().to("cpu", dtype).contiguous() for key, value in network.state_dict().items()}
+def save_network(
+    path: Path,
+    network: nn.Module,
+    *,
+    input_size: int,
+    origin: str,
+    dtype: torch.dtype = torch.float32,
+    official_keys: bool = False,
+) -> None:
+    """Write a network's weights with its description, atomically; `official_keys` names the tensors as official files do."""
+    named = network.official_state() if official_keys else network.state_dict()
+    # a table that several official keys share must be stored several times
+    state = {key: value.detach().to("cpu", dtype if value.is_floating_point() else None).clone() for key, value in named.items()}
     metadata = {
         "format": "pt",
         "dad.network": json.dumps(network.config.model_dump(mode="json"), sort_keys=True),
         "dad.input_size": str(input_size),
         "dad.origin": origin,
+        **({"dad.keys": "official"} if official_keys else {}),
     }
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata=metadata)

@@ -1,25 +1,28 @@
 """Depth Anything v1 and v2 and Distill Any Depth: one network, every size a number in its config."""
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dad.errors import UserError
 from dad.models.config import VitDptConfig
 from dad.models.dpt import DPTHead
+from dad.models.names import depth_anything_names
+from dad.models.network import DepthNetwork
+from dad.models.policy import InputPolicy
 from dad.models.vit import DinoVisionTransformer
 
 
-class DepthAnything(nn.Module):
+class DepthAnything(DepthNetwork):
     """ViT encoder (`pretrained`) and DPT decoder (`depth_head`) under the official parameter names.
 
     The output is relative disparity: >= 0, larger = nearer, of no fixed scale.
     """
 
-    kind = "disparity"
-
     def __init__(self, config: VitDptConfig) -> None:
         super().__init__()
         self.config = config
+        self.policy = InputPolicy(size=config.grid * config.patch, multiple=config.patch, fit="lower")
         self.pretrained = DinoVisionTransformer(
             width=config.width,
             depth=config.depth,
@@ -29,16 +32,22 @@ class DepthAnything(nn.Module):
             layer_scale=config.layer_scale,
             stem=config.stem,
         )
-        self.depth_head = DPTHead(config.width, config.reassemble, config.fusion, config.head_hidden)
+        self.depth_head = DPTHead(
+            self.pretrained.feature_widths,
+            config.reassemble,
+            config.fusion,
+            config.head_hidden,
+            pyramid=self.pretrained.hybrid,
+        )
 
     @property
     def encoder(self) -> nn.Module:
-        """The part that `init: encoder` keeps and that trains at the encoder's rate."""
+        """The ViT; reassembling is the decoder's."""
         return self.pretrained
 
     @property
     def last_bias(self) -> nn.Parameter:
-        """Bias (1,) of the last convolution: where a dead start is cured."""
+        """Bias (1,) of the decoder's last convolution."""
         return self.depth_head.scratch.output_conv2[2].bias
 
     def forward(self, x: Tensor, *, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
@@ -46,17 +55,18 @@ class DepthAnything(nn.Module):
 
         `with_features` adds the last tap's normalised patch tokens (B,N,C), which feature alignment compares.
         """
-        height, width = x.shape[-2:]
-        patch = self.config.patch
-        if height % patch or width % patch:
-            raise UserError(f"input of {height}x{width} pixels: height and width must be multiples of the patch, {patch}")
+        self.check_size(x)
         features = self.pretrained.features(x, self.config.taps)
-        disparity = F.relu(self.depth_head(features, (height, width)))
+        disparity = F.relu(self.depth_head(features, tuple(x.shape[-2:])))
         return (disparity, tokens(features[-1])) if with_features else disparity
 
     def encode(self, x: Tensor) -> Tensor:
         """The tokens that `forward(..., with_features=True)` returns, without decoding."""
         return tokens(self.pretrained.features(x, self.config.taps)[-1])
+
+    def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Depth Anything's own names, Distill Any Depth's renamed ones (its large class) and both Hugging Face spellings."""
+        return depth_anything_names(state)
 
 
 def tokens(feature_map: Tensor) -> Tensor:

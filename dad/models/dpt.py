@@ -38,16 +38,19 @@ class FeatureFusionBlock(nn.Module):
 
 
 class DPTHead(nn.Module):
-    """Four feature maps (B,width,gh,gw) -> (B,1,height,width) before the final ReLU."""
+    """Four feature maps (B,widths[i],gh,gw) -> (B,1,height,width) before the final ReLU.
 
-    def __init__(self, width: int, reassemble: tuple[int, ...], fusion: int, hidden: int) -> None:
+    `pyramid`: the first two maps have four and two times the resolution of the others already and are not enlarged.
+    """
+
+    def __init__(self, widths: tuple[int, ...], reassemble: tuple[int, ...], fusion: int, hidden: int, *, pyramid: bool = False) -> None:
         super().__init__()
-        self.projects = nn.ModuleList([nn.Conv2d(width, channels, 1) for channels in reassemble])
+        self.projects = nn.ModuleList([nn.Conv2d(width, channels, 1) for width, channels in zip(widths, reassemble, strict=True)])
         c1, c2, _, c4 = reassemble
         self.resize_layers = nn.ModuleList(
             [
-                nn.ConvTranspose2d(c1, c1, 4, stride=4),
-                nn.ConvTranspose2d(c2, c2, 2, stride=2),
+                nn.Identity() if pyramid else nn.ConvTranspose2d(c1, c1, 4, stride=4),
+                nn.Identity() if pyramid else nn.ConvTranspose2d(c2, c2, 2, stride=2),
                 nn.Identity(),
                 nn.Conv2d(c4, c4, 3, stride=2, padding=1),
             ]

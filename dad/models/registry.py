@@ -1,18 +1,51 @@
-"""Names to networks."""
-
-from torch import nn
+"""Names and configs to networks."""
 
 from dad.errors import UserError
-from dad.models.config import NETWORKS, NetworkConfig
-from dad.models.depth_anything import DepthAnything
+from dad.models.config import (
+    NETWORKS,
+    GenPerceptConfig,
+    MidasDptConfig,
+    MidasLargeConfig,
+    MidasSmallConfig,
+    MidasSwinConfig,
+    NetworkConfig,
+    VitDptConfig,
+)
+from dad.models.network import DepthNetwork
 
 
-def build_network(config: NetworkConfig) -> nn.Module:
+def build_network(config: NetworkConfig) -> DepthNetwork:
     """A network with random weights from its description."""
-    return DepthAnything(config)
+    # each family imports its own library parts (timm, torchvision, diffusers), some of which take seconds
+    match config:
+        case VitDptConfig():
+            from dad.models.depth_anything import DepthAnything
+
+            return DepthAnything(config)
+        case MidasDptConfig():
+            from dad.models.midas import MidasDpt
+
+            return MidasDpt(config)
+        case MidasSwinConfig():
+            from dad.models.midas_swin import MidasSwin
+
+            return MidasSwin(config)
+        case MidasSmallConfig():
+            from dad.models.midas_cnn import MidasSmall
+
+            return MidasSmall(config)
+        case MidasLargeConfig():
+            from dad.models.midas_cnn import MidasLarge
+
+            return MidasLarge(config)
+        case GenPerceptConfig():
+            from dad.models.genpercept import GenPercept
+
+            return GenPercept(config)
+    raise AssertionError(f"no network for {config!r}")
 
 
-def build(name: str) -> nn.Module:
+def build(name: str) -> DepthNetwork:
     """A network by its official name, with random weights. Raises UserError for an unknown name."""
     if name not in NETWORKS:
         raise UserError(f"unknown network {name!r}; known: {', '.join(sorted(NETWORKS))}")

@@ -9,14 +9,36 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 
-def conv_stem(width: int, patch: int) -> nn.Sequential:
-    """Strided 3x3 convolutions with group normalisation, (B,3,H,W) -> (B,width,H/patch,W/patch)."""
-    steps = patch.bit_length() - 1
-    channels = [3, *(max(8, width >> (steps - step)) for step in range(1, steps + 1))]
-    layers: list[nn.Module] = []
-    for before, after in itertools.pairwise(channels):
-        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(1, after), nn.GELU()]
-    return nn.Sequential(*layers, nn.Conv2d(width, width, 1))
+class ConvStem(nn.Module):
+    """Convolutional stages of halving resolution, (B,3,H,W) -> (B,width,H/patch,W/patch), with the maps of the last three strides.
+
+    Two 3x3 convolutions with group normalisation per stage; channels double from stage to stage and end at `width`.
+    """
+
+    def __init__(self, width: int, patch: int) -> None:
+        super().__init__()
+        count = patch.bit_length() - 1
+        self.channels = [width >> (count - 1 - stage) for stage in range(count)]
+        self.stages = nn.ModuleList(
+            nn.Sequential(*_conv(before, after, stride=2), *_conv(after, after, stride=1))
+            for before, after in itertools.pairwise([3, *self.channels])
+        )
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The output of every stage, fine to coarse."""
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The coarsest map."""
+        return self.maps(x)[-1]
+
+
+def _conv(before: int, after: int, *, stride: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 3, stride=stride, padding=1), nn.GroupNorm(4, after), nn.GELU()]
 
 
 class DinoVisionTransformer(VisionTransformer):
@@ -28,7 +50,15 @@ class DinoVisionTransformer(VisionTransformer):
     """
 
     def __init__(
-        self, *, width: int, depth: int, heads: int, patch: int, grid: int, layer_scale: float, stem: Literal["patch", "conv"] = "patch"
+        self,
+        *,
+        width: int,
+        depth: int,
+        heads: int,
+        patch: int,
+        grid: int,
+        layer_scale: float,
+        stem: Literal["patch", "hybrid"] = "patch",
     ) -> None:
         super().__init__(
             img_size=grid * patch,
@@ -40,8 +70,9 @@ class DinoVisionTransformer(VisionTransformer):
             init_values=layer_scale,
             dynamic_img_size=True,
         )
-        if stem == "conv":
-            self.patch_embed.proj = conv_stem(width, patch)
+        self.hybrid = stem == "hybrid"
+        if self.hybrid:
+            self.patch_embed.proj = ConvStem(width, patch)
         self.grid = grid
         self.mask_token = nn.Parameter(torch.zeros(1, width), requires_grad=False)
 
@@ -59,5 +90,24 @@ class DinoVisionTransformer(VisionTransformer):
         return x + torch.cat([self.pos_embed[:, :1].float(), patches], dim=1).to(x.dtype)
 
     def features(self, x: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
-        """Patch tokens of the tapped blocks after the shared final LayerNorm, each (B,C,h,w)."""
-        return self.forward_intermediates(x, indices=list(taps), norm=True, output_fmt="NCHW", intermediates_only=True)
+        """Patch tokens of the tapped blocks after the shared final LayerNorm, each (B,C,h,w).
+
+        With a hybrid stem the first two are the stem's maps at strides patch/4 and patch/2 instead, as DPT-Hybrid reads its ResNet's.
+        """
+        if not self.hybrid:
+            return self.forward_intermediates(x, indices=list(taps), norm=True, output_fmt="NCHW", intermediates_only=True)
+        maps = self.patch_embed.proj.maps(x)
+        grid = maps[-1].permute(0, 2, 3, 1)
+        tapped = []
+        tokens = self._pos_embed(grid)
+        for index, block in enumerate(self.blocks):
+            tokens = block(tokens)
+            if index in taps[2:]:
+                tapped.append(self.norm(tokens)[:, 1:].reshape(grid.shape).permute(0, 3, 1, 2))
+        return [maps[-3], maps[-2], *tapped]
+
+    @property
+    def feature_widths(self) -> tuple[int, int, int, int]:
+        """Channels of the four maps that `features` returns."""
+        width = self.embed_dim
+        return (width // 4, width // 2, width, width) if self.hybrid else (width, width, width, width)

@@ -32,8 +32,7 @@ class Check:
     printed: tuple[float, float]
     """The paper's values of the same two."""
     interval: Interval
-    """Of what must be above zero for `better` (by how much the other is worse than `factor` times the row, in the metric's unit), or
-    within plus or minus `margin` times the row's mean for `close` (other minus row)."""
+    """`better`: by how much the other is worse than `factor` times the row, in the metric's unit; `close`: other minus row."""
     verdict: Verdict
 
     @property
@@ -94,7 +93,7 @@ def findings(result: TableResult) -> list[Finding]:
 
 
 def orderings(result: TableResult, metric: str = "abs_rel") -> list[Ordering]:
-    """All pairs of rows that the paper prints apart by more than its noise floor, on every data set shown beside a printed column."""
+    """All pairs of rows that the paper prints apart by more than its noise floor, on every data set with a printed column."""
     found = []
     for column, (first, second) in itertools.product(result.columns, itertools.combinations(result.trained, 2)):
         values = {row.name: result.printed(row, column, metric) for row in (first, second)}

@@ -3,15 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from dad.report.findings import Check, Finding, Ordering, findings, orderings
+from dad.report.findings_text import coverage, findings_section
 from dad.report.provenance import Provenance, run_details, summary_line
 from dad.report.results import Column, TableResult
 from dad.report.statistics import Interval
 from dad.report.text import NOTHING, bounds, markdown_table, number, p_value, signed, with_interval
 from dad.study.cells import Row
 from dad.study.paper import Printed, paper
-
-ORDER = ("did not hold", "undecided", "held")
 
 
 def markdown(result: TableResult, provenance: Mapping[str, Provenance]) -> str:
@@ -21,7 +19,7 @@ def markdown(result: TableResult, provenance: Mapping[str, Provenance]) -> str:
         [f"# Table {layout.number}: {layout.title}", "", layout.caption, "", summary_line(result, provenance)],
         _value_table(result, "abs_rel"),
         _how_to_read(result),
-        ["## What came out otherwise than in the paper", "", *_findings(result)],
+        ["## What came out otherwise than in the paper", "", *findings_section(result)],
         ["## Differences to the table's best", "", *_differences(result, "abs_rel")],
         [f"## {paper().metrics['delta1'].label}", "", *_value_table(result, "delta1")],
         _notes(result),
@@ -46,9 +44,10 @@ def _value_table(result: TableResult, metric: str) -> list[str]:
             header.append(f"printed: {column.paper}, {measure.arrow}")
     lines, previous = [], None
     for row in result.rows:
-        block = _block(result, row)
+        block = result.block(row)
         cells = [
-            "" if factor in layout.block and block == previous else layout.label(factor, row.factors[factor]) for factor in layout.factors
+            "" if factor in layout.block and block == previous else layout.label(factor, row.factors[factor])
+            for factor in layout.factors
         ]
         previous = block
         for column in result.columns:
@@ -57,10 +56,6 @@ def _value_table(result: TableResult, metric: str) -> list[str]:
                 cells.append(_theirs(result, row, column, metric))
         lines.append(cells)
     return markdown_table(header, lines, left=len(layout.factors))
-
-
-def _block(result: TableResult, row: Row) -> tuple[str, ...]:
-    return tuple(row.factors[factor] for factor in result.layout.block)
 
 
 def _is_best(values: Sequence[float], value: float, metric: str) -> bool:
@@ -72,8 +67,8 @@ def _is_best(values: Sequence[float], value: float, metric: str) -> bool:
 
 def _ours(result: TableResult, row: Row, column: Column, metric: str) -> str:
     if not row.cells:
-        return f"not trained: {row.reason}"
-    rivals = [other for other in result.trained if _block(result, other) == _block(result, row)]
+        return "not trained"
+    rivals = [other for other in result.trained if result.block(other) == result.block(row)]
     interval = _interval(result, row, column, metric)
     best = _is_best([_interval(result, other, column, metric).mean for other in rivals], interval.mean, metric)
     value = f"**{number(interval.mean)}**" if best else number(interval.mean)
@@ -84,27 +79,25 @@ def _theirs(result: TableResult, row: Row, column: Column, metric: str) -> str:
     printed = result.printed(row, column, metric)
     if printed is None:
         return NOTHING
-    rivals = [result.printed(other, column, metric) for other in result.rows if _block(result, other) == _block(result, row)]
+    rivals = [result.printed(other, column, metric) for other in result.rows if result.block(other) == result.block(row)]
     best = _is_best([other.value for other in rivals if other], printed.value, metric)
     value = f"**{number(printed.value)}**" if best else number(printed.value)
     return f"{value} ({', '.join(printed.notes)})" if printed.notes else value
 
 
-def _coverage(result: TableResult) -> str:
-    """What the intervals cover, in words."""
-    if result.seeds == 1:
-        return "one seed: the intervals cover the images only, and say nothing about how far another training would end up"
-    return f"{result.seeds} seeds: the intervals cover images and seeds, roughly, as so few seeds say little about their spread"
-
-
 def _how_to_read(result: TableResult) -> list[str]:
     lines = [
-        f"- Mean over images{' and seeds' if result.seeds > 1 else ''} and its 95 % bootstrap interval; {_coverage(result)}.",
+        f"- Mean over images{' and seeds' if result.seeds > 1 else ''} and its 95 % bootstrap interval; {coverage(result)}.",
         f"- Bold: the best of its block{'' if result.layout.block else ' (the table)'}, ours among ours and printed among printed.",
     ]
+    for reason in dict.fromkeys(row.reason for row in result.rows if not row.cells):
+        labels = "; ".join(result.label(row) for row in result.rows if not row.cells and row.reason == reason)
+        lines.append(f"- Not trained, because {reason}: {labels}")
     if stand_ins := [column for column in result.columns if column.stand_in]:
         names = ", ".join(f"`{column.dataset}` stands in the place of {column.paper}" for column in stand_ins)
-        lines.append(f"- {names}: other images, so only the order of the rows can be compared with the printed numbers, not the values.")
+        lines.append(
+            f"- {names}: other images, so only the order of the rows can be compared with the printed numbers, not the values."
+        )
     if extra := [column.dataset for column in result.columns if column.paper is None]:
         lines.append(f"- {', '.join(extra)}: not in the paper.")
     for column in result.columns:
@@ -122,101 +115,17 @@ def _scene_warning(result: TableResult, column: Column) -> list[str]:
     if scenes == len(images):
         return []
     return [
-        f"- {column.dataset}: {len(images)} images from {scenes} scenes. Images of one scene resemble each other, which the intervals "
-        "do not know: they are too narrow."
+        f"- {column.dataset}: {len(images)} images from {scenes} scenes. Images of one scene resemble each other, which "
+        "the intervals do not know: they are too narrow."
     ]
-
-
-def _findings(result: TableResult) -> list[str]:
-    found = findings(result)
-    counts = ", ".join(f"{sum(finding.verdict == verdict for finding in found)} {verdict}" for verdict in reversed(ORDER))
-    lines = [
-        f"Of the paper's {len(found)} statements about this table: {counts}. A statement held when every comparison in it does, each by "
-        f"the paired 95 % interval of our scores ({_coverage(result)}); one comparison the other way, and it did not hold. The intervals "
-        f"are not corrected for their number. The paper's own noise floor is about {number(paper().noise_floor)} (D2).",
-        "",
-    ]
-    for finding in found:
-        if finding.claim.headline:
-            lines += [f"**{finding.claim.text} {finding.verdict.capitalize()}.** {_headline(result, finding)}", ""]
-    for finding in sorted(found, key=lambda finding: ORDER.index(finding.verdict)):
-        lines.append(f"- **{finding.verdict}**: {finding.claim.text} ({finding.claim.source})")
-        lines += [f"  - {_check(result, check)}" for check in finding.checks]
-        if finding.missing:
-            lines.append(f"  - {finding.missing} more comparisons could not be made: the row or the data set is not in this study.")
-    return [*lines, "", *_orderings(result)]
-
-
-def _headline(result: TableResult, finding: Finding) -> str:
-    """The means of all rows of a claim, ours and printed, data set by data set."""
-    parts = []
-    for column in dict.fromkeys(check.column for check in finding.checks):
-        checks = [check for check in finding.checks if check.column == column]
-        other = checks[0].other
-        ours = ", ".join(f"{_short(result, check.row, other)} {number(check.ours[0])}" for check in checks)
-        theirs = ", ".join(number(check.printed[0]) for check in checks)
-        parts.append(
-            f"{column.dataset}: {_short(result, other, checks[0].row)} {number(checks[0].ours[1])} against {ours} "
-            f"(printed for {column.paper}: {number(checks[0].printed[1])} against {theirs})"
-        )
-    return "; ".join(parts) + "." if parts else "No cell of this study can answer it."
-
-
-def _short(result: TableResult, row: Row, other: Row) -> str:
-    """A row's label without the factors it shares with `other`."""
-    different = [factor for factor, level in row.factors.items() if other.factors[factor] != level]
-    return ", ".join(result.layout.label(factor, row.factors[factor]) for factor in different)
-
-
-def _check(result: TableResult, check: Check) -> str:
-    comparison = check.comparison
-    row, other = _short(result, check.row, check.other), _short(result, check.other, check.row)
-    factor = f"{comparison.factor:g} × " if comparison.factor != 1 else ""
-    line = f"{check.column.dataset}: {factor}{row} {number(check.ours[0])}, {other} {number(check.ours[1])}, "
-    line += f"difference {with_interval(check.interval, signs=True)}"
-    if comparison.margin is not None:
-        line += f" against a margin of {number(comparison.margin * abs(check.ours[0]))}"
-    noise = ", within its noise floor" if check.within_noise else ""
-    return f"{line}: {check.verdict}. Printed ({check.column.paper}): {number(check.printed[0])}, {number(check.printed[1])}{noise}."
-
-
-def _orderings(result: TableResult) -> list[str]:
-    pairs = orderings(result)
-    if not pairs:
-        return []
-    by_verdict = {verdict: [pair for pair in pairs if pair.verdict == verdict] for verdict in ORDER}
-    reversed_pairs = by_verdict["did not hold"]
-    lines = [
-        f"All pairs of rows that the paper prints more than {number(paper().noise_floor)} apart, {len(pairs)} over the data sets: ours are "
-        f"in the same order in {len(by_verdict['held'])}, undecided in {len(by_verdict['undecided'])}, reversed in {len(reversed_pairs)}"
-        + (":" if reversed_pairs else "."),
-        "",
-    ]
-    return lines + [f"- {_ordering(result, pair)}" for pair in reversed_pairs]
-
-
-def _ordering(result: TableResult, pair: Ordering) -> str:
-    better, worse = result.label(pair.better), result.label(pair.worse)
-    if _block(result, pair.better) == _block(result, pair.worse):
-        block = ", ".join(result.layout.label(factor, pair.better.factors[factor]) for factor in result.layout.block)
-        better, worse = _short(result, pair.better, pair.worse), _short(result, pair.worse, pair.better)
-        better = f"{block}: {better}" if block else better
-    return (
-        f"{pair.column.dataset}: {better} {number(pair.ours[0])} is worse than {worse} {number(pair.ours[1])}, by "
-        f"{with_interval(_negative(pair.interval), signs=True)}; printed ({pair.column.paper}) {number(pair.printed[0])} and "
-        f"{number(pair.printed[1])}."
-    )
-
-
-def _negative(interval: Interval) -> Interval:
-    return Interval(-interval.mean, -interval.high, -interval.low)
 
 
 def _differences(result: TableResult, metric: str) -> list[str]:
     lines = [
-        f"Paired differences in {paper().metrics[metric].label} to the best row of the whole table, image by image and seed by seed: mean "
-        "with its 95 % interval, p of Wilcoxon's signed-rank test after Holm's correction over the rows of one data set, and the "
-        "matched-pairs rank-biserial correlation r (1: worse on every image). The best row was chosen from these same scores.",
+        f"Paired differences in {paper().metrics[metric].label} to the best row of the whole table, image by image and seed by "
+        "seed: mean with its 95 % interval, p of Wilcoxon's signed-rank test after Holm's correction over the rows of one data "
+        "set, and the matched-pairs rank-biserial correlation r (+1: larger on every image). The best row was chosen from these "
+        "same scores.",
         "",
     ]
     header = ["Row"]
@@ -231,7 +140,7 @@ def _differences(result: TableResult, metric: str) -> list[str]:
                 cells += ["best", NOTHING, NOTHING]
                 continue
             interval = Interval(values["difference_to_best"], values["diff_low"], values["diff_high"])
-            effect = NOTHING if math.isnan(values["effect"]) else signed(values["effect"])[:-1]
+            effect = NOTHING if math.isnan(values["effect"]) else signed(values["effect"], more=-1)
             cells += [with_interval(interval, signs=True), p_value(values["p_holm"]), effect]
         table.append(cells)
     return lines + markdown_table(header, table)
@@ -247,4 +156,10 @@ def _notes(result: TableResult) -> list[str]:
     ]
     ids = {note for number in printed for note in number.notes} | {"D2"}
     ordered = [note for note in paper().notes if note in ids]
-    return ["## Notes on the printed numbers", "", f"From {paper().source}.", "", *(f"- {note}: {paper().notes[note].text}" for note in ordered)]
+    return [
+        "## Notes on the printed numbers",
+        "",
+        f"From {paper().source}.",
+        "",
+        *(f"- {note}: {paper().notes[note].text}" for note in ordered),
+    ]

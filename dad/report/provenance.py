@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 
 def read_provenance(paths: Mapping[str, Path], cells: Iterable[str]) -> dict[str, Provenance]:
-    """Cell id -> what its training wrote; an absent file gives an empty dict, which reads as unknown. UserError if it is not JSON."""
+    """Cell id -> what its training wrote; an absent file gives an empty dict, which reads as unknown. UserError if not JSON."""
     found = {}
     for cell in cells:
         path = paths.get(cell)
@@ -27,13 +27,15 @@ def read_provenance(paths: Mapping[str, Path], cells: Iterable[str]) -> dict[str
 
 
 def summary_line(result: TableResult, provenance: Mapping[str, Provenance]) -> str:
-    """One sentence: study, data, scale, steps, hardware, time."""
+    """One sentence: study, students, data, scale, hardware, time and code."""
     study, cells = result.study, [cell for row in result.trained for cell in row.cells]
+    seeds = f"seed{'s' if result.seeds > 1 else ''} {', '.join(map(str, study.seeds))}"
     images = ", ".join(f"{count} of {name}" for name, count in _image_counts(result).items())
     return (
-        f"What was run: study `{study.name}` ({study.description}), {len(cells)} students of {short_name(study.teacher)} trained for "
-        f"{study.optim.steps:,} steps of {study.optim.batch} crops ({study.crop.size} px) on {_photos(study)}, "
-        f"scored on {images}; {_devices(provenance)}, {_total_time(provenance)} of training."
+        f"What was run: study `{study.name}` ({study.description}); {len(cells)} students `{short_name(study.student.model)}`, "
+        f"{_INIT[study.student.init]}, {seeds}, of the teacher `{short_name(study.teacher)}`; {study.optim.steps:,} steps × "
+        f"{study.optim.batch} crops of {study.crop.size} px from {_photos(study)}; scored on {images}; {_devices(provenance)}, "
+        f"{_total_time(provenance)} of training; commit {_commits(provenance)}. More at the end of this page."
     )
 
 
@@ -47,7 +49,10 @@ def run_details(result: TableResult, provenance: Mapping[str, Provenance]) -> li
     details = [
         ("Study", f"`{study.name}`: {study.description}"),
         ("Teacher", f"`{short_name(study.teacher)}`"),
-        ("Student", f"`{short_name(study.student.model)}`, {_INIT[study.student.init]}; {_numbers(provenance, 'parameters')} parameters"),
+        (
+            "Student",
+            f"`{short_name(study.student.model)}`, {_INIT[study.student.init]}; {_numbers(provenance, 'parameters')} parameters",
+        ),
         ("Photos", f"{_photos(study)}; used {used}, too small {small}"),
         ("Crops", f"{pixels}; {study.crop.patches} patches in the local-global mode"),
         ("Optimisation", f"{study.optim.steps:,} steps × {study.optim.batch} crops; {rates}"),
@@ -72,7 +77,11 @@ def short_name(model: str) -> str:
     return PurePath(model).name if model.endswith(".safetensors") or PurePath(model).is_absolute() else model
 
 
-_INIT = {"full": "starting from all its weights", "encoder": "starting from its encoder with a random head", "none": "starting at random"}
+_INIT = {
+    "full": "starting from all its weights",
+    "encoder": "starting from its encoder with a random head",
+    "none": "starting at random",
+}
 
 
 def _photos(study: StudyConfig) -> str:
@@ -86,7 +95,8 @@ def _photos(study: StudyConfig) -> str:
 
 def _image_counts(result: TableResult) -> dict[str, int]:
     return {
-        column.dataset: int(result.scores.loc[result.scores["dataset"] == column.dataset, "image"].nunique()) for column in result.columns
+        column.dataset: int(result.scores.loc[result.scores["dataset"] == column.dataset, "image"].nunique())
+        for column in result.columns
     }
 
 
@@ -117,7 +127,9 @@ def _total_time(provenance: Mapping[str, Provenance]) -> str:
     seconds = _seconds(provenance)
     if not seconds:
         return "an unknown time"
-    return duration(sum(seconds)) + ("" if len(seconds) == len(provenance) else f" (known for {len(seconds)} of {len(provenance)} cells)")
+    return duration(sum(seconds)) + (
+        "" if len(seconds) == len(provenance) else f" (known for {len(seconds)} of {len(provenance)} cells)"
+    )
 
 
 def _times(provenance: Mapping[str, Provenance]) -> str:
@@ -152,7 +164,9 @@ def _commits(provenance: Mapping[str, Provenance]) -> str:
     for values in provenance.values():
         commit = values.get("git_commit") or UNKNOWN
         dirty = values.get("git_dirty")
-        state = "" if commit == UNKNOWN or dirty is False else " with uncommitted changes" if dirty else " (state of the tree unknown)"
+        state = (
+            "" if commit == UNKNOWN or dirty is False else " with uncommitted changes" if dirty else " (state of the tree unknown)"
+        )
         shown.append(f"{f'`{commit[:12]}`' if commit != UNKNOWN else commit}{state}")
     return ", ".join(dict.fromkeys(shown)) or UNKNOWN
 
@@ -161,4 +175,4 @@ def _started(provenance: Mapping[str, Provenance]) -> str:
     moments = sorted(values["started"] for values in provenance.values() if values.get("started"))
     if not moments:
         return UNKNOWN
-    return moments[0] if len(moments) == 1 else f"{moments[0]} to {moments[-1]}"
+    return " to ".join(dict.fromkeys((moments[0], moments[-1])))

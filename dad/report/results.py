@@ -62,6 +62,10 @@ class TableResult:
         """How many trainings of each row there are."""
         return len(self.trained[0].cells)
 
+    def block(self, row: Row) -> tuple[str, ...]:
+        """The levels that say which block of the table a row is in; empty where the table has no blocks."""
+        return tuple(row.factors[factor] for factor in self.layout.block)
+
     def printed(self, row: Row, column: Column, metric: str) -> Printed | None:
         """The paper's number beside ours, or None."""
         return None if column.paper is None else paper().number(self.table, row.factors, column.paper, metric)
@@ -82,7 +86,9 @@ def score_paths(study: StudyConfig, table: str, results: Path) -> dict[str, Path
 
 def provenance_paths(study: StudyConfig, table: str, results: Path) -> dict[str, Path]:
     """Cell id -> where its training's provenance is written."""
-    return {cell: results / study.name / "runs" / cell / "provenance.json" for row in table_rows(study, table) for cell in row.cells}
+    return {
+        cell: results / study.name / "runs" / cell / "provenance.json" for row in table_rows(study, table) for cell in row.cells
+    }
 
 
 def table_columns(study: StudyConfig, table: str) -> tuple[Column, ...]:
@@ -107,8 +113,8 @@ def _column(benchmark: BenchmarkConfig) -> Column:
 def load_table(study: StudyConfig, table: str, scores: Mapping[str, Path]) -> TableResult:
     """Read the scores of a table's cells under the study's first protocol and compute the statistics.
 
-    scores: cell id -> per-image CSV as `dad evaluate` writes it. Raises UserError if a cell's file is missing, unreadable, of another
-    model, lacks a data set, or if two cells were scored on different images or under different rules.
+    scores: cell id -> per-image CSV as `dad evaluate` writes it. Raises UserError if a cell's file is missing, unreadable, of
+    another model or without one of the data sets, or if two cells were scored on different images or under different rules.
     """
     rows = tuple(table_rows(study, table))
     columns = table_columns(study, table)
@@ -151,9 +157,9 @@ def _read_scores(cell: str, path: Path | None, protocol: str, columns: tuple[Col
     if path is None or not path.is_file():
         raise UserError(f"there are no scores of cell {cell}{f' at {path}' if path else ''}; evaluate it first")
     needed = ["model", "dataset", "protocol", "protocol_hash", "image", "scene", "n", *METRICS]
-    text = dict.fromkeys(needed[:6], str)
+    types = dict.fromkeys(needed[:6], str) | {"n": "int64"} | dict.fromkeys(METRICS, "float64")
     try:
-        frame = pd.read_csv(path, usecols=needed, dtype=text, float_precision="round_trip")
+        frame = pd.read_csv(path, usecols=needed, dtype=types, float_precision="round_trip")
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f"{path} is not a table of scores: {' '.join(str(error).split())}") from None
     if strange := sorted(set(frame["model"]) - {cell}):

@@ -1,12 +1,12 @@
 """Means, intervals and paired differences of per-image scores.
 
-Scores come as a tidy DataFrame with the columns `row` (a table's row), `seed`, `dataset`, `image` and one column per metric: one line per
-image and trained student. Everything here is a pure function of it and of a fixed seed.
+Scores come as a tidy DataFrame with the columns `row` (a table's row), `seed`, `dataset`, `image` and one column per metric: one
+line per image and trained student. Everything here is a pure function of it and of a fixed seed.
 
-What an interval covers. One seed: the images are resampled, so the interval says how the value would change on other images of the same
-kind, and nothing about another training. Several seeds: seeds and images are resampled, independently of each other, because all seeds
-are scored on the same images (Owen 2007, "The pigeonhole bootstrap"; resampling images anew for every seed would average an image's
-difficulty away). With few seeds that is a rough interval: three values say little about a spread.
+What an interval covers. One seed: the images are resampled, so the interval says how the value would change on other images of
+the same kind, and nothing about another training. Several seeds: seeds and images are resampled, independently of each other,
+because all seeds are scored on the same images (Owen 2007, "The pigeonhole bootstrap"; resampling images anew for every seed would
+average an image's difficulty away). With few seeds that is a rough interval: three values say little about a spread.
 """
 
 import itertools
@@ -121,10 +121,11 @@ def compare(
 def table_statistics(scores: pd.DataFrame, better: dict[str, str], *, seed: int = 0) -> pd.DataFrame:
     """One line per row, data set and metric, in the order in which rows and data sets first appear in `scores`.
 
-    better: metric -> "lower" or "higher"; the best row of a data set and metric is chosen by it, and the others are compared with it.
-    Columns: row, dataset, metric, mean, ci_low, ci_high, n (images), seeds, difference_to_best, diff_low, diff_high, p_holm, effect.
-    `p_holm` is adjusted over the rows of one data set and metric. The best row is chosen from the same scores that it is compared on,
-    which favours it a little; its own difference is 0, without an interval.
+    better: metric -> "lower" or "higher"; the best row of a data set and metric is chosen by it, the others are compared with it.
+
+    Columns: row, dataset, metric, mean, ci_low, ci_high, n (images), seeds, difference_to_best, diff_low, diff_high, p_holm,
+    effect. `p_holm` is adjusted over the rows of one data set and metric. The best row is chosen from the same scores that it is
+    compared on, which favours it a little; its own difference is 0, without an interval.
     """
     rows, datasets = (list(dict.fromkeys(scores[column])) for column in ("row", "dataset"))
     lines = []

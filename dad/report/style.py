@@ -1,4 +1,4 @@
-"""The one style of all figures: fonts, colours that the colour-blind tell apart, and PNG files that are equal when their content is."""
+"""The one style of all figures: fonts, colours that the colour-blind tell apart, and PNG files whose bytes repeat."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A table's files: `table1.csv` for programs, `table1.md` for people, `table1.png` for the eye, from score and provenance files alone."""
+"""A table's files, from score and provenance files alone: `table1.csv` for programs, `table1.md` and `table1.png` for people."""
 
 import math
 from collections.abc import Mapping
@@ -29,13 +29,24 @@ def render_table(
 ) -> TableResult:
     """Write OUT/<table>.csv and OUT/<table>.md; the same inputs give the same bytes. Returns what they were rendered from.
 
-    scores, provenance: cell id -> file. Raises UserError as `dad.report.results.load_table` does; an absent provenance file or key is
-    written as unknown.
+    scores, provenance: cell id -> file. Raises UserError as `dad.report.results.load_table` does; an absent provenance file or
+    key is written as unknown.
     """
     result = load_table(study, table, scores)
     cells = [cell for row in result.trained for cell in row.cells]
     page = markdown(result, read_provenance(provenance, cells))
-    columns = ["cell", *result.layout.factors, "dataset", "protocol", "metric", *STATISTICS, "paper", *DIFFERENCES, "stands_for", "reason"]
+    columns = [
+        "cell",
+        *result.layout.factors,
+        "dataset",
+        "protocol",
+        "metric",
+        *STATISTICS,
+        "paper",
+        *DIFFERENCES,
+        "stands_for",
+        "reason",
+    ]
     write_csv(out / f"{table}.csv", csv_lines(result), columns)
     write_text(out / f"{table}.md", page)
     return result

@@ -9,17 +9,17 @@ from dad.study.paper import paper
 NOTHING = "–"
 
 
-def number(value: float | None) -> str:
-    """A value with the paper's digits, e.g. `0.064`."""
+def number(value: float | None, *, more: int = 0) -> str:
+    """A value with the paper's digits (and `more`), e.g. `0.064`."""
     if value is None or math.isnan(value):
         return NOTHING
-    return f"{value:.{paper().decimals}f}".replace("-", "−")
+    return f"{value:.{paper().decimals + more}f}".replace("-", "−")
 
 
-def signed(value: float) -> str:
-    """A difference with its sign, e.g. `+0.008`; what rounds to zero has none."""
-    text = number(value)
-    return text if text.startswith(("−", NOTHING)) or not float(text) else f"+{text}"
+def signed(value: float, *, more: int = 1) -> str:
+    """A difference with its sign and one digit more than a value, e.g. `+0.0083`."""
+    text = number(value, more=more)
+    return text if text.startswith(("−", NOTHING)) else f"+{text}"
 
 
 def bounds(low: float, high: float, *, signs: bool = False) -> str:
@@ -31,7 +31,7 @@ def bounds(low: float, high: float, *, signs: bool = False) -> str:
 
 
 def with_interval(interval: Interval, *, signs: bool = False) -> str:
-    """A value and its interval, e.g. `0.064 [0.055, 0.073]`."""
+    """A value and its interval, e.g. `0.064 [0.055, 0.073]`, or a difference and its interval."""
     value = signed(interval.mean) if signs else number(interval.mean)
     return f"{value} {bounds(interval.low, interval.high, signs=signs)}".rstrip()
 

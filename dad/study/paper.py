@@ -1,6 +1,7 @@
-"""The paper's printed numbers (`paper.yaml`): every value of Tables 1-5 by table, row and column, with notes on what contradicts what.
+"""The paper's printed numbers (`paper.yaml`): every value of Tables 1-5 by table, row and column, with notes on contradictions.
 
-These numbers are shown beside ours and never subtracted from them: another benchmark, protocol or scale is not a difference of methods.
+These numbers are shown beside ours and never subtracted from them: another benchmark, protocol or scale is not a difference
+of methods.
 """
 
 import functools
@@ -45,7 +46,7 @@ class PaperRow(Frozen):
     """None: a dash in print."""
     percent: tuple[float | None, ...] | None = None
     """The change in per cent as printed beside the values."""
-    notes: dict[str, tuple[str, ...]] = {}
+    notes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Id of a note -> the data sets whose numbers in this row it is about."""
 
 

@@ -1,5 +1,7 @@
 """`track import`: one MLflow run per finished cell, built and kept up to date from the files of a results folder."""
 
+import shutil
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,20 +78,17 @@ def _bring_in(store: Store, content: RunContent, runs: list[Any], report: Import
     home = store.experiment(content.experiment)
     # a run can not be moved to another experiment, so one that lies elsewhere is replaced
     current = next((run for run in runs if run.info.experiment_id == home), None)
-    missing = content.points if current is None else _missing_points(store, content, current)
     if current is not None and current.data.tags.get("dad.digest") == content.digest and current.info.status == "FINISHED":
         report.unchanged += 1
-    elif current is not None and missing is not None:
+    elif current is not None and (missing := _missing_points(store, content, current)) is not None:
         _fill(store, content, current, missing)
         report.updated += 1
     else:
         tags = {**content.tags, "dad.process": this_process()}
         current = store.client.create_run(home, start_time=content.started, tags=tags, run_name=content.cell)
         _fill(store, content, current, content.points)
-        if runs:
-            report.replaced += 1
-        else:
-            report.created += 1
+        report.replaced += bool(runs)
+        report.created += not runs
     for run in runs:
         if run.info.run_id != current.info.run_id:
             store.client.delete_run(run.info.run_id)
@@ -118,8 +117,10 @@ def _fill(store: Store, content: RunContent, run: Any, points: dict[tuple[str, i
     if content.photos is not None and not run.inputs.dataset_inputs:
         dataset = Dataset(source_type="local", schema=None, profile=None, **content.photos)
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-    for name, path in content.files.items():
-        _log_file(client, run_id, name, path)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path in content.files.items():
+            shutil.copyfile(path, Path(folder) / name)
+        client.log_artifacts(run_id, folder)
     client.set_terminated(run_id, "FINISHED", end_time=content.finished)
     store.log(run_id, tags={"dad.digest": content.digest})
 

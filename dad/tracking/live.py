@@ -7,14 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
-from typing import Any
 
 from dad.errors import UserError
 from dad.provenance import git_state
 from dad.study.cells import cell_id
 from dad.study.config import Cell
 from dad.tracking.content import code_tags, factor_tags, flatten, is_shown, row_points
-from dad.tracking.store import Store, check_uri, connect, experiment_name, first_line, has_ended, metric_key, shown, this_process
+from dad.tracking.store import Store, check_uri, connect, experiment_name, first_line, metric_key, shown, this_process
 
 _logger = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class LiveTracker:
         self._run_id: str | None = None
         self._last_step = -1
         self._started = 0
-        self._restore_signal: Callable[[], None] | None = None
+        self._handles_signal = False
 
     def __enter__(self) -> "LiveTracker":
         self._started = _now()
@@ -51,7 +50,7 @@ class LiveTracker:
         # SIGTERM ends Python on the spot, without `finally`. Where nobody else handles it, it becomes an exception here.
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _exit_on_signal)
-            self._restore_signal = lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self._handles_signal = True
         return self
 
     def __call__(self, rows: list[dict[str, float]]) -> None:
@@ -60,8 +59,8 @@ class LiveTracker:
             self._guard(lambda: self._write(rows))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._restore_signal is not None:
-            self._restore_signal()
+        if self._handles_signal:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self._run_id is not None:
             self._guard(lambda: self._end(error))
 
@@ -70,11 +69,11 @@ class LiveTracker:
             action()
         except Exception as error:
             self._store = self._run_id = None
+            reason = str(error) if isinstance(error, UserError) else f"{shown(self.uri)} failed ({first_line(error)})"
             _logger.warning(
-                "tracking at %s failed and is off for this run (%s); the run's files are complete without it, and "
+                "live tracking is off for the rest of this run: %s; the run's files are complete without it, and "
                 "`dad track import` shows them in MLflow later",
-                shown(self.uri),
-                first_line(error),
+                reason,
             )
 
     def _connect(self) -> None:
@@ -86,7 +85,8 @@ class LiveTracker:
             self._run_id = self._open_run(self._store)
         steps = self.cell.optim.steps
         fresh = [row for row in rows if row["step"] > self._last_step]
-        points = [(*point, value, _now()) for row in fresh if is_shown(int(row["step"]), steps) for point, value in row_points(row).items()]
+        kept = [row for row in fresh if is_shown(int(row["step"]), steps)]
+        points = [(*point, value, _now()) for row in kept for point, value in row_points(row).items()]
         self._store.log_points(self._run_id, points)
         self._last_step = int(max([self._last_step, *(row["step"] for row in fresh)]))
 
@@ -94,13 +94,13 @@ class LiveTracker:
         name, config = cell_id(self.cell), self.cell.model_dump(mode="json")
         home = store.experiment(experiment_name(self.study, self.tables))
         runs = store.runs(self.study).get(name, [])
-        if any(run.info.status == "RUNNING" and not _is_ours(run) for run in runs):
-            raise UserError(f"another process is logging cell {name}")
         unfinished = [run for run in runs if run.info.status != "FINISHED" and run.info.experiment_id == home]
         tags = factor_tags(self.study, name, self.tables, config) | code_tags(*git_state()) | {"dad.process": this_process()}
         if unfinished:
             run_id = unfinished[0].info.run_id
             store.client.update_run(run_id, status="RUNNING")
+            if "dad.error" in unfinished[0].data.tags:
+                store.client.delete_tag(run_id, "dad.error")
             self._last_step = max((point.step for point in store.client.get_metric_history(run_id, "loss")), default=-1)
         else:
             run_id = store.client.create_run(home, start_time=self._started, tags=tags, run_name=name).info.run_id
@@ -125,12 +125,6 @@ class LiveTracker:
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _is_ours(run: Any) -> bool:
-    """Whether a run shown as running may be taken over: this process's own, or one whose process has ended."""
-    process = run.data.tags.get("dad.process")
-    return process == this_process() or has_ended(process)
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ rebuilt store has new ones.
 """
 
 import contextlib
+import logging
 import os
 import re
 import socket
@@ -67,7 +68,7 @@ def _database(uri: str) -> Path:
 def first_line(error: BaseException) -> str:
     """Kind and first line of an exception, short enough for one line of a log."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {shown(text[0])[:200]}" if text else type(error).__name__
 
 
 def experiment_name(study: str, tables: Sequence[str]) -> str:
@@ -198,8 +199,8 @@ def readable_errors(uri: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         if "out-of-date database schema" in str(error):
             raise UserError(
-                f"{shown(uri)} was made by another version of MLflow: run `mlflow db upgrade {shown(uri)}`, or remove it and import "
-                "again, it is rebuilt from the files"
+                f"{shown(uri)} was made by another version of MLflow: run `mlflow db upgrade {shown(uri)}`, or remove it and "
+                "import again, it is rebuilt from the files"
             ) from None
         raise UserError(f"the tracking store {shown(uri)} can not be used ({first_line(error)})") from None
 
@@ -217,8 +218,10 @@ def connect(uri: str) -> Store:
     from mlflow import MlflowClient
 
     with readable_errors(uri):
-        client = MlflowClient(tracking_uri=uri)
         if not uri.startswith("sqlite:"):
+            # a retry announces itself there in many words; the error that follows if it fails too says it all
+            logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+            client = MlflowClient(tracking_uri=uri)
             client.search_experiments(max_results=1)
             return Store(client, uri, None)
         database = _database(uri)
@@ -226,14 +229,14 @@ def connect(uri: str) -> Store:
         try:
             with filelock.FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
                 _check_database(database)
-                client.search_experiments(max_results=1)
+                client = MlflowClient(tracking_uri=uri)  # creates the tables
         except filelock.Timeout:
             raise UserError(f"another process has been creating {database} for {LOCK_SECONDS} s: end it and try again") from None
         return Store(client, uri, database.parent / "mlruns")
 
 
 def _check_database(database: Path) -> None:
-    # MLflow would try a file that is no database ten times, over a minute and a half
+    # MLflow tries ten times, over a minute and a half, to open what can not be opened
     if not database.exists():
         return
     try:

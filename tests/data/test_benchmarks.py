@@ -75,9 +75,10 @@ def test_scenes_that_are_not_whole_are_refused(scenes):
 
 
 def test_an_unknown_benchmark_is_refused_with_the_allowed_names(tmp_path):
-    with pytest.raises(UserError, match="'nyu', allowed are scenes-indoor, scenes-outdoor, scenes-driving, samples"):
+    names = ["nyuv2", "kitti", "eth3d", "scannet", "diode", "scenes-indoor", "scenes-outdoor", "scenes-driving", "samples"]
+    with pytest.raises(UserError, match=f"'nyu', allowed are {', '.join(names)}"):
         open_benchmark("nyu", tmp_path)
-    assert list(BENCHMARKS) == ["scenes-indoor", "scenes-outdoor", "scenes-driving", "samples"]
+    assert list(BENCHMARKS) == names
 
 
 HEADER = "name,rgb,gt,kind,unit,scale,dataset,domain,note"

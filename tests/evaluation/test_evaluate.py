@@ -135,7 +135,7 @@ def test_empty_images_are_counted_and_left_out_but_poison_in_strict_mode():
         for metric in METRICS:
             assert result["mean"][metric] == pytest.approx((own[0][metric] + own[3][metric]) / 2)
     strict_marigold, strict_moge = summarise(rows, protocols, strict=True)
-    assert all(math.isnan(value) for value in strict_marigold["mean"].values())
+    assert all(math.isnan(strict_marigold["mean"][metric]) for metric in METRICS)
     assert strict_moge["mean"] == moge["mean"]
 
 
@@ -276,7 +276,7 @@ def test_files_of_a_prediction_folder(samples, tmp_path):
         rows = list(reader)
     assert reader.fieldnames == COLUMNS
     assert COLUMNS[:7] == ["model", "dataset", "protocol", "protocol_hash", "image", "scene", "n"]
-    assert COLUMNS[7:] == [*METRICS, "scale", "shift"]
+    assert COLUMNS[7:19] == [*METRICS, "scale", "shift"]
     assert [(row["model"], row["image"], row["protocol"]) for row in rows] == [
         ("predictions", "one.png", "marigold@1"),
         ("predictions", "one.png", "moge@1"),
@@ -287,7 +287,7 @@ def test_files_of_a_prediction_folder(samples, tmp_path):
     assert written == returned
     assert written["model"] == "predictions"
     marigold, moge = written["results"]
-    assert list(marigold) == ["dataset", "empty", "images", "mean", "protocol", "protocol_hash"]
+    assert set(marigold) == {"dataset", "empty", "failed", "images", "mean", "protocol", "protocol_hash"}
     assert (marigold["protocol"], moge["protocol"]) == ("marigold@1", "moge@1")
     assert marigold["protocol_hash"] == load_protocol("marigold").hash
     expected = (float(rows[0]["abs_rel"]) + float(rows[2]["abs_rel"])) / 2
@@ -309,19 +309,113 @@ def test_files_of_a_model(samples, tmp_path, monkeypatch):
     assert out.read_text().count("\ncell-7,samples,") == 10
 
 
-def test_a_failure_leaves_no_files(samples, tmp_path):
+def test_one_failure_does_not_lose_the_others(samples, tmp_path):
     root, predictions = samples
-    (predictions / "two.npy").unlink()
     results = tmp_path / "results"
+    run = {"benchmarks": [("samples", root)], "predictions": predictions, "kind": "depth", "protocols": ["marigold", "moge"]}
+    files = {"out": results / "scores.csv", "summary": results / "summary.json"}
+    (predictions / "two.npy").unlink()
     with pytest.raises(UserError, match=r"image two\.png: there is no prediction"):
-        evaluate_to_files(
-            benchmarks=[("samples", root)],
-            predictions=predictions,
-            kind="depth",
-            out=results / "scores.csv",
-            summary=results / "summary.json",
-        )
+        evaluate_to_files(**run, **files, strict=True)
     assert not results.exists()
+    written = evaluate_to_files(**run, **files)
+    message = f"image two.png: there is no prediction {predictions / 'two.npy'}"
+    assert written["failures"] == [{"dataset": "samples", "image": "two.png", "message": message}]
+    assert json.loads(files["summary"].read_text()) == written
+    with open(files["out"], newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["image"], row["status"], row["message"]) for row in rows] == [
+        *[("one.png", "ok", "")] * 2,
+        *[("two.png", "failed", message)] * 2,
+    ]
+    assert {rows[2][column] for column in (*METRICS, "scale", "shift", "boundary_f1")} == {""}
+    for result, row in zip(written["results"], rows, strict=False):
+        assert (result["images"], result["empty"], result["failed"]) == (2, 0, 1)
+        assert result["mean"]["abs_rel"] == float(row["abs_rel"])
+
+
+def test_nothing_is_written_when_every_image_fails(samples, tmp_path):
+    root, predictions = samples
+    for path in predictions.iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=r"none of 2 images could be scored; first: image one\.png: there is no prediction"):
+        evaluate_to_files(benchmarks=[("samples", root)], predictions=predictions, kind="depth", out=tmp_path / "o" / "s.csv")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_prediction_that_suits_one_protocol_only(monkeypatch):
+    """moge does not look at truth that is far too deep, so a NaN there is of no concern to it."""
+    benchmark, failures = Scenes(2), []
+    sample = benchmark[1]
+    sample.depth[0, 0], sample.mask[0, 0] = 1e6, True
+    monkeypatch.setattr(Scenes, "__getitem__", lambda self, index, original=Scenes.__getitem__: (original(self, 0), sample)[index])
+
+    class Hole(RedChannel):
+        def __call__(self, rgb):
+            prediction = super().__call__(rgb)
+            if len(self.seen) == 2:
+                prediction[..., 0, 0] = math.nan
+            return prediction
+
+    rows = evaluate(benchmark, Hole(), ["marigold", "moge", "native"], failures=failures)
+    assert [row["status"] for row in rows] == ["ok", "ok", "ok", "failed", "ok", "failed"]
+    message = f"image {sample.id}: 1 of {sample.mask.sum()} valid pixels of the prediction are NaN or infinite"
+    assert [(failure.image, failure.message) for failure in failures] == [(sample.id, message)]
+
+
+def test_metrics_in_metres_are_empty_where_depth_is_relative(samples, tmp_path):
+    root, predictions = samples
+    manifest = (root / "manifest.csv").read_text().replace("one_depth.png,depth", "one_depth.png,disparity")
+    (root / "manifest.csv").write_text(manifest)
+    out = tmp_path / "scores.csv"
+    written = evaluate_to_files(benchmarks=[("samples", root)], predictions=predictions, kind="depth", out=out)
+    with open(out, newline="") as file:
+        relative, metric = csv.DictReader(file)
+    assert [column for column in METRICS if relative[column] == ""] == ["sq_rel", "rmse", "i_rmse"]
+    assert "" not in [metric[column] for column in METRICS]
+    (result,) = written["results"]
+    assert result["mean"]["rmse"] == float(metric["rmse"])
+    assert result["mean"]["abs_rel"] == pytest.approx((float(relative["abs_rel"]) + float(metric["abs_rel"])) / 2)
+
+
+def test_suspicious_predictions_are_scored_and_said(samples, tmp_path):
+    root, predictions = samples
+    np.save(predictions / "one.npy", np.full(SHAPE, 3, np.float32))
+    disparity = -np.ones(SHAPE, np.float32)
+    disparity[0] = np.linspace(0.5, 1, SHAPE[1])
+    np.save(predictions / "two.npy", disparity)
+    out = tmp_path / "scores.csv"
+    written = evaluate_to_files(
+        benchmarks=[("samples", root)], predictions=predictions, kind="disparity", out=out, protocols=["all"]
+    )
+    assert written["failures"] == []
+    with open(out, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["image"], row["status"], row["message"]) for row in rows} == {
+        ("one.png", "ok", "the prediction is 3 everywhere"),
+        ("two.png", "ok", "91.67% of the predicted disparities are not positive"),
+    }
+    assert all(math.isfinite(float(row["abs_rel"])) for row in rows)
+
+
+def test_upstreams_prediction_names_and_other_layouts(tmp_path):
+    depth = np.ones(SHAPE, np.float32)
+
+    def find(image, aliases, name):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, depth)
+        sample = Sample(image, "s", np.zeros((*SHAPE, 3), np.uint8), depth, depth > 0, aliases=aliases)
+        try:
+            return PredictionFolder(tmp_path, "depth").predict(sample)
+        finally:
+            path.unlink()
+
+    assert np.array_equal(find("test/bath/rgb_0012.png", (), "test/bath/pred_0012.npy"), depth)
+    assert np.array_equal(find("color/000300.jpg", (), "color/pred_000300.npy"), depth)
+    assert np.array_equal(find("val/outdoor/a.png", ("outdoor/a.png", "outdoors/a.png"), "outdoors/pred_a.npy"), depth)
+    with pytest.raises(UserError, match=rf"image color/1\.jpg: there is no prediction {tmp_path}/color/1\.npy"):
+        find("color/1.jpg", (), "color/pred_2.npy")
 
 
 @pytest.mark.parametrize(
@@ -334,6 +428,8 @@ def test_a_failure_leaves_no_files(samples, tmp_path):
         ({"protocols": ["marigold", "best"]}, "unknown protocol 'best'"),
         ({"protocols": ["midas"]}, "midas@1 scores disparity predictions, not 'depth'"),
         ({"benchmarks": [("imagenet", ".")]}, "unknown benchmark 'imagenet'"),
+        ({"options": {"kitti": {"crop": "garg"}}}, "options for kitti, which is not among the data sets samples"),
+        ({"options": {"samples": {"crop": "garg"}}}, "benchmark samples takes no crop"),
         ({"benchmarks": []}, "every data set is given once, at least one; given: none"),
         ({"benchmarks": [("samples", "a"), ("samples", "b")]}, "every data set is given once"),
     ],

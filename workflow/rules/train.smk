@@ -14,7 +14,7 @@ rule train:
         ),
         # not an output: Snakemake deletes outputs before a retry, and the checkpoint must survive it
         work=lambda wildcards: f"{ROOT}/work/{wildcards.cell}",
-        tracking=f"--tracking {STUDY.tracking_uri}" if STUDY.live_tracking else "",
+        tracking=f"--tracking {STUDY.tracking_uri} --config {shlex.quote(STUDY_JSON)}" if STUDY.live_tracking else "",
         version=STAGE_VERSION["train"],
     log:
         f"{ROOT}/logs/train/{{cell}}.log",

@@ -1,20 +1,40 @@
 """Labelled evaluation sets, opened by name."""
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 from dad.data.benchmarks.base import Benchmark, Sample
+from dad.data.benchmarks.diode import Diode
+from dad.data.benchmarks.eth3d import Eth3d
+from dad.data.benchmarks.kitti import Kitti
+from dad.data.benchmarks.listed import Listed
+from dad.data.benchmarks.nyuv2 import Nyuv2
 from dad.data.benchmarks.samples import Samples
+from dad.data.benchmarks.scannet import Scannet
 from dad.data.benchmarks.scenes import SCENES
 from dad.errors import UserError
 
-BENCHMARKS = {**SCENES, "samples": Samples}
+PUBLISHED: dict[str, type[Listed]] = {kind.name: kind for kind in (Nyuv2, Kitti, Eth3d, Scannet, Diode)}
+"""The five benchmarks of the paper."""
+
+BENCHMARKS: dict[str, Any] = {**PUBLISHED, **SCENES, "samples": Samples}
 """Name -> class; a class takes the root and checks the layout when it is made."""
 
-__all__ = ["BENCHMARKS", "Benchmark", "Sample", "open_benchmark"]
+__all__ = ["BENCHMARKS", "PUBLISHED", "Benchmark", "Sample", "open_benchmark"]
 
 
-def open_benchmark(name: str, root: Path) -> Benchmark:
-    """Open benchmark `name` at `root`. Raises UserError for an unknown name and for anything missing at the root."""
+def open_benchmark(name: str, root: Path, *, list_file: Path | None = None, crop: str | None = None) -> Benchmark:
+    """Open benchmark `name` at `root`, a folder or, for the published five, a .tar.
+
+    list_file: which images, one per line as prs-eth/Marigold lists them; without it the list is made from the files.
+    crop: where predictions are scored, for nyuv2 ("eigen", "none") and kitti ("eigen", "garg", "none"); eigen by default.
+    Raises UserError for an unknown name, an option that the benchmark does not have, and anything missing at the root.
+    """
     if name not in BENCHMARKS:
         raise UserError(f"unknown benchmark {name!r}, allowed are {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[name](Path(root))
+    kind = BENCHMARKS[name]
+    given = {key: value for key, value in (("list_file", list_file), ("crop", crop)) if value is not None}
+    for key in given.keys() - inspect.signature(kind).parameters.keys():
+        raise UserError(f"benchmark {name} takes no {key.removesuffix('_file')}: leave it out")
+    return kind(Path(root), **given)

@@ -13,7 +13,8 @@ class Sample:
     id: the RGB file's path under the benchmark's root, unique in it; a prediction file is this path with the suffix .npy.
     scene: the group of images that are not independent of each other (one room, one drive). rgb: uint8 (H,W,3).
     depth: float32 (H,W), 0 where there is none. mask: bool (H,W), the valid pixels. unit: "m", or "relative" when depth
-    is known up to a factor only.
+    is known up to a factor only. aliases: the RGB file's paths in the benchmark's other layouts, under which a prediction
+    may be stored as well.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Sample:
     depth: np.ndarray
     mask: np.ndarray
     unit: Literal["m", "relative"] = "m"
+    aliases: tuple[str, ...] = ()
 
 
 class Benchmark(Protocol):
@@ -38,6 +40,10 @@ class Benchmark(Protocol):
 
     def __len__(self) -> int:
         """The number of samples."""
+        ...
+
+    def image(self, index: int) -> str:
+        """The id of sample `index`, without reading it."""
         ...
 
     def __getitem__(self, index: int) -> Sample:

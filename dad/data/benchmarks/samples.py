@@ -66,6 +66,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def image(self, index: int) -> str:
+        """The id of sample `index`."""
+        return self._rows[index].rgb
+
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < len(self._rows):
             raise IndexError(index)

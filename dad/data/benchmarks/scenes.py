@@ -57,6 +57,10 @@ class _Scenes:
     def __len__(self) -> int:
         return self.count
 
+    def image(self, index: int) -> str:
+        """The id of sample `index`."""
+        return self._files(index)[0]
+
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.count:
             raise IndexError(index)

@@ -1,0 +1,67 @@
+"""From rows, one per image and protocol, to the means of a data set."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dad.evaluation.detail import CENTRE, DETAIL
+from dad.evaluation.metrics import METRICS
+from dad.evaluation.protocol import Protocol
+
+COLUMNS = [
+    *("model", "dataset", "protocol", "protocol_hash", "image", "scene", "n"),
+    *(*METRICS, "scale", "shift"),
+    *(*DETAIL, *CENTRE, "status", "message"),
+]
+"""What is known of one image under one protocol. status: `ok`, `empty` (no scored pixel) or `failed` (could not be scored;
+n = 0); message: why, or what is suspicious about a prediction that was scored."""
+
+IN_METRES = ("sq_rel", "rmse", "i_rmse")
+"""Metrics that mean nothing where depth is known up to a factor only; they are empty (None) there."""
+
+Row = dict[str, Any]
+
+_OPTIONAL = tuple(name for name in (*DETAIL, *CENTRE) if name != "edge_n")
+
+
+def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], *, strict: bool = False) -> list[Row]:
+    """Means over images, one entry per data set and protocol: dataset, protocol, protocol_hash, images, empty, failed, mean.
+
+    `images` counts all images, `empty` those without a scored pixel, `failed` those that could not be scored. The mean is
+    unweighted over images. Empty and failed images are left out of it; in strict mode a protocol whose upstream evaluator
+    averages empty images in gives NaN, as upstream does. A NaN or infinite metric of an image that has pixels is never
+    hidden: it makes the mean of this metric NaN or infinite. A metric that an image can not have is left out for this
+    image: those in metres where depth is relative, those at depth edges where there is none.
+    """
+    poisons = {protocol.id: strict and protocol.strict.empty_images == "poison" for protocol in protocols}
+    skips_nan = {protocol.id: strict and protocol.strict.empty_images == "skip" for protocol in protocols}
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["dataset"], row["protocol"], row["protocol_hash"]), []).append(row)
+    results = []
+    for (dataset, protocol, digest), members in groups.items():
+        scored = [row for row in members if row["status"] != "failed"]
+        counted = scored if poisons[protocol] else [row for row in scored if row["n"] > 0]
+        if skips_nan[protocol]:
+            counted = [row for row in counted if not math.isnan(row["abs_rel"])]
+        mean = {metric: _mean([row[metric] for row in counted if row[metric] is not None]) for metric in METRICS}
+        mean |= {metric: _mean([row[metric] for row in counted if not math.isnan(row[metric])]) for metric in _OPTIONAL}
+        results.append(
+            {
+                "dataset": dataset,
+                "protocol": protocol,
+                "protocol_hash": digest,
+                "images": len(members),
+                "empty": sum(row["n"] == 0 for row in scored),
+                "failed": len(members) - len(scored),
+                "mean": mean,
+            }
+        )
+    return results
+
+
+def _mean(values: list[float]) -> float:
+    """The mean, NaN for nothing; `fsum` makes it independent of the order of the images."""
+    if any(not math.isfinite(value) for value in values):
+        return sum(values) / len(values)
+    return math.fsum(values) / len(values) if values else math.nan

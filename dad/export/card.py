@@ -1,0 +1,93 @@
+"""The model card that goes with an export: what the network is, what it was trained on and by, how it scores, what it may be used for."""
+
+from pathlib import Path
+from typing import Any
+
+from dad.export.parity import Parity
+from dad.files import read_json
+from dad.models.catalogue import licence_notice
+from dad.models.checkpoints import Header
+from dad.models.network import DepthNetwork
+
+
+def model_card(source: str, network: DepthNetwork, header: Header, form: str, parities: list[Parity]) -> str:
+    """Markdown. `source` is the run folder or weights; a run's config.json, provenance.json and summary of scores are read where they are."""
+    run = Path(source)
+    cell = _json(run / "config.json") if run.is_dir() else {}
+    facts = _json(run / "provenance.json") if run.is_dir() else {}
+    name = facts.get("cell", run.name)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    lines = [
+        "---",
+        "pipeline_tag: depth-estimation",
+        "---",
+        f"# {name}",
+        "",
+        f"A monocular depth network of the family {network.config.family}, {parameters:,} parameters; {header.origin}.",
+        f"It gives relative {network.kind}" + (": larger is nearer, scale and shift are free." if network.kind == "disparity" else ", larger is farther."),
+        f"Inputs: RGB at {header.input_size} pixels (policy `{network.policy.fit}`), sides multiples of {network.config.patch}, "
+        f"mean {network.policy.mean}, standard deviation {network.policy.std}.",
+        "",
+        "## Training",
+        "",
+        *_training(cell, facts),
+        "",
+        "## Scores",
+        "",
+        *_scores(run, name),
+        "",
+        "## This export",
+        "",
+        f"Format: {form}. Agreement with the source, measured when it was written:",
+        "",
+        *(f"- {parity.line}" for parity in parities),
+        "",
+        "## Licence",
+        "",
+        *_licence(source, cell),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return {}
+
+
+def _training(cell: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    if not cell:
+        return ["Not recorded with the source."]
+    rows = {
+        "teacher": cell.get("teacher"),
+        "start": " ".join(str(value) for value in (cell.get("student") or {}).values()),
+        "normalization": cell.get("normalization"),
+        "photos": " ".join(f"{key}={value}" for key, value in (cell.get("photos") or {}).items()),
+        "photos used": facts.get("photos_used"),
+        "steps": (cell.get("optim") or {}).get("steps"),
+        "batch": (cell.get("optim") or {}).get("batch"),
+        "seed": cell.get("seed"),
+        "code": facts.get("git_commit"),
+    }
+    return ["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items() if value not in (None, ""))]
+
+
+def _scores(run: Path, name: str) -> list[str]:
+    summary = _json(run.parent.parent / "scores" / f"{name}.json")
+    results = summary.get("results", [])
+    if not results:
+        return ["None were found beside the source."]
+    rows = [
+        f"| {r['dataset']} | {r['protocol']} | {r['images']} | {r['mean']['abs_rel']:.4f} | {r['mean']['delta1']:.4f} |" for r in results
+    ]
+    return ["| data set | protocol | images | AbsRel | delta1 |", "|---|---|---|---|---|", *rows]
+
+
+def _licence(source: str, cell: dict[str, Any]) -> list[str]:
+    teacher, student = str(cell.get("teacher", "")), str((cell.get("student") or {}).get("model", ""))
+    notices = [notice for notice in (licence_notice(text, text.partition(":")[0]) for text in (source, teacher, student) if text) if notice]
+    if notices:
+        return ["Weights that this network was trained from or by restrict its use:", "", *(f"- {notice}" for notice in notices)]
+    return ["Nothing that this network was trained from or by is known to restrict its use; the code is under Apache-2.0."]

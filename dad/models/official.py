@@ -1,0 +1,228 @@
+"""Weights of others: reading files without running what they hold, finding them by name, and building the network they belong
+to.
+"""
+
+import json
+import pickle
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from dad.errors import UserError
+from dad.models.catalogue import Source, licence_notice, source_of
+from dad.models.config import NETWORKS, GenPerceptConfig, NetworkConfig, VitDptConfig
+from dad.models.network import DepthNetwork
+from dad.models.recognise import recognise
+from dad.models.registry import build_network
+
+PICKLED = (".pth", ".pt", ".bin", ".ckpt")
+WEIGHTS = (".safetensors", *PICKLED)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors or PyTorch file by key; wrappers ("model", "state_dict", "module.") are removed.
+
+    Raises UserError, in one line, for anything else. Pickled objects other than tensors are never built.
+    """
+    if path.suffix not in WEIGHTS:
+        raise UserError(f"{path} is no weights file: known are {', '.join(WEIGHTS)}")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path} is empty")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{path} is not a readable safetensors file: {_first_line(error)}") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is refused: it is broken or holds more than tensors, and objects with code are not loaded "
+            f"({_first_line(error)})"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
+        raise UserError(f"{path} is not a readable PyTorch file: {_first_line(error)}") from None
+    return _unwrap(content, path)
+
+
+def _first_line(error: BaseException) -> str:
+    # torch's advice on turning the safety off is left out
+    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0][:200]
+
+
+def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
+    for wrapper in ("model", "state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UserError(f"{path} holds no state dict (a mapping of names to tensors)")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def load_official(path: Path, name: str, *, network: str | None = None) -> DepthNetwork:
+    """The network of an official file or folder, with its weights.
+
+    `name` is what the user called it (path or repository), which tells Depth Anything's version; `network` is its name among
+    `dad.models.config.NETWORKS` where the user gave it. Prints one line on stderr for weights that may not be used freely.
+    """
+    config: NetworkConfig
+    if path.is_dir():
+        config, state, known = _read_folder(path, name, network)
+    else:
+        state = read_state(path)
+        known = recognise(state, name, network=network)
+        config = NETWORKS[known]
+        if known == "genpercept" and "customized_head.head.projection.weight" in state:
+            config = config.model_copy(update={"head": "dpt"})
+    built = build_network(config)
+    try:
+        built.load_official(state)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+    notice = licence_notice(name, known)
+    if notice:
+        print(notice, file=sys.stderr)
+    return built
+
+
+def _read_folder(path: Path, name: str, network: str | None) -> tuple[NetworkConfig, dict[str, Tensor], str]:
+    if (path / "unet").is_dir() and (path / "vae").is_dir():
+        return *_read_genpercept(path, name), "genpercept"
+    weights = [file for suffix in WEIGHTS for file in sorted(path.glob(f"*{suffix}"))]
+    if not weights:
+        raise UserError(f"{name} holds no weights ({', '.join(WEIGHTS)})")
+    preferred = next((file for file in weights if file.name == "model.safetensors"), weights[0])
+    state = read_state(preferred)
+    if not (path / "config.json").exists():
+        known = recognise(state, f"{name}/{preferred.name}", network=network)
+        return NETWORKS[known], state, known
+    described = _read_json(path / "config.json")
+    if described.get("model_type") != "depth_anything":
+        raise UserError(
+            f"{name} is a Hugging Face model of type {described.get('model_type')!r}; only depth_anything folders are "
+            f"read (docs/teachers.md shows how to add one)"
+        )
+    config = config_from_huggingface(described, name)
+    if network is not None and NETWORKS.get(network) != config:
+        raise UserError(f"{name} describes another network than {network}: taps {config.taps}, width {config.width}")
+    return config, state, next((known for known, value in NETWORKS.items() if value == config), "depth-anything")
+
+
+def config_from_huggingface(described: Mapping[str, Any], name: str) -> VitDptConfig:
+    """Our config from transformers' DepthAnythingConfig. Raises UserError where it describes something else."""
+    backbone = described.get("backbone_config") or {}
+    try:
+        patch = described.get("patch_size", 14)
+        indices = backbone.get("out_indices") or [int(stage.removeprefix("stage")) for stage in backbone["out_features"]]
+        config = VitDptConfig(
+            width=backbone["hidden_size"],
+            depth=backbone.get("num_hidden_layers", 12),
+            heads=backbone["num_attention_heads"],
+            taps=tuple(index - 1 for index in indices),
+            patch=patch,
+            grid=backbone.get("image_size", 518) // patch,
+            reassemble=tuple(described["neck_hidden_sizes"]),
+            fusion=described["fusion_hidden_size"],
+            head_hidden=described.get("head_hidden_size", 32),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{name}/config.json does not describe a Depth Anything network: {_first_line(error)}") from None
+    if described.get("depth_estimation_type", "relative") != "relative":
+        raise UserError(f"{name} is a metric model; only relative depth is supported")
+    return next((known for known in NETWORKS.values() if known == config.model_copy(update={"layer_scale": 1.0})), config)
+
+
+def _read_genpercept(path: Path, name: str) -> tuple[GenPerceptConfig, dict[str, Tensor]]:
+    """A folder as Stable Diffusion's (unet, vae, text_encoder), the UNet replaced by GenPercept's, and perhaps
+    `dpt_head_identity`.
+    """
+    head = path / "dpt_head_identity"
+    state: dict[str, Tensor] = {}
+    configs: dict[str, Any] = {}
+    for part in ("unet", "vae", "text_encoder"):
+        files = [file for suffix in WEIGHTS for file in sorted((path / part).glob(f"*{suffix}"))]
+        if not files or not (path / part / "config.json").exists():
+            raise UserError(f"{name}/{part} needs a config.json and weights ({', '.join(WEIGHTS)})")
+        configs[part] = {key: value for key, value in _read_json(path / part / "config.json").items() if not key.startswith("_")}
+        state |= {f"{part}.{key}": value for key, value in read_state(files[0]).items()}
+    fusion = {}
+    if head.is_dir():
+        state |= {f"customized_head.{key}": value for key, value in read_state(head / "model.safetensors").items()}
+        fusion = {"head": "dpt", "head_fusion": state["customized_head.neck.convs.0.weight"].shape[0]}
+    if configs["unet"].get("in_channels") != 4:
+        raise UserError(
+            f"{name}: the UNet takes {configs['unet'].get('in_channels')} channels; GenPercept's takes 4 (Marigold's "
+            f"folders have a model_index.json)"
+        )
+    target = "depth" if "depth" in name.lower() and "disparity" not in name.lower() else "disparity"
+    return GenPerceptConfig(target=target, **fusion, **configs), state
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not readable JSON: {_first_line(error)}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not hold a JSON object")
+    return content
+
+
+def find(name: str) -> Path | None:
+    """The file or folder behind a network's name or a Hugging Face name (`org/repository[/file]`), from the local cache if it is
+    there.
+
+    None if the name is neither. Raises UserError if it is one but can not be had.
+    """
+    source = source_of(name)
+    if source is not None:
+        return _find_source(source)
+    parts = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+))?", name)
+    if parts is None or name.startswith((".", "/", "~")):
+        return None
+    return _from_hub(parts[1], parts[2])
+
+
+def _find_source(source: Source) -> Path:
+    if source.repository:
+        return _from_hub(source.repository, source.file)
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(source.file).name
+    if cached.exists():
+        return cached
+    raise UserError(
+        f"no weights for {source.network}: get {Path(source.file).name} from {source.url} and put it into "
+        f"{cached.parent}, or give its path"
+    )
+
+
+def _from_hub(repository: str, file: str | None) -> Path:
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    patterns = ["*.json", "*.txt", *(f"*{suffix}" for suffix in WEIGHTS)]
+
+    def get(**options: Any) -> str:
+        if file is not None:
+            return hf_hub_download(repository, file, **options)
+        return snapshot_download(repository, allow_patterns=patterns, **options)
+
+    try:
+        return Path(get(local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass
+    except HFValidationError as error:
+        raise UserError(f"{repository} is no Hugging Face name: {_first_line(error)}") from None
+    try:
+        return Path(get())
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+        where = f"{repository}/{file}" if file else repository
+        raise UserError(
+            f"{where} is neither a file here nor in the Hugging Face cache, and the hub gave nothing: {_first_line(error)}"
+        ) from None

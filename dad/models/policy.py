@@ -1,0 +1,87 @@
+"""Input policies: which size a network sees an image at, and how its pixels are scaled. Pure numbers, as upstream's."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from dad.errors import UserError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+
+Fit = Literal["lower", "upper", "minimal", "square", "longest"]
+
+
+@dataclass(frozen=True)
+class InputPolicy:
+    """How an image becomes a network's input, and the map an image again.
+
+    `size` is in pixels, and `fit` says of what: `lower`: aspect kept, both sides at least `size`; `upper`: both at most; `minimal`:
+    the side that needs the least change becomes `size`; `square`: both exactly, aspect lost; `longest`: the longest side, the other
+    truncated, 0 = the image's own size. Sides are rounded to `multiple`s. `back` interpolates the map to the image's size.
+
+    Sources: Depth-Anything-V2 `util/transform.py`, MiDaS `transforms.py` and `model_loader.py`, GenPercept `image_util.py`.
+    """
+
+    size: int
+    multiple: int
+    fit: Fit
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    back: Literal["bilinear", "bicubic"] = "bilinear"
+
+    def resized(self, size: int, *, patch: int, square: bool = False) -> "InputPolicy":
+        """The same policy at another size, or with the aspect given up. Raises UserError for one that is no multiple of `patch`.
+
+        `patch` is what the network can take at all; upstream's coarser multiple is kept where the size allows it.
+        """
+        if size < 0 or (size == 0 and self.fit != "longest") or size % patch:
+            raise UserError(f"an input size of {size} pixels is not a positive multiple of the patch, {patch}")
+        multiple = self.multiple if size % self.multiple == 0 else patch
+        return replace(self, size=size, multiple=multiple, fit="square" if square else self.fit)
+
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the network's input for an image of this height and width. Raises UserError if there is none."""
+        size = network_size(height, width, self.size, self.multiple, self.fit)
+        if min(size) < 1:
+            raise UserError(
+                f"an image of {height}x{width} pixels is too elongated for this network: its input of {self.size} pixels "
+                f"would have "
+                f"{size[0]}x{size[1]} pixels; crop the image or choose a larger input size"
+            )
+        return size
+
+
+def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) -> tuple[int, int]:
+    """The size arithmetic of `InputPolicy`; a side can come out as 0 for extreme aspect ratios, as upstream's.
+
+    Rounding is numpy's, half to even, on the float product.
+    """
+    if fit == "square":
+        return size, size
+    if fit == "longest":
+        scale = min(size / width, size / height) if size else 1.0
+        return int(height * scale), int(width * scale)
+    by_height, by_width = size / height, size / width
+    if fit == "lower":
+        scale = max(by_height, by_width)
+    elif fit == "upper":
+        scale = min(by_height, by_width)
+    else:
+        scale = by_width if abs(1 - by_width) < abs(1 - by_height) else by_height
+
+    def round_side(side: int) -> int:
+        rounded = round(scale * side / multiple) * multiple
+        if fit == "lower" and rounded < size:
+            return math.ceil(scale * side / multiple) * multiple
+        if fit == "upper" and rounded > size:
+            return math.floor(scale * side / multiple) * multiple
+        return rounded
+
+    return round_side(height), round_side(width)
+
+
+def lower_bound_size(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
+    """Depth Anything's input size: aspect kept, both sides at least `short_side`, rounded to multiples (never below)."""
+    return network_size(height, width, short_side, multiple, "lower")

@@ -1,0 +1,229 @@
+"""Training: labels from the cache or online, interruption and resumption, distinct cells, outputs whole or not at all."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dad.distill.heads import cure_dead_head, make_student
+from dad.distill.labels import LabelCache, compute_labels, training_photos
+from dad.distill.loop import rate_factor
+from dad.distill.train import cell_loss, train
+from dad.errors import CollapseError, UserError
+from dad.models.checkpoints import load_network, read_header
+from dad.models.estimator import normalise_rgb
+from dad.study.cells import cell_id, label_views
+
+
+def rows(path):
+    with open(path) as file:
+        return list(csv.DictReader(file))
+
+
+def run(cell, manifest, root, name, *, labels=None, **options):
+    if labels is None and cell.labels.mode == "cached":
+        labels = root / "labels" / cell.mode
+        for view in label_views(cell):
+            compute_labels(cell.label_plan, manifest, view, labels / view)
+    train(cell, manifest=manifest, labels=labels, out=root / name, work=root / f"work-{name}", **options)
+    return root / name
+
+
+def with_values(cell, **changes):
+    return cell.model_copy(update=changes)
+
+
+@pytest.mark.parametrize("mode", ["baseline", "shared", "local-global", "cross"])
+def test_cached_and_online_labels_give_the_same_training(cell, manifest, tmp_path, mode):
+    cached = with_values(cell, mode=mode)
+    online = with_values(cached, labels=cached.labels.model_copy(update={"mode": "online"}))
+    one, two = run(cached, manifest, tmp_path, "cached"), run(online, manifest, tmp_path, "online")
+    first, second = (
+        [{key: value for key, value in row.items() if key != "wall"} for row in rows(folder / "metrics.csv")] for folder in (one, two)
+    )
+    assert len(first) == cell.optim.steps
+    assert first == second
+    expected = {"shared": {"loss_shared"}, "baseline": {"loss_shared"}, "local-global": {"loss_local_global"}}
+    terms = {key for key in first[0] if key.startswith("loss_")}
+    assert terms == expected.get(mode, {"loss_shared", "loss_local_global"}) | {"loss_gradient", "loss_feature"}
+
+
+def test_outputs_and_provenance(cell, manifest, tmp_path):
+    out = run(cell, manifest, tmp_path, "run")
+    assert json.loads((out / "config.json").read_text()) == cell.model_dump(mode="json")
+    facts = json.loads((out / "provenance.json").read_text())
+    assert facts["cell"] == cell_id(cell)
+    assert facts["photos_used"] == 15
+    assert facts["photos_too_small"] == 0
+    assert not (tmp_path / "work-run").exists()
+    header = read_header(out / "model.safetensors")
+    assert header.input_size == cell.crop.size
+    network, _ = load_network(out)
+    start = make_student(cell.student, seed=cell.seed)
+    moved = [name for name, value in network.state_dict().items() if not torch.equal(value, start.state_dict()[name])]
+    assert any(name.startswith("pretrained.") for name in moved)
+    assert any(name.startswith("depth_head.") for name in moved)
+
+
+def test_each_cell_is_another_training(cell, manifest, tmp_path):
+    """Same crops and labels, other loss: the first step's prediction is equal, the final weights differ."""
+    weights = {}
+    for normalization in ("global", "hybrid", "local", "none"):
+        out = run(with_values(cell, normalization=normalization), manifest, tmp_path, normalization)
+        weights[normalization] = load_file(out / "model.safetensors")
+    medians = {rows(tmp_path / name / "metrics.csv")[0]["output_median"] for name in weights}
+    assert len(medians) == 1
+    key = "depth_head.scratch.output_conv1.weight"
+    for one in weights:
+        for two in weights:
+            assert (one == two) == torch.equal(weights[one][key], weights[two][key])
+
+
+def test_interrupted_training_resumes_bit_for_bit(cell, manifest, tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    def stop_late(new_rows):
+        if new_rows[-1]["step"] >= 3:
+            raise Interrupted
+
+    undisturbed = run(cell, manifest, tmp_path, "whole")
+    labels = tmp_path / "labels" / cell.mode
+    with pytest.raises(Interrupted):
+        run(cell, manifest, tmp_path, "broken", labels=labels, listeners=(stop_late,))
+    assert not (tmp_path / "broken").exists()
+    assert (tmp_path / "work-broken" / "last.pt").exists()
+    resumed = run(cell, manifest, tmp_path, "broken", labels=labels)
+    one, two = load_file(undisturbed / "model.safetensors"), load_file(resumed / "model.safetensors")
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert rows(undisturbed / "metrics.csv") == rows(resumed / "metrics.csv")
+
+
+def test_a_killed_process_resumes_to_the_same_weights(cell, manifest, tmp_path):
+    longer = with_values(cell, optim=cell.optim.model_copy(update={"steps": 12}))
+    whole = run(longer, manifest, tmp_path, "whole")
+    config = tmp_path / "cell.json"
+    config.write_text(json.dumps(longer.model_dump(mode="json")))
+    out, work = tmp_path / "killed", tmp_path / "work"
+    command = [sys.executable, "-m", "dad", "train", "--cell", config, "--manifest", manifest]
+    command += ["--labels", tmp_path / "labels" / cell.mode, "--out", out, "--work", work]
+    process = subprocess.Popen(list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (work / "last.pt").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (out / "provenance.json").exists()
+        subprocess.run(list(map(str, command)), check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
+    one, two = load_file(whole / "model.safetensors"), load_file(out / "model.safetensors")
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_another_configs_checkpoint_is_refused(cell, manifest, tmp_path):
+    def stop(new_rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(cell, manifest, tmp_path, "run", listeners=(lambda new: stop(new) if new[-1]["step"] >= 3 else None,))
+    with pytest.raises(UserError, match="belongs to another configuration"):
+        run(with_values(cell, normalization="none"), manifest, tmp_path, "run", labels=tmp_path / "labels" / cell.mode)
+
+
+def test_labels_of_another_plan_or_other_photos_are_refused(cell, manifest, tmp_path):
+    compute_labels(cell.label_plan, manifest, "square", tmp_path / "square")
+    photos, _ = training_photos(cell.label_plan, manifest)
+    other = cell.label_plan.model_copy(update={"seed": 1})
+    with pytest.raises(UserError, match="another plan"):
+        LabelCache(tmp_path / "square", other, photos)
+    with pytest.raises(UserError, match="other photos"):
+        LabelCache(tmp_path / "square", cell.label_plan, photos.subset(3))
+    with pytest.raises(UserError, match="another plan"):
+        compute_labels(other, manifest, "square", tmp_path / "square")
+
+
+def test_labels_resume_without_recomputing(cell, manifest, tmp_path, monkeypatch):
+    from dad.distill import labels as module
+
+    monkeypatch.setattr(module, "SHARD", 4)
+    compute_labels(cell.label_plan, manifest, "square", tmp_path)
+    files = sorted(tmp_path.glob("shard-*"))
+    assert len(files) == 3
+    before = {file.name: file.read_bytes() for file in files}
+    kept = files[0].stat().st_mtime_ns
+    files[1].unlink()
+    (tmp_path / "index.json").unlink()
+    compute_labels(cell.label_plan, manifest, "square", tmp_path)
+    assert {file.name: file.read_bytes() for file in sorted(tmp_path.glob("shard-*"))} == before
+    assert files[0].stat().st_mtime_ns == kept
+
+
+def test_loss_of_a_perfect_student_is_its_feature_term(cell, manifest):
+    """A student that equals its labels has no distillation and no gradient loss left."""
+    network, _ = load_network("zoo/vit-small")
+    square = torch.rand(2, 3, 48, 48)
+    with torch.no_grad():
+        labels = network(normalise_rgb(square))
+    for normalization in ("global", "hybrid", "local", "none"):
+        result = cell_loss(network, {"square": square, "labels_square": labels}, with_values(cell, normalization=normalization), None)
+        assert result.loss.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_dead_head_is_found_and_cured(cell):
+    dead = 0
+    for seed in range(12):
+        network = make_student(cell.student, seed=seed)
+        rgb = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            live_before = (network(normalise_rgb(rgb)) > 0).float().mean().item()
+        cured = cure_dead_head(network, rgb)
+        assert cured == (live_before < 0.5)
+        dead += cured
+        prediction = network(normalise_rgb(rgb))
+        assert (prediction > 0).float().mean() >= 0.5
+        prediction.mean().backward()
+        assert network.depth_head.scratch.output_conv1.weight.grad.abs().sum() > 0
+    assert 0 < dead < 12
+
+
+def test_start_weights(cell):
+    source, _ = load_network("zoo/vit-small")
+    student = make_student(cell.student, seed=0)
+    assert all(torch.equal(value, source.encoder.state_dict()[key]) for key, value in student.encoder.state_dict().items())
+    again, other = make_student(cell.student, seed=0), make_student(cell.student, seed=1)
+    key = "depth_head.projects.0.weight"
+    assert torch.equal(student.state_dict()[key], again.state_dict()[key])
+    assert not torch.equal(student.state_dict()[key], other.state_dict()[key])
+    full = make_student(cell.student.model_copy(update={"init": "full"}), seed=0)
+    assert torch.equal(full.state_dict()[key], source.state_dict()[key])
+
+
+def test_rates_warm_up_then_decay(cell):
+    optim = cell.optim.model_copy(update={"steps": 100, "warmup": 10, "power": 0.9})
+    factors = [rate_factor(step, optim) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == factors[9]
+    assert factors[50] == pytest.approx(0.5**0.9)
+    assert all(later < earlier for earlier, later in zip(factors[10:], factors[11:], strict=False))
+
+
+def test_a_collapsed_run_stops_with_advice(cell, manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr("dad.distill.train.cure_dead_head", lambda network, rgb: False)
+    monkeypatch.setattr("dad.distill.monitor.CollapseDetector.PATIENCE", 3)
+
+    def dead(config, *, seed):
+        network = make_student(config, seed=seed)
+        torch.nn.init.constant_(network.last_bias, -1e3)
+        return network
+
+    monkeypatch.setattr("dad.distill.train.make_student", dead)
+    with pytest.raises(CollapseError, match="zero at"):
+        run(cell, manifest, tmp_path, "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,119 @@
+import pytest
+
+from dad.report.findings import findings, judge_better, judge_close, orderings
+from dad.report.results import load_table, score_paths
+from dad.report.statistics import Interval
+from dad.report.tables import render_table
+
+
+@pytest.fixture
+def load(results, write_scores, study):
+    return lambda level, study=study, **options: load_table(study, "table1", write_scores(study, results, level, **options))
+
+
+def page_of(study, results):
+    render_table(study, "table1", score_paths(study, "table1", results), {}, results / "reports")
+    return (results / "reports" / "table1.md").read_text()
+
+
+def verdicts(result):
+    return {finding.claim.id: finding.verdict for finding in findings(result)}
+
+
+def test_cells_that_behave_as_the_paper_prints_hold_every_claim(load, paper_like):
+    found = verdicts(load(paper_like))
+    assert found.pop("shared-none-close") == "held"
+    assert set(found.values()) == {"held"}
+    assert len(found) == 8
+
+
+def test_a_local_global_cell_that_does_not_fail_is_reported(load, paper_like):
+    def level(row, dataset, seed):
+        return 0.11 if tuple(row.factors.values()) == ("local-global", "none") else paper_like(row, dataset, seed)
+
+    found = verdicts(load(level))
+    assert found["local-global-none-fails"] == "did not hold"
+    assert found["none-drops-from-shared"] == "did not hold"
+    assert found["shared-hybrid-leads"] == "held"
+
+
+def test_equal_cells_are_close_and_otherwise_undecided(load):
+    # equal up to noise: no interval excludes zero by more than chance, and a margin of 5 % holds easily
+    found = verdicts(load(lambda row, dataset, seed: 0.1, noise=0.01))
+    assert found["shared-none-close"] == "held"
+    assert found["local-global-global-close"] == "held"
+    assert found["local-global-none-fails"] == "did not hold"  # 1.2 times the error is excluded
+
+
+def test_the_difference_that_is_judged_is_the_one_of_the_means(load, paper_like):
+    result = load(paper_like)
+    finding = next(finding for finding in findings(result) if finding.claim.id == "local-global-none-fails")
+    assert len(finding.checks) == 6
+    for check in finding.checks:
+        assert check.interval.mean == pytest.approx(check.ours[1] - 1.2 * check.ours[0])
+        assert check.printed[1] == {"ETH3D": 0.273, "DIODE": 0.300}[check.column.paper]
+        assert not check.within_noise
+    close = next(finding for finding in findings(result) if finding.claim.id == "shared-none-close")
+    assert all(check.within_noise for check in close.checks)
+
+
+def test_a_data_set_that_is_missing_leaves_a_claim_undecided(load, make_study, paper_like):
+    study = make_study()
+    study = make_study(benchmarks=[study.benchmarks[1].model_dump()])
+    result = load(paper_like, study=study)
+    finding = next(finding for finding in findings(result) if finding.claim.id == "shared-hybrid-leads")
+    assert (len(finding.checks), finding.missing, finding.verdict) == (2, 2, "undecided")
+    assert {check.verdict for check in finding.checks} == {"held"}
+
+
+def test_orderings_are_the_printed_pairs_beyond_the_noise_floor(load, paper_like):
+    found = orderings(load(paper_like))
+    # 28 pairs per data set; within 0.001 on ETH3D: 0.057 twice, 0.064 twice and 0.065; on DIODE: 0.238 and 0.239 twice each, 0.244
+    # and 0.245
+    assert len(found) == (28 - 4) + (28 - 7)
+    assert all(pair.printed[0] < pair.printed[1] for pair in found)
+
+
+def test_reversed_orderings_are_named(load, study, results, write_scores, paper_like):
+    def level(row, dataset, seed):
+        value = paper_like(row, dataset, seed)
+        return 0.5 if tuple(row.factors.values()) == ("shared", "hybrid") and dataset == "scenes-outdoor" else value
+
+    reversed_pairs = [pair for pair in orderings(load(level)) if pair.verdict == "did not hold"]
+    assert {(pair.better.name, pair.column.dataset) for pair in reversed_pairs} == {("shared-hybrid", "scenes-outdoor")}
+    assert all(pair.interval.high < 0 for pair in reversed_pairs)
+    page = page_of(study, results)
+    assert f"reversed in {len(reversed_pairs)}:" in page
+    assert "- scenes-outdoor: Shared-Context Distillation: Hybrid Norm. 0." in page
+
+
+def test_the_page_tells_what_came_out_otherwise_first_and_the_headline_always(study, results, write_scores, paper_like):
+    def level(row, dataset, seed):
+        return 0.3 if tuple(row.factors.values()) == ("shared", "hybrid") else paper_like(row, dataset, seed)
+
+    write_scores(study, results, level)
+    page = page_of(study, results)
+    section = page.split("## What came out otherwise than in the paper")[1].split("## Differences")[0]
+    lines = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith(("| did", "| und", "| held"))]
+    assert lines == sorted(lines, key=("did not hold", "undecided", "held").index)
+    assert "did not hold" in lines
+    assert "no normalization fails badly (at least 1.2 times the error of every other normalization). **Held.**" in section
+    assert "printed for ETH3D: 0.273 against 0.065, 0.076, 0.064" in section
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "better", "close"),
+    [
+        (0.01, 0.02, "held", "held"),
+        (-0.01, 0.01, "undecided", "held"),
+        (-0.02, -0.01, "did not hold", "held"),
+        (0.04, 0.06, "held", "undecided"),
+        (0.06, 0.08, "held", "did not hold"),
+        (-0.08, -0.06, "did not hold", "did not hold"),
+        (float("nan"), float("nan"), "undecided", "undecided"),
+    ],
+)
+def test_verdicts(low, high, better, close):
+    interval = Interval((low + high) / 2, low, high)
+    assert judge_better(interval) == better
+    assert judge_close(interval, 0.05) == close

@@ -1,0 +1,309 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from dad.errors import UserError
+from dad.report.provenance import duration
+from dad.report.results import load_table, provenance_paths, score_paths, table_columns
+from dad.report.tables import render_table, table_files
+from dad.study.cells import table_rows
+
+COLUMNS = ["cell", "mode", "normalization", "dataset", "protocol", "metric", "mean", "ci_low", "ci_high", "n", "seeds", "paper"]
+COLUMNS += ["difference_to_best", "diff_low", "diff_high", "p_holm", "effect", "stands_for", "reason"]
+
+
+def read_csv(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_provenance(study, results, **changes):
+    values = {
+        "device": "cpu, Some Processor, 1 thread",
+        "wall_seconds": 31.0,
+        "steps": 20,
+        "git_commit": "0123456789abcdef",
+        "git_dirty": False,
+        "versions": {"torch": "2.15.0", "python": "3.11.2"},
+        "started": "2026-11-22T10:00:00Z",
+        "photos_used": 12,
+        "photos_too_small": 1,
+        "dead_head_cured": False,
+        "parameters": 1234567,
+        **changes,
+    }
+    for cell, path in provenance_paths(study, "table1", results).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"cell": cell, **values}))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The results of `study`, for the tests that only look at them."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def files(study, results, write_scores, paper_like):
+    write_scores(study, results, paper_like)
+    write_provenance(study, results)
+    return table_files(study, "table1", results, results / "reports")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A results folder of the test's own."""
+    return tmp_path
+
+
+def page_of(study, results):
+    """Render without the figure and return the page and the lines of the CSV."""
+    out = results / "reports"
+    render_table(study, "table1", score_paths(study, "table1", results), provenance_paths(study, "table1", results), out)
+    return (out / "table1.md").read_text(), read_csv(out / "table1.csv")
+
+
+def test_the_csv_has_a_line_per_row_data_set_and_metric_with_means_of_the_files(study, results, files):
+    lines = read_csv(files[0])
+    assert list(lines[0]) == COLUMNS
+    assert len(lines) == 8 * 2 * 2
+    assert [line["normalization"] for line in lines[::4]] == ["global", "none", "local", "hybrid"] * 2
+    paths = score_paths(study, "table1", results)
+    best = {}
+    for line in lines:
+        scores = [float(row[line["metric"]]) for row in read_csv(paths[line["cell"]]) if row["dataset"] == line["dataset"]]
+        assert float(line["mean"]) == pytest.approx(np.mean(scores), abs=1e-6)
+        assert float(line["ci_low"]) < float(line["mean"]) < float(line["ci_high"])
+        assert (line["n"], line["seeds"], line["protocol"]) == ("24", "1", "marigold@1")
+        best.setdefault((line["dataset"], line["metric"]), []).append(np.mean(scores))
+    for line in lines:
+        means = best[line["dataset"], line["metric"]]
+        extreme = min(means) if line["metric"] == "abs_rel" else max(means)
+        assert float(line["difference_to_best"]) == pytest.approx(float(line["mean"]) - extreme, abs=2e-6)
+        assert (line["p_holm"] == "") == (float(line["difference_to_best"]) == 0)
+
+
+def test_the_csv_names_the_stand_in_and_the_printed_number_beside_it(files):
+    found = {(line["mode"], line["normalization"], line["dataset"], line["metric"]): line for line in read_csv(files[0])}
+    assert found["shared", "global", "scenes-indoor", "abs_rel"]["paper"] == "0.064"
+    assert found["local-global", "none", "scenes-outdoor", "abs_rel"]["paper"] == "0.3"
+    assert found["shared", "global", "scenes-indoor", "abs_rel"]["stands_for"] == "ETH3D"
+    assert found["shared", "global", "scenes-indoor", "delta1"]["paper"] == ""
+
+
+def test_the_page_has_ours_and_the_printed_numbers_side_by_side(files):
+    page = files[1].read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    header, _, *body = rows[:10]
+    assert header[2] == "ours: scenes-indoor (in the place of ETH3D), AbsRel↓"
+    assert header[3] == "printed: ETH3D, AbsRel↓"
+    assert header[4].startswith("ours: scenes-outdoor (in the place of DIODE)")
+    assert [row[1] for row in body] == ["Global Norm.", "No Norm.", "Local Norm.", "Hybrid Norm."] * 2
+    assert [row[0] for row in body if row[0]] == ["Shared-Context Distillation", "Local-Global Distillation"]
+    assert [row[3].split(" ")[0] for row in body] == [
+        "0.064",
+        "**0.057**",
+        "0.070",
+        "**0.057**",
+        "0.065",
+        "0.273",
+        "0.076",
+        "**0.064**",
+    ]
+    assert [row[5].split(" ")[0] for row in body] == [
+        "0.259",
+        "0.239",
+        "0.245",
+        "**0.238**",
+        "0.239",
+        "0.300",
+        "0.244",
+        "**0.238**",
+    ]
+    means = {
+        (line["mode"], line["normalization"]): line
+        for line in read_csv(files[0])
+        if (line["dataset"], line["metric"]) == ("scenes-indoor", "abs_rel")
+    }
+    ours = [f"{float(line['mean']):.3f} [{float(line['ci_low']):.3f}, {float(line['ci_high']):.3f}]" for line in means.values()]
+    assert [row[2].replace("*", "") for row in body] == ours
+    for block in (body[:4], body[4:]):
+        values = [row[2].replace("*", "").split(" ")[0] for row in block]
+        assert [row[2].startswith("**") for row in block] == [value == min(values) for value in values]
+
+
+def test_the_page_says_what_was_run(files):
+    page = files[1].read_text()
+    for said in (
+        "study `tiny` (made-up scores)",
+        "8 students `zoo/small`, starting from its encoder with a random head, seed 0",
+        "teacher `zoo/big`",
+        "20 steps × 4 crops of 28 px from 12 rendered photos (indoor, outdoor; 48×32)",
+        "cpu, Some Processor, 1 thread, 4 min 08 s of training; commit `0123456789ab`",
+        "python 3.11.2, torch 2.15.0",
+        "1,234,567 parameters",
+        "used 12, too small 1",
+        "one seed: the intervals cover the images only",
+        "D16: Gaps at or below the noise floor",
+    ):
+        assert said in page, said
+    assert "uncommitted" not in page
+    assert "Dead heads" not in page
+
+
+def test_unknown_provenance_is_said_to_be_unknown(study, own, write_scores, paper_like):
+    write_scores(study, own, paper_like)
+    page, _ = page_of(study, own)
+    assert "hardware unknown, an unknown time of training; commit unknown" in page
+    assert "unknown parameters" in page
+
+
+def test_differing_provenance_is_not_averaged_away(study, own, write_scores, paper_like):
+    write_scores(study, own, paper_like)
+    write_provenance(study, own, git_dirty=True, versions={"torch": "2.15.0"}, dead_head_cured=True)
+    cell, path = next(iter(provenance_paths(study, "table1", own).items()))
+    path.write_text(json.dumps({"device": "gpu", "versions": {"torch": "2.14.0"}, "wall_seconds": 3800, "parameters": 5}))
+    page, _ = page_of(study, own)
+    assert "gpu / cpu, Some Processor, 1 thread" in page
+    assert "torch 2.14.0 / 2.15.0" in page
+    assert "unknown, `0123456789ab` with uncommitted changes" in page
+    assert "31 s to 1 h 03 min per cell" in page
+    assert "5 to 1,234,567 parameters" in page
+    assert "used 12 (unknown for some cells)" in page
+    cured = next(line for line in page.splitlines() if line.startswith("- Dead heads"))
+    assert cured.count("`") == 14
+    assert cell not in cured
+
+
+def test_the_same_inputs_give_the_same_bytes(study, results, files):
+    before = [path.read_bytes() for path in files]
+    again = table_files(study, "table1", results, results / "again")
+    assert [path.name for path in again] == ["table1.csv", "table1.md", "table1.png"]
+    assert [path.read_bytes() for path in again] == before
+
+
+def test_several_seeds_are_one_row_and_join_their_cells(make_study, own, write_scores, paper_like):
+    study = make_study(seeds=[0, 3])
+    write_scores(study, own, paper_like)
+    page, lines = page_of(study, own)
+    assert len(lines) == 32
+    assert {line["seeds"] for line in lines} == {"2"}
+    assert lines[0]["cell"] == "+".join(table_rows(study, "table1")[0].cells)
+    assert "2 seeds: the intervals cover images and seeds" in page
+    assert "16 students" in page
+
+
+def test_a_row_that_can_not_be_trained_is_printed_with_its_reason(make_study, own, write_scores, paper_like):
+    study = make_study(loss={"local_global": 0})
+    write_scores(study, own, paper_like)
+    files = table_files(study, "table1", own, own / "reports")
+    lines = [line for line in read_csv(files[0]) if line["mode"] == "local-global"]
+    assert len(lines) == 16
+    assert {(line["cell"], line["mean"], line["n"]) for line in lines} == {("", "", "")}
+    assert all("no distillation term" in line["reason"] for line in lines)
+    page = files[1].read_text()
+    assert page.count("| not trained |") == 8 + 4
+    assert "- Not trained, because local-global distillation with loss.local_global: 0 has no distillation term left: " in page
+
+
+def test_a_data_set_that_the_paper_does_not_have_is_an_extra_column(make_study, own, write_scores, paper_like, tmp_path):
+    study = make_study(samples=str(tmp_path))
+    assert [(column.dataset, column.paper) for column in table_columns(study, "table1")] == [
+        ("scenes-indoor", "ETH3D"),
+        ("scenes-outdoor", "DIODE"),
+        ("samples", None),
+    ]
+    write_scores(study, own, paper_like)
+    page, _ = page_of(study, own)
+    header = next(line for line in page.splitlines() if line.startswith("| Method"))
+    assert header.endswith("| printed: DIODE, AbsRel↓ | ours: samples, AbsRel↓ |")
+    assert "- samples: not in the paper." in page
+
+
+def test_images_of_few_scenes_and_images_without_pixels_are_mentioned(study, own, write_scores, edit_scores, paper_like):
+    for path in write_scores(study, own, paper_like).values():
+        edit_scores(path, lambda lines: [line | {"scene": "room"} for line in lines])
+        edit_scores(path, lambda lines: [lines[0] | {"n": "0", "abs_rel": "nan", "delta1": "nan"}, *lines[1:]])
+    page, lines = page_of(study, own)
+    assert "- scenes-indoor: 24 images from 1 scenes." in page
+    assert "- Images left out: 1 of scenes-outdoor (no scored pixel)" in page
+    assert {line["n"] for line in lines if line["dataset"] == "scenes-outdoor"} == {"23"}
+
+
+def test_a_metric_that_is_not_a_number_is_shown_as_none(study, own, write_scores, edit_scores, paper_like):
+    paths = write_scores(study, own, paper_like)
+    edit_scores(next(iter(paths.values())), lambda lines: [lines[0] | {"abs_rel": "nan"}, *lines[1:]])
+    files = table_files(study, "table1", own, own / "reports")
+    line = next(line for line in read_csv(files[0]) if (line["dataset"], line["metric"]) == ("scenes-outdoor", "abs_rel"))
+    assert (line["mean"], line["difference_to_best"]) == ("", "")
+    assert files[2].stat().st_size > 0
+
+
+def drop(dataset):
+    return lambda lines: [line for line in lines if line["dataset"] != dataset]
+
+
+def change_all(**values):
+    return lambda lines: [line | values for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop("scenes-indoor"), "has no scores on scenes-indoor under marigold@1"),
+        (change_all(protocol="moge@1"), "has no scores on scenes-indoor under marigold@1"),
+        (change_all(protocol_hash="ffffffff"), "mixes scores under different rules"),
+        (change_all(model="other"), "holds the scores of other, not of cell"),
+        (lambda lines: lines[:-1], "not scored on the same pixels of scenes-indoor"),
+        (lambda lines: [lines[0] | {"n": "7"}, *lines[1:]], "not scored on the same pixels of scenes-outdoor"),
+        (lambda lines: [*lines, lines[0]], "two lines for rgb/000000.png on scenes-outdoor"),
+        (lambda lines: [lines[0] | {"abs_rel": "much"}, *lines[1:]], "is not a table of scores"),
+    ],
+)
+def test_scores_that_can_not_be_compared_are_refused(study, own, write_scores, edit_scores, paper_like, change, message):
+    paths = write_scores(study, own, paper_like)
+    edit_scores(list(paths.values())[2], change)
+    with pytest.raises(UserError, match=message) as error:
+        load_table(study, "table1", paths)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_score_file_and_an_unknown_table_are_refused(study, own, write_scores, paper_like):
+    paths = write_scores(study, own, paper_like)
+    cell, path = list(paths.items())[5]
+    path.unlink()
+    with pytest.raises(UserError, match=f"no scores of cell {cell}"):
+        table_files(study, "table1", own, own / "reports")
+    assert not (own / "reports").exists()
+    with pytest.raises(UserError, match="unknown table 'table7'"):
+        table_files(study, "table7", own, own / "reports")
+
+
+def test_a_real_benchmark_is_no_stand_in(make_study):
+    study = make_study(benchmarks=[{"dataset": "nyuv2", "root": "data"}, {"dataset": "eth3d", "root": "data"}])
+    columns = table_columns(study, "table1")
+    assert [(column.dataset, column.paper, column.stand_in, column.title) for column in columns] == [
+        ("eth3d", "ETH3D", False, "ETH3D"),
+        ("nyuv2", "NYUv2", False, "NYUv2"),
+    ]
+
+
+def test_a_stand_in_for_nothing_known_is_refused(make_study):
+    benchmark = {"dataset": "scenes-indoor", "count": 2, "seed": 9, "height": 32, "width": 48, "stands_for": "Sintel"}
+    with pytest.raises(UserError, match="stands_for 'Sintel' is not a benchmark of the paper"):
+        table_columns(make_study(benchmarks=[benchmark]), "table1")
+
+
+def test_broken_provenance_is_refused(study, own, write_scores, paper_like):
+    write_scores(study, own, paper_like)
+    write_provenance(study, own)
+    next(iter(provenance_paths(study, "table1", own).values())).write_text("{")
+    with pytest.raises(UserError, match="is not valid JSON"):
+        table_files(study, "table1", own, own / "reports")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7620, "2 h 07 min"), (3599.7, "1 h 00 min")])
+def test_duration(seconds, text):
+    assert duration(seconds) == text
