@@ -168,6 +168,37 @@ def _by_dataset(values: list[str], option: str, datasets: list[str]) -> list[tup
     return pairs
 
 
+def _predict(arguments: argparse.Namespace) -> None:
+    from dad.pointcloud import read_camera
+    from dad.predict import Points, predict
+
+    points = None
+    if arguments.points:
+        points = Points(read_camera(Path(arguments.camera)) if arguments.camera else None, arguments.near, arguments.far)
+    elif arguments.camera:
+        raise UserError("--camera is for --points")
+    written, problems = predict(
+        arguments.images,
+        arguments.model,
+        arguments.out,
+        device=arguments.device,
+        batch=arguments.batch,
+        short_side=arguments.size,
+        square=arguments.square,
+        points=points,
+    )
+    print(f"{written} images predicted into {arguments.out}" + (f", {len(problems)} skipped" if problems else ""))
+    if not written:
+        raise UserError("no image could be predicted")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from dad.export import export
+
+    for parity in export(arguments.run_folder, arguments.out, form=arguments.format, short_side=arguments.size):
+        print(parity.line)
+
+
 def _table(arguments: argparse.Namespace) -> None:
     from dad.report.tables import table_files
     from dad.study.cells import load_study
@@ -205,7 +236,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="dad", description="Distill Any Depth: train, label, evaluate and report. `dad VERB --help` explains each verb.")
+    parser = _Parser(
+        prog="dad", description="Distill Any Depth: train, label, evaluate and report. `dad VERB --help` explains each verb."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(parent: argparse._SubParsersAction, name: str, run: object, text: str, example: str) -> argparse.ArgumentParser:
@@ -214,13 +247,17 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    p = verb(verbs, "matrix", _matrix, "list the cells of a study, or print one cell's resolved config", "dad matrix --table table1")
+    p = verb(
+        verbs, "matrix", _matrix, "list the cells of a study, or print one cell's resolved config", "dad matrix --table table1"
+    )
     p.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
     p.add_argument("--table", help="only this table")
     p.add_argument("--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)")
     p.add_argument("--format", choices=["tsv", "json"], default="tsv")
 
-    data = verbs.add_parser("data", help="scenes, photos and benchmarks").add_subparsers(dest="data_verb", required=True, metavar="VERB")
+    data = verbs.add_parser("data", help="scenes, photos and benchmarks").add_subparsers(
+        dest="data_verb", required=True, metavar="VERB"
+    )
     example = "dad data scenes --out scenes/indoor --kind indoor --count 100 --seed 0"
     p = verb(data, "scenes", _data_scenes, "render procedural scenes: RGB, exact depth, camera", example)
     p.add_argument("--out", required=True)
@@ -231,7 +268,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--width", type=_positive, default=256)
     p.add_argument("--samples", type=_positive, default=2, help="rays per pixel and axis (default: %(default)s)")
     p.add_argument("--workers", type=_positive, default=1, help="processes")
-    p = verb(data, "check", _data_check, "verify a benchmark's or a photo folder's layout and files", "dad data check photos ~/photos")
+    p = verb(
+        data, "check", _data_check, "verify a benchmark's or a photo folder's layout and files", "dad data check photos ~/photos"
+    )
     datasets = "nyuv2, kitti, eth3d, scannet, diode, samples, scenes-indoor, scenes-outdoor or scenes-driving"
     p.add_argument("dataset", help=f"photos, {datasets}")
     p.add_argument("root", help="folder or, for the five published benchmarks, .tar")
@@ -295,6 +334,44 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cpu")
     p.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")
 
+    example = "dad predict photos/ --model zoo/vit-large --out maps"
+    p = verb(verbs, "predict", _predict, "predict images: float NPY, 16-bit PNG, coloured PNG and, with --points, PLY", example)
+    p.add_argument("images", nargs="+", metavar="IMAGE", help="image files or folders of them")
+    model_help = (
+        "zoo name, run folder, weights file, Hugging Face name or folder, network name, or NETWORK:PATH (docs/checkpoints.md)"
+    )
+    p.add_argument("--model", required=True, help=model_help)
+    p.add_argument("--out", required=True, help="folder; outputs are named like the images")
+    p.add_argument(
+        "--size", type=int, help="input size in pixels (default: the model's own; what it measures is the model's policy)"
+    )
+    p.add_argument(
+        "--square", action="store_true", help="give up the image's aspect, as Distill Any Depth's scripts do with --size 700"
+    )
+    p.add_argument("--batch", type=_positive, default=8, help="images of equal size per forward pass (default: %(default)s)")
+    p.add_argument("--device", default="cpu")
+    p.add_argument(
+        "--points", action="store_true", help="also write coloured points; distances are assumed, for the map is relative"
+    )
+    p.add_argument(
+        "--camera", metavar="JSON", help="fx, fy, cx, cy in pixels (default: a lens of 60 degrees across the longer side)"
+    )
+    p.add_argument("--near", type=float, default=1.0, help="distance of the nearest point (default: %(default)s)")
+    p.add_argument("--far", type=float, default=10.0, help="distance of the farthest point (default: %(default)s)")
+
+    example = "dad export --run results/mini/runs/CELL --format hf --out exported"
+    p = verb(
+        verbs,
+        "export",
+        _export,
+        "write a trained network for use elsewhere, check it against its source, add a model card",
+        example,
+    )
+    p.add_argument("--run", dest="run_folder", required=True, help="run folder, or any model that `predict` takes")
+    p.add_argument("--format", choices=["safetensors", "hf", "onnx"], required=True)
+    p.add_argument("--out", required=True, help="a new folder")
+    p.add_argument("--size", type=int, help="input size to record (default: the model's own)")
+
     def report_options(p: argparse.ArgumentParser) -> None:
         p.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
         p.add_argument("--results", default="results", help="where the runs and scores are (default: %(default)s)")
@@ -308,8 +385,12 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--table", default="table1")
     report_options(p)
 
-    track = verbs.add_parser("track", help="MLflow as a view of the files").add_subparsers(dest="track_verb", required=True, metavar="VERB")
-    p = verb(track, "import", _track_import, "rebuild MLflow's runs from files", "dad track import results --uri sqlite:///mlflow.db")
+    track = verbs.add_parser("track", help="MLflow as a view of the files").add_subparsers(
+        dest="track_verb", required=True, metavar="VERB"
+    )
+    p = verb(
+        track, "import", _track_import, "rebuild MLflow's runs from files", "dad track import results --uri sqlite:///mlflow.db"
+    )
     p.add_argument("results")
     p.add_argument("--uri", required=True)
     p.add_argument("--config", help="the study, which says which tables a cell belongs to")

@@ -27,7 +27,11 @@ class Progress:
             self._spoke = now
             rate = self.done / max(now - self._begun, 1e-9)
             left = (self.total - self.done) / rate
-            print(f"{self.name}: {self.done} of {self.total} {self.unit}s, {rate:.1f}/s, {left:.0f} s left", file=sys.stderr, flush=True)
+            print(
+                f"{self.name}: {self.done} of {self.total} {self.unit}s, {rate:.1f}/s, {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def __enter__(self) -> "Progress":
         return self

@@ -48,7 +48,8 @@ def provenance(device: str, started: datetime) -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
-        "device": f"{device.split(':')[0]}, {where}" + ("" if device.startswith("cuda") else f", {threads} thread{'s' * (threads > 1)}"),
+        "device": f"{device.split(':')[0]}, {where}"
+        + ("" if device.startswith("cuda") else f", {threads} thread{'s' * (threads > 1)}"),
         "cpu_count": os.cpu_count(),
         "git_commit": commit,
         "git_dirty": dirty,

@@ -19,10 +19,10 @@ from torch.utils.data import DataLoader, Subset
 from dad.data.crops import CropPlan, CropStream, usable
 from dad.data.manifest import open_photos
 from dad.data.photos import Photos
-from dad.progress import Progress
 from dad.errors import UserError
 from dad.files import atomic_path, read_json, sha256_file, write_json
 from dad.models.estimator import Estimator, load
+from dad.progress import Progress
 from dad.study.config import LabelPlan
 
 VIEWS = ("square", "patches")
@@ -43,12 +43,16 @@ def training_photos(plan: LabelPlan, manifest: Path) -> tuple[Photos, int]:
     photos, small = usable(open_photos(manifest), plan.crop.min_crop)
     if plan.photos.source == "folder" and plan.photos.count is not None:
         if plan.photos.count > len(photos):
-            raise UserError(f"photos.count is {plan.photos.count}, but {manifest} has only {len(photos)} photos that are large enough")
+            raise UserError(
+                f"photos.count is {plan.photos.count}, but {manifest} has only {len(photos)} photos that are large enough"
+            )
         photos = photos.subset(plan.photos.count)
     return photos, len(small)
 
 
-def stream_batches(stream: CropStream, batch: int, start: int, *, workers: int = 0, rank: int = 0, ranks: int = 1) -> Iterator[dict[str, Any]]:
+def stream_batches(
+    stream: CropStream, batch: int, start: int, *, workers: int = 0, rank: int = 0, ranks: int = 1
+) -> Iterator[dict[str, Any]]:
     """Batches of the training stream from step `start` on; process `rank` of `ranks` gets its equal share of each."""
     if batch % ranks:
         raise UserError(f"optim.batch ({batch}) must be a multiple of the number of processes ({ranks})")
@@ -63,7 +67,10 @@ def label_view(teacher: Estimator, batch: dict[str, Any], view: str, dtype: torc
     flat = pixels.flatten(0, 1) if view == "patches" else pixels
     maps = teacher(flat).to("cpu", dtype)
     if not torch.isfinite(maps).all():
-        raise UserError(f"teacher {teacher.name} gave values that {dtype} can not hold for photos {', '.join(batch['photo_id'])}: use labels.dtype: float32")
+        photos = ", ".join(batch["photo_id"])
+        raise UserError(
+            f"teacher {teacher.name} gave values that {dtype} can not hold for photos {photos}: use labels.dtype: float32"
+        )
     return maps.unflatten(0, pixels.shape[:2]) if view == "patches" else maps
 
 
@@ -98,7 +105,9 @@ def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, dev
             else:
                 progress.advance(stop - start)
             shards.append({"file": path.name, "start": start, "stop": stop, "sha256": sha256_file(path)})
-    write_json(out / "index.json", {"plan": described, "view": view, "kind": teacher.kind, "photos": photos.digest(), "shards": shards})
+    write_json(
+        out / "index.json", {"plan": described, "view": view, "kind": teacher.kind, "photos": photos.digest(), "shards": shards}
+    )
 
 
 class LabelCache:

@@ -156,8 +156,9 @@ def feature_alignment_loss(student_features: Tensor, frozen_features: Tensor, *,
 def scale_anchor_loss(prediction: Tensor) -> Tensor:
     """Squared logarithm of the batch's mean absolute deviation from its median: 0 at a spread of 1. Not in the paper.
 
-    Affine-invariant losses leave the output's scale free: their gradient is orthogonal to it, so under AdamW it drifts, in practice upwards by
-    orders of magnitude. A small weight of this term holds it. prediction: (B,1,H,W); returns a scalar; a spread below 1e-6 counts as 1e-6.
+    Affine-invariant losses leave the output's scale free: their gradient is orthogonal to it, so under AdamW it drifts, in practice
+    upwards by orders of magnitude. A small weight of this term holds it. prediction: (B,1,H,W); returns a scalar; a spread below
+    1e-6 counts as 1e-6.
     """
     with torch.autocast(prediction.device.type, enabled=False):
         values = prediction if prediction.dtype == torch.float64 else prediction.float()
@@ -179,16 +180,9 @@ def crop_patches(global_map: Tensor, boxes: Tensor, *, square: float | Tensor, s
         the patch, which holds when both have one input size. Raises UserError on shapes that do not fit.
     """
     batch = len(global_map)
-    if (
-        global_map.ndim != 4
-        or global_map.shape[1] != 1
-        or boxes.ndim != 3
-        or boxes.shape[0] != batch
-        or boxes.shape[2] != 4
-    ):
+    if global_map.ndim != 4 or global_map.shape[1] != 1 or boxes.ndim != 3 or boxes.shape[0] != batch or boxes.shape[2] != 4:
         raise UserError(
-            f"global map {tuple(global_map.shape)} and boxes {tuple(boxes.shape)} "
-            "must be (B,1,S,S) and (B,N,4) with one B"
+            f"global map {tuple(global_map.shape)} and boxes {tuple(boxes.shape)} must be (B,1,S,S) and (B,N,4) with one B"
         )
     with torch.autocast(global_map.device.type, enabled=False):
         dtype = torch.float64 if global_map.dtype == torch.float64 else torch.float32
@@ -201,9 +195,7 @@ def crop_patches(global_map: Tensor, boxes: Tensor, *, square: float | Tensor, s
         )  # (B,N,size) each, in [-1,1] over the square
         shape = (*x.shape, size)
         grid = torch.stack((x[:, :, None].expand(shape), y[..., None].expand(shape)), -1).flatten(1, 2)
-        patches = functional.grid_sample(
-            global_map.to(dtype), grid, mode="bilinear", padding_mode="border", align_corners=False
-        )
+        patches = functional.grid_sample(global_map.to(dtype), grid, mode="bilinear", padding_mode="border", align_corners=False)
         return patches.unflatten(2, (-1, size)).transpose(1, 2)
 
 
@@ -229,8 +221,7 @@ def local_global_loss(
     batch, patches = patch_boxes.shape[:2]
     if patch_labels.ndim != 5 or patch_labels.shape[:2] != (batch, patches) or patches == 0:
         raise UserError(
-            f"patch labels {tuple(patch_labels.shape)} must be (B,N,1,s,s) "
-            f"with the boxes' B and N {(batch, patches)}, N at least 1"
+            f"patch labels {tuple(patch_labels.shape)} must be (B,N,1,s,s) with the boxes' B and N {(batch, patches)}, N at least 1"
         )
     crops = crop_patches(global_prediction, patch_boxes, square=square, size=patch_labels.shape[-1])
     masks = None if patch_masks is None else patch_masks.flatten(0, 1)

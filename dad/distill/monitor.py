@@ -64,8 +64,8 @@ class CollapseDetector:
             self.dead_steps = self.dead_steps + 1 if row["output_zeros"] > 0.995 else 0
             if self.dead_steps >= self.PATIENCE:
                 raise CollapseError(
-                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, so no gradient is "
-                    "left; lower head_rate, lengthen warmup, or start from another seed"
+                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, so no gradient "
+                    "is left; lower head_rate, lengthen warmup, or start from another seed"
                 )
 
 
@@ -97,9 +97,7 @@ class StepLog:
 
     def add(self, step: int, row: dict[str, Any]) -> None:
         """Queue one step's values (scalars or scalar tensors)."""
-        self._pending.append(
-            {"step": step} | {key: v.detach() if isinstance(v, Tensor) else v for key, v in row.items()}
-        )
+        self._pending.append({"step": step} | {key: v.detach() if isinstance(v, Tensor) else v for key, v in row.items()})
         if len(self._pending) >= self.flush_every:
             self.flush()
 

@@ -66,15 +66,11 @@ def check_maps(prediction: Tensor, target: Tensor, mask: Tensor | None) -> tuple
     mask that is not boolean.
     """
     if prediction.ndim != 4 or prediction.shape[1] != 1 or prediction.shape != target.shape:
-        raise UserError(
-            f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must have one shape (B,1,H,W)"
-        )
+        raise UserError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must have one shape (B,1,H,W)")
     if mask is None:
         mask = torch.ones_like(target, dtype=torch.bool)
     elif mask.shape != target.shape or mask.dtype != torch.bool:
-        raise UserError(
-            f"mask {tuple(mask.shape)} {mask.dtype} must be boolean with the target's shape {tuple(target.shape)}"
-        )
+        raise UserError(f"mask {tuple(mask.shape)} {mask.dtype} must be boolean with the target's shape {tuple(target.shape)}")
     double = torch.float64 in (prediction.dtype, target.dtype)
     dtype = torch.float64 if double else torch.float32
     return (

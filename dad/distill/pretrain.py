@@ -35,9 +35,7 @@ class LabelledScenes:
         counts = []
         for root in roots:
             if not (root / "scenes.json").exists():
-                raise UserError(
-                    f"{root} holds no finished scenes (scenes.json is missing): render them with `dad data scenes`"
-                )
+                raise UserError(f"{root} holds no finished scenes (scenes.json is missing): render them with `dad data scenes`")
             counts.append(read_json(root / "scenes.json")["count"])
         if len(set(counts)) != 1:
             raise UserError(
@@ -118,8 +116,6 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
         accelerator=accelerator,
     )
     origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}"
-    save_network(
-        out / f"{recipe.name}.safetensors", network, input_size=recipe.size, origin=origin, dtype=torch.float16
-    )
+    save_network(out / f"{recipe.name}.safetensors", network, input_size=recipe.size, origin=origin, dtype=torch.float16)
     write_bytes(out / f"{recipe.name}.csv", log.path.read_bytes())
     shutil.rmtree(work)

@@ -131,7 +131,9 @@ def train(
     name = cell_id(cell)
     write_json(out / "config.json", cell.model_dump(mode="json"))
     write_bytes(out / "metrics.csv", log.path.read_bytes())
-    save_network(out / "model.safetensors", network, input_size=cell.crop.size, origin=f"distilled from {cell.teacher}, cell {name}")
+    save_network(
+        out / "model.safetensors", network, input_size=cell.crop.size, origin=f"distilled from {cell.teacher}, cell {name}"
+    )
     facts = {
         "cell": name,
         "steps": cell.optim.steps,

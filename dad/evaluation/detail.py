@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dad.evaluation import metrics
+from dad.evaluation.alignment import BLOCK
 from dad.evaluation.fitting import Fitted, fit_image
 from dad.evaluation.protocol import Protocol
 
@@ -35,21 +36,35 @@ class DepthEdges:
     """
 
     def __init__(self, depth: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
-        self._pairs: list[tuple[NDArray[np.bool_], NDArray[np.float32]]] = []
+        self._both = [np.logical_and(*_neighbours(mask, axis)) for axis in (0, 1)]
+        self._near, self._far, self._ratios = self._steps(depth)
         edges = np.zeros(depth.shape, np.bool_)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for axis in (0, 1):
-                valid_first, valid_second = _neighbours(mask, axis)
-                both = valid_first & valid_second
-                first, second = (side[both] for side in _neighbours(depth, axis))
-                ratio = second / first
-                self._pairs.append((both, ratio))
-                jump = np.zeros(both.shape, np.bool_)
-                jump[both] = (ratio > EDGE) | (ratio < 1 / EDGE)
-                for side in _neighbours(edges, axis):
-                    side |= jump
+        strong = self._ratios > EDGE
+        for side in (self._near, self._far):
+            edges.ravel()[side[strong]] = True
         self.band = _dilated(edges, max(2, round(BAND * max(depth.shape)))) & mask
         """(H,W) bool: the valid pixels beside an edge."""
+
+    def _steps(self, image: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating]]:
+        """Flat indices of the nearer and the farther pixel of all pairs whose ratio can exceed LEVELS, and the ratios."""
+        near, far = [], []
+        width = image.shape[1]
+        with np.errstate(invalid="ignore", over="ignore"):
+            for axis, both in enumerate(self._both):
+                first, second = _neighbours(image, axis)
+                for rising, (low, high) in ((True, (first, second)), (False, (second, first))):
+                    # a little below the lowest level, so that rounding of the product decides nothing
+                    found = np.flatnonzero((high > low * np.float32(LEVELS[0] - 1e-3)) & both)
+                    begins = found if axis == 0 else found + found // max(width - 1, 1)
+                    ends = begins + (width if axis == 0 else 1)
+                    near.append(begins if rising else ends)
+                    far.append(ends if rising else begins)
+        nearer, farther = np.concatenate(near), np.concatenate(far)
+        values = image.ravel()
+        positive = values[nearer] > 0
+        if not positive.all():
+            nearer, farther = nearer[positive], farther[positive]
+        return nearer, farther, values[farther] / values[nearer]
 
     def boundary_f1(self, prediction: NDArray[np.float32]) -> float:
         """Agreement of the edges of an aligned prediction (H,W) with those of the truth, 0 to 1; NaN if the truth has none.
@@ -57,21 +72,18 @@ class DepthEdges:
         A pair of neighbours is an edge of level t if the farther is more than t times as far as the nearer. F1 over the
         directed pairs, averaged over ten levels from 1.05 to 1.25 with weights t - 1: microsoft/MoGe `moge/test/metrics.py`
         `boundary_f1` (radius 1), after apple/ml-depth-pro `src/depth_pro/eval/boundary_metrics.py` `SI_boundary_F1`. MoGe
-        leaves the pairs out that start at the outermost pixels; here all count. It needs no order of near and far: it is
-        the same in depth and in disparity. A prediction that is not positive has no edges.
+        leaves the pairs out that start at the outermost pixels; here all count. A prediction that is not positive has no
+        edges.
         """
-        found = np.zeros((3, LEVELS.size))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for axis, (both, truth) in enumerate(self._pairs):
-                first, second = (side[both] for side in _neighbours(prediction, axis))
-                ratio = second / first
-                if ratio.size and not (first.min() > 0 and second.min() > 0):
-                    ratio[~((first > 0) & (second > 0))] = 1
-                for p, g in ((ratio, truth), (1 / ratio, 1 / truth)):
-                    found += [_above(p), _above(g), _above(np.minimum(p, g))]
-        predicted, true, common = found
+        true = _above(self._ratios)
         if not true[0]:
             return math.nan
+        predicted = _above(self._steps(prediction)[2])
+        values = prediction.ravel()
+        near, far = values[self._near], values[self._far]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            same = np.where(near > 0, far / near, 0)
+        common = _above(np.minimum(same, self._ratios))
         f1 = 2 * common / np.maximum(predicted + true, 1)
         return float(np.average(f1, weights=LEVELS - 1))
 
@@ -101,12 +113,22 @@ def score_detail(
 def detail_fitted(fitted: Fitted, edges: DepthEdges) -> dict[str, float]:
     """What `score_detail` returns, for a prediction that was fitted already."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        aligned = fitted.transform(fitted.prediction)
+        aligned = _aligned(fitted)
         p, g = aligned[edges.band], fitted.depth[edges.band]
         if fitted.rules.score_domain == "disparity":
-            g = np.reciprocal(g)
+            g, aligned = np.reciprocal(g), np.reciprocal(aligned)
         beside = float(np.mean(np.abs(p - g) / g, dtype=np.float64)) if g.size else math.nan
     return {"boundary_f1": edges.boundary_f1(aligned), "edge_abs_rel": beside, "edge_n": float(g.size)}
+
+
+def _aligned(fitted: Fitted) -> NDArray[np.float32]:
+    """The whole prediction (H,W) as it is scored."""
+    flat = fitted.prediction.ravel()
+    aligned = np.empty(flat.shape, np.float32)
+    for start in range(0, flat.size, BLOCK):
+        block = slice(start, start + BLOCK)
+        aligned[block] = fitted.transform(flat[block])
+    return aligned.reshape(fitted.prediction.shape)
 
 
 def score_local_global(
@@ -155,8 +177,7 @@ def _neighbours(image: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[A
 
 def _above(ratios: NDArray[np.floating]) -> NDArray[np.intp]:
     """How many ratios exceed each of LEVELS; NaN exceeds none."""
-    large = np.sort(ratios[ratios > LEVELS[0]])
-    return large.size - np.searchsorted(large, LEVELS, side="right")
+    return np.array([np.count_nonzero(ratios > level) for level in LEVELS])
 
 
 def _dilated(image: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

@@ -59,7 +59,7 @@ def fit_image(
     where = f"image {image}: " if image else ""
     prediction, depth, labels = _checked(prediction, depth, mask, where)
     mask = _filtered(depth, labels, rules, limits)
-    pixels, truth = prediction[mask], depth[mask]
+    pixels, truth = _inside(mask, prediction, depth)
     if not strict:
         _require_finite(pixels, "prediction", where)
         _require_finite(truth, "ground truth", where)
@@ -91,6 +91,15 @@ def _checked(prediction: ArrayLike, depth: ArrayLike, mask: ArrayLike, where: st
         if values.dtype.kind not in "fiu":
             raise UserError(f"{where}the {name} is {values.dtype}, not a real number type")
     return prediction.astype(np.float32, copy=False), depth.astype(np.float32, copy=False), mask
+
+
+def _inside(mask: NDArray[np.bool_], *maps: Vector) -> list[Vector]:
+    """The values (n,) of maps where the mask is true, in reading order; to be read only."""
+    if mask.all():
+        return [values.ravel() for values in maps]
+    # several times faster than indexing by the mask, and one search serves all maps
+    places = np.flatnonzero(mask)
+    return [values.ravel().take(places) for values in maps]
 
 
 def _require_finite(values: Vector, name: str, where: str) -> None:

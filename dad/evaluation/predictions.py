@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dad.data.photos import reason_of
 from dad.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class PredictionFolder:
             raise UserError(f"image {sample.id}: there is no prediction {paths[0]}")
         try:
             return np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"image {sample.id}: {path} is not a readable .npy file ({error})") from None
+        except Exception as error:  # numpy raises many kinds of errors for damaged files
+            raise UserError(f"image {sample.id}: {path} is not a readable .npy file ({reason_of(error)})") from None
 
     def _paths(self, sample: "Sample") -> Iterator[Path]:
         """Where the prediction can be, the documented place first."""

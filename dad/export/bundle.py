@@ -1,4 +1,6 @@
-"""The verb `export`: weights in one format, their parity with the source, and a model card, in one folder that appears whole or not at all."""
+"""The verb `export`: weights in one format, their parity with the source, and a model card, in one folder that appears whole or
+not at all.
+"""
 
 import os
 import shutil
@@ -22,8 +24,10 @@ def export(source: str | Path, out: str | Path, *, form: str, short_side: int | 
 
     form: `safetensors` (official keys, and a description that lets `dad.models.load` read the file), `hf` (a folder for
     `transformers.pipeline("depth-estimation")`), `onnx` (dynamic batch and size). `short_side` overrides the input size that is
-    recorded. Writes the weights, `README.md` (the model card) and `parity.json`; returns the measured parities. Raises UserError for
-    unknown formats, an `out` that is not empty, networks that the format can not hold, and exports that do not agree with the source.
+    recorded. Writes the weights, `README.md` (the model card) and `parity.json`; returns the measured parities. Raises UserError
+    for
+    unknown formats, an `out` that is not empty, networks that the format can not hold, and exports that do not agree with the
+    source.
     """
     if form not in FORMATS:
         raise UserError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")
@@ -38,7 +42,9 @@ def export(source: str | Path, out: str | Path, *, form: str, short_side: int | 
     try:
         parities = _write(network, header.origin, form, size, temporary)
         write_text(temporary / "README.md", model_card(str(source), network, header, form, parities))
-        write_json(temporary / "parity.json", [{"what": p.what, "input": list(p.input), "difference": p.difference} for p in parities])
+        write_json(
+            temporary / "parity.json", [{"what": p.what, "input": list(p.input), "difference": p.difference} for p in parities]
+        )
         if target.exists():
             target.rmdir()
         umask = os.umask(0)

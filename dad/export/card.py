@@ -1,4 +1,6 @@
-"""The model card that goes with an export: what the network is, what it was trained on and by, how it scores, what it may be used for."""
+"""The model card that goes with an export: what the network is, what it was trained on and by, how it scores, what it may be used
+for.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from dad.models.network import DepthNetwork
 
 
 def model_card(source: str, network: DepthNetwork, header: Header, form: str, parities: list[Parity]) -> str:
-    """Markdown. `source` is the run folder or weights; a run's config.json, provenance.json and summary of scores are read where they are."""
+    """Markdown. `source` is the run folder or weights; a run's config.json, provenance.json and summary of scores are read where
+    they are.
+    """
     run = Path(source)
     cell = _json(run / "config.json") if run.is_dir() else {}
     facts = _json(run / "provenance.json") if run.is_dir() else {}
@@ -24,7 +28,8 @@ def model_card(source: str, network: DepthNetwork, header: Header, form: str, pa
         f"# {name}",
         "",
         f"A monocular depth network of the family {network.config.family}, {parameters:,} parameters; {header.origin}.",
-        f"It gives relative {network.kind}" + (": larger is nearer, scale and shift are free." if network.kind == "disparity" else ", larger is farther."),
+        f"It gives relative {network.kind}"
+        + (": larger is nearer, scale and shift are free." if network.kind == "disparity" else ", larger is farther."),
         f"Inputs: RGB at {header.input_size} pixels (policy `{network.policy.fit}`), sides multiples of {network.config.patch}, "
         f"mean {network.policy.mean}, standard deviation {network.policy.std}.",
         "",
@@ -80,14 +85,17 @@ def _scores(run: Path, name: str) -> list[str]:
     if not results:
         return ["None were found beside the source."]
     rows = [
-        f"| {r['dataset']} | {r['protocol']} | {r['images']} | {r['mean']['abs_rel']:.4f} | {r['mean']['delta1']:.4f} |" for r in results
+        f"| {r['dataset']} | {r['protocol']} | {r['images']} | {r['mean']['abs_rel']:.4f} | {r['mean']['delta1']:.4f} |"
+        for r in results
     ]
     return ["| data set | protocol | images | AbsRel | delta1 |", "|---|---|---|---|---|", *rows]
 
 
 def _licence(source: str, cell: dict[str, Any]) -> list[str]:
     teacher, student = str(cell.get("teacher", "")), str((cell.get("student") or {}).get("model", ""))
-    notices = [notice for notice in (licence_notice(text, text.partition(":")[0]) for text in (source, teacher, student) if text) if notice]
+    notices = [
+        notice for notice in (licence_notice(text, text.partition(":")[0]) for text in (source, teacher, student) if text) if notice
+    ]
     if notices:
         return ["Weights that this network was trained from or by restrict its use:", "", *(f"- {notice}" for notice in notices)]
     return ["Nothing that this network was trained from or by is known to restrict its use; the code is under Apache-2.0."]

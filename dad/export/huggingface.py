@@ -1,45 +1,83 @@
 """A folder that `transformers.pipeline("depth-estimation", model=FOLDER)` loads."""
 
-import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import nn
 
 from dad.errors import UserError
+from dad.export import remote
 from dad.export.parity import Parity, compare, require, test_image
 from dad.files import write_json
 from dad.models.config import VitDptConfig
 from dad.models.names import to_huggingface
-from dad.models.policy import IMAGENET_MEAN, IMAGENET_STD
+from dad.models.network import DepthNetwork
+from dad.models.policy import InputPolicy
 
 BICUBIC = 3
 """Pillow's number."""
 
 
-def write_folder(network: nn.Module, input_size: int, out: Path) -> list[Parity]:
-    """Write weights, config and processor of a Depth Anything network into `out`; returns the parity of square and 4:3 inputs.
+def write_folder(network: DepthNetwork, input_size: int, out: Path) -> list[Parity]:
+    """Write weights, config and processor into `out`; returns the parity of a square and a 4:3 input.
 
-    transformers resamples position embeddings differently from the official code. So the table is stored at the grid of
-    `input_size`, where nobody resamples: square inputs are exact, others as close as transformers allows, which the second parity says.
+    Depth Anything networks use transformers' own class. It resamples position embeddings differently from the official code, so the
+    table is stored at the grid of `input_size`, where nobody resamples: square inputs are exact, others as close as transformers
+    allows, which the second parity says. Every other network brings its class along (`dad.export.remote`), which loads with
+    `trust_remote_code=True` where this package is installed, and is exact for all inputs.
     """
     config = network.config
-    if not isinstance(config, VitDptConfig) or config.stem != "patch":
-        raise UserError("a Hugging Face folder can be written for Depth Anything networks (family vit-dpt with a patch stem) only; use safetensors or onnx")
-    grid = input_size // config.patch
-    state = copy.deepcopy(network.state_dict())
-    if grid != config.grid:
-        state["pretrained.pos_embed"] = resampled_table(state["pretrained.pos_embed"], config.grid, grid)
-    save_file({key: value.contiguous() for key, value in to_huggingface(state).items()}, out / "model.safetensors", metadata={"format": "pt"})
-    write_json(out / "config.json", describe(config, grid))
-    write_json(out / "preprocessor_config.json", processor(input_size, config.patch))
-    from transformers import pipeline
+    native = isinstance(config, VitDptConfig) and config.stem == "patch"
+    if native:
+        grid = input_size // config.patch
+        state = dict(network.state_dict())
+        if grid != config.grid:
+            state["pretrained.pos_embed"] = resampled_table(state["pretrained.pos_embed"], config.grid, grid)
+        state, described = to_huggingface(state), describe(config, grid)
+    elif network.policy.fit == "longest":
+        raise UserError("diffusion networks can not be exported for transformers; their own pipelines are diffusers'")
+    else:
+        state = {f"network.{key}": value for key, value in network.state_dict().items()}
+        described = {
+            "architectures": ["DadForDepthEstimation"],
+            "model_type": "dad",
+            "auto_map": {
+                "AutoConfig": "modeling_dad.DadConfig",
+                "AutoModelForDepthEstimation": "modeling_dad.DadForDepthEstimation",
+            },
+            "network": config.model_dump(mode="json"),
+            "dtype": "float32",
+        }
+        shutil.copyfile(remote.__file__, out / "modeling_dad.py")
+    save_file(
+        {key: value.clone().contiguous() for key, value in state.items()}, out / "model.safetensors", metadata={"format": "pt"}
+    )
+    write_json(out / "config.json", described)
+    write_json(out / "preprocessor_config.json", processor(network.policy, input_size))
+    return _check(network, input_size, out, exact=not native)
 
-    loaded = pipeline("depth-estimation", model=str(out), device="cpu")
-    return [require(_parity(network, loaded, input_size, input_size)), _parity(network, loaded, input_size, (grid + grid // 3) * config.patch)]
+
+def _check(network: DepthNetwork, input_size: int, out: Path, *, exact: bool) -> list[Parity]:
+    from transformers import pipeline
+    from transformers.utils import logging
+
+    quiet = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        loaded = pipeline("depth-estimation", model=str(out), device="cpu", trust_remote_code=exact)
+    finally:
+        logging.enable_progress_bar()
+        logging.set_verbosity(quiet)
+    square = require(_parity(network, loaded, input_size, input_size))
+    if network.policy.fit == "square":
+        return [square]
+    patch = network.policy.multiple
+    wide = _parity(network, loaded, input_size, (input_size // patch + max(1, input_size // patch // 3)) * patch)
+    return [square, require(wide) if exact else wide]
 
 
 def resampled_table(table: torch.Tensor, stored: int, grid: int) -> torch.Tensor:
@@ -81,25 +119,25 @@ def describe(config: VitDptConfig, grid: int) -> dict[str, Any]:
     }
 
 
-def processor(input_size: int, patch: int) -> dict[str, Any]:
-    """transformers' DPTImageProcessor with Depth Anything's settings."""
+def processor(policy: InputPolicy, input_size: int) -> dict[str, Any]:
+    """transformers' DPTImageProcessor with the network's settings."""
     return {
         "image_processor_type": "DPTImageProcessor",
         "do_resize": True,
         "size": {"height": input_size, "width": input_size},
-        "keep_aspect_ratio": True,
-        "ensure_multiple_of": patch,
+        "keep_aspect_ratio": policy.fit != "square",
+        "ensure_multiple_of": 1 if policy.fit == "square" else policy.multiple,
         "resample": BICUBIC,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": True,
-        "image_mean": list(IMAGENET_MEAN),
-        "image_std": list(IMAGENET_STD),
+        "image_mean": list(policy.mean),
+        "image_std": list(policy.std),
         "do_pad": False,
     }
 
 
-def _parity(network: nn.Module, loaded: Any, height: int, width: int) -> Parity:
+def _parity(network: DepthNetwork, loaded: Any, height: int, width: int) -> Parity:
     from torchvision.transforms.functional import to_pil_image
 
     image = test_image(1, height, width)

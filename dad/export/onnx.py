@@ -29,7 +29,9 @@ def write_onnx(network: nn.Module, path: Path) -> list[Parity]:
     except ImportError as error:
         raise UserError(f"ONNX export needs the packages onnx, onnxruntime and onnxscript: {error}") from None
     if not isinstance(network.config, VitDptConfig | MidasSmallConfig | MidasLargeConfig):
-        raise UserError(f"networks of the family {network.config.family} can not be exported to ONNX with dynamic sizes; use safetensors")
+        raise UserError(
+            f"networks of the family {network.config.family} can not be exported to ONNX with dynamic sizes; use safetensors"
+        )
     traced = copy.deepcopy(network).eval().requires_grad_(False)
     if isinstance(network.config, VitDptConfig):
         traced.pretrained._pos_embed = types.MethodType(_pos_embed, traced.pretrained)
@@ -64,7 +66,8 @@ def _parity(network: nn.Module, session: object, batch: int, height: int, width:
 
 
 def _pos_embed(self: nn.Module, x: Tensor) -> Tensor:
-    """`DinoVisionTransformer._pos_embed` without a branch on the size, which a graph can not have, and without an interpolation by a
+    """`DinoVisionTransformer._pos_embed` without a branch on the size, which a graph can not have, and without an interpolation
+    by a
     scale factor that depends on it: the same bicubic resampling as two small matrix products."""
     batch, height, width, channels = x.shape
     side = self.grid
@@ -81,7 +84,9 @@ def _pos_embed(self: nn.Module, x: Tensor) -> Tensor:
 
 
 def bicubic_matrix(outputs: int, inputs: int, step: Tensor) -> Tensor:
-    """The matrix (outputs, inputs) of one-dimensional bicubic resampling: output i samples at (i + 0.5) * step - 0.5, edges repeated."""
+    """The matrix (outputs, inputs) of one-dimensional bicubic resampling: output i samples at (i + 0.5) * step - 0.5, edges
+    repeated.
+    """
     position = (torch.arange(outputs, device=step.device, dtype=step.dtype) + 0.5) * step - 0.5
     base = position.floor()
     taps = base[:, None] + torch.arange(-1, 3, device=step.device, dtype=step.dtype)

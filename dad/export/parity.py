@@ -23,7 +23,8 @@ class Parity:
     @property
     def line(self) -> str:
         """One line for the model card."""
-        return f"{self.what}, input {'x'.join(map(str, self.input))}: largest difference {self.difference:.1e} of the map's largest value"
+        shape = "x".join(map(str, self.input))
+        return f"{self.what}, input {shape}: largest difference {self.difference:.1e} of the map's largest value"
 
 
 def compare(what: str, shape: tuple[int, ...], expected: Tensor, found: Tensor) -> Parity:
@@ -38,7 +39,9 @@ def require(parity: Parity) -> Parity:
     """The same parity; raises UserError where it is not good enough."""
     # `not <=` refuses NaN too
     if not parity.difference <= TOLERANCE:
-        raise UserError(f"the exported model does not agree with its source ({parity.line}; allowed {TOLERANCE:.0e}); nothing was written")
+        raise UserError(
+            f"the exported model does not agree with its source ({parity.line}; allowed {TOLERANCE:.0e}); nothing was written"
+        )
     return parity
 
 

@@ -43,7 +43,9 @@ class DPTHead(nn.Module):
     `pyramid`: the first two maps have four and two times the resolution of the others already and are not enlarged.
     """
 
-    def __init__(self, widths: tuple[int, ...], reassemble: tuple[int, ...], fusion: int, hidden: int, *, pyramid: bool = False) -> None:
+    def __init__(
+        self, widths: tuple[int, ...], reassemble: tuple[int, ...], fusion: int, hidden: int, *, pyramid: bool = False
+    ) -> None:
         super().__init__()
         self.projects = nn.ModuleList([nn.Conv2d(width, channels, 1) for width, channels in zip(widths, reassemble, strict=True)])
         c1, c2, _, c4 = reassemble

@@ -92,7 +92,8 @@ class DinoVisionTransformer(VisionTransformer):
     def features(self, x: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
         """Patch tokens of the tapped blocks after the shared final LayerNorm, each (B,C,h,w).
 
-        With a hybrid stem the first two are the stem's maps at strides patch/4 and patch/2 instead, as DPT-Hybrid reads its ResNet's.
+        With a hybrid stem the first two are the stem's maps at strides patch/4 and patch/2 instead, as DPT-Hybrid reads
+        its ResNet's.
         """
         if not self.hybrid:
             return self.forward_intermediates(x, indices=list(taps), norm=True, output_fmt="NCHW", intermediates_only=True)

@@ -150,7 +150,6 @@ class Cell(Frozen):
     seed: Count
     """Seed of the student's random head, the order of the photos and the crops."""
 
-
     @property
     def label_plan(self) -> LabelPlan:
         """The pseudo-labels this cell trains on."""

@@ -49,7 +49,7 @@ def numpy_contexts(target, mask, groups, variant, level):
 
 
 @pytest.mark.parametrize("path", HDN, ids=lambda path: path.stem)
-@pytest.mark.parametrize("kind, groups", [("dr", "range"), ("dp", "percentile"), ("ds", "spatial")])
+@pytest.mark.parametrize(("kind", "groups"), [("dr", "range"), ("dp", "percentile"), ("ds", "spatial")])
 def test_contexts_equal_upstreams_masks(path, kind, groups):
     case = np.load(path)
     assert json.loads(str(case["meta"]))["upstream"].startswith("icoz69/HDN@")

@@ -1,6 +1,7 @@
 """Training: labels from the cache or online, interruption and resumption, distinct cells, outputs whole or not at all."""
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -46,7 +47,8 @@ def test_cached_and_online_labels_give_the_same_training(cell, manifest, tmp_pat
     online = with_values(cached, labels=cached.labels.model_copy(update={"mode": "online"}))
     one, two = run(cached, manifest, tmp_path, "cached"), run(online, manifest, tmp_path, "online")
     first, second = (
-        [{key: value for key, value in row.items() if key != "wall"} for row in rows(folder / "metrics.csv")] for folder in (one, two)
+        [{key: value for key, value in row.items() if key != "wall"} for row in rows(folder / "metrics.csv")]
+        for folder in (one, two)
     )
     assert len(first) == cell.optim.steps
     assert first == second
@@ -172,7 +174,9 @@ def test_loss_of_a_perfect_student_is_its_feature_term(cell, manifest):
     with torch.no_grad():
         labels = network(normalise_rgb(square))
     for normalization in ("global", "hybrid", "local", "none"):
-        result = cell_loss(network, {"square": square, "labels_square": labels}, with_values(cell, normalization=normalization), None)
+        result = cell_loss(
+            network, {"square": square, "labels_square": labels}, with_values(cell, normalization=normalization), None
+        )
         assert result.loss.item() == pytest.approx(0, abs=1e-5)
 
 
@@ -211,7 +215,7 @@ def test_rates_warm_up_then_decay(cell):
     assert factors[0] == pytest.approx(0.1)
     assert max(factors) == factors[9]
     assert factors[50] == pytest.approx(0.5**0.9)
-    assert all(later < earlier for earlier, later in zip(factors[10:], factors[11:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(factors[10:]))
 
 
 def test_a_collapsed_run_stops_with_advice(cell, manifest, tmp_path, monkeypatch):

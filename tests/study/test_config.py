@@ -88,7 +88,10 @@ def test_an_impossible_combination_is_listed_with_its_reason():
         ({"optim": {"steps": 5, "batch": 2, "encoder_rate": "fast", "head_rate": 1e-3}}, "optim.encoder_rate.*'fast'"),
         ({"crop": {"size": 0, "min_crop": 5, "patches": 1}}, "crop.size"),
         ({"photos": {"source": "web"}}, "photos"),
-        ({"photos": {"source": "scenes", "kinds": ["indoor", "driving"], "count": 3, "seed": 0, "height": 9, "width": 9}}, "multiple"),
+        (
+            {"photos": {"source": "scenes", "kinds": ["indoor", "driving"], "count": 3, "seed": 0, "height": 9, "width": 9}},
+            "multiple",
+        ),
         ({"benchmarks": [{"dataset": "kitti"}]}, "kitti is not rendered here: give root"),
         ({"benchmarks": [{"dataset": "scenes-indoor", "count": 3}]}, "needs seed, height, width"),
     ],
@@ -134,7 +137,9 @@ def test_unknown_table():
         table_rows(mini(), "table9")
 
 
-@pytest.mark.parametrize(("content", "message"), [("[1, 2]", "must hold a mapping"), ("a: [", "not valid YAML"), (None, "can not read")])
+@pytest.mark.parametrize(
+    ("content", "message"), [("[1, 2]", "must hold a mapping"), ("a: [", "not valid YAML"), (None, "can not read")]
+)
 def test_unreadable_files(tmp_path, content, message):
     file = tmp_path / "study.yaml"
     if content is not None:

@@ -5,10 +5,6 @@ rule evaluate:
     output:
         scores=f"{ROOT}/scores/{{cell}}.csv",
         summary=f"{ROOT}/scores/{{cell}}.json",
-    params:
-        benchmarks=benchmark_options(),
-        protocols=",".join(STUDY.protocols),
-        version=STAGE_VERSION["evaluate"],
     log:
         f"{ROOT}/logs/evaluate/{{cell}}.log",
     benchmark:
@@ -19,6 +15,10 @@ rule evaluate:
     resources:
         mem_mb=2500,
         runtime=240,
+    params:
+        benchmarks=benchmark_options(),
+        protocols=",".join(STUDY.protocols),
+        version=STAGE_VERSION["evaluate"],
     shell:
         "OMP_NUM_THREADS={threads} python -m dad evaluate --model $(dirname {input.model}) {params.benchmarks}"
         " --protocol {params.protocols} --label {wildcards.cell} --out {output.scores} --summary {output.summary} > {log} 2>&1"
@@ -30,11 +30,6 @@ rule evaluate_teacher:
     output:
         scores=f"{ROOT}/scores/teacher.csv",
         summary=f"{ROOT}/scores/teacher.json",
-    params:
-        teacher=STUDY.teacher,
-        benchmarks=benchmark_options(),
-        protocols=",".join(STUDY.protocols),
-        version=STAGE_VERSION["evaluate"],
     log:
         f"{ROOT}/logs/evaluate/teacher.log",
     benchmark:
@@ -45,6 +40,11 @@ rule evaluate_teacher:
     resources:
         mem_mb=2500,
         runtime=240,
+    params:
+        teacher=STUDY.teacher,
+        benchmarks=benchmark_options(),
+        protocols=",".join(STUDY.protocols),
+        version=STAGE_VERSION["evaluate"],
     shell:
         "OMP_NUM_THREADS={threads} python -m dad evaluate --model {params.teacher} {params.benchmarks}"
         " --protocol {params.protocols} --label teacher --out {output.scores} --summary {output.summary} > {log} 2>&1"

@@ -3,9 +3,6 @@ rule label:
         f"{ROOT}/photos.jsonl",
     output:
         f"{ROOT}/labels/{{labels}}/{{view}}/index.json",
-    params:
-        plan=lambda wildcards: json.dumps(LABELS[wildcards.labels].model_dump(mode="json"), sort_keys=True),
-        version=STAGE_VERSION["label"],
     log:
         f"{ROOT}/logs/labels/{{labels}}-{{view}}.log",
     benchmark:
@@ -16,6 +13,11 @@ rule label:
     resources:
         mem_mb=2500,
         runtime=1440,
+    params:
+        plan=lambda wildcards: json.dumps(
+            LABELS[wildcards.labels].model_dump(mode="json"), sort_keys=True
+        ),
+        version=STAGE_VERSION["label"],
     shell:
         "OMP_NUM_THREADS={threads} python -m dad label --plan {params.plan:q} --view {wildcards.view}"
         " --manifest {input} --out $(dirname $(dirname {output})) > {log} 2>&1"

@@ -3,11 +3,6 @@ if STUDY.photos.source == "scenes":
     rule photo_scenes:
         output:
             f"{ROOT}/photos/{{kind}}/scenes.json",
-        params:
-            scenes=STUDY.photos.count // len(STUDY.photos.kinds),
-            seed=STUDY.photos.seed,
-            size=f"--height {STUDY.photos.height} --width {STUDY.photos.width}",
-            version=STAGE_VERSION["scenes"],
         log:
             f"{ROOT}/logs/photos/{{kind}}.log",
         benchmark:
@@ -17,6 +12,11 @@ if STUDY.photos.source == "scenes":
         resources:
             mem_mb=1000,
             runtime=60,
+        params:
+            scenes=STUDY.photos.count // len(STUDY.photos.kinds),
+            seed=STUDY.photos.seed,
+            size=f"--height {STUDY.photos.height} --width {STUDY.photos.width}",
+            version=STAGE_VERSION["scenes"],
         shell:
             "OMP_NUM_THREADS=1 python -m dad data scenes --out $(dirname {output}) --kind {wildcards.kind}"
             " --count {params.scenes} --seed {params.seed} {params.size} > {log} 2>&1"
@@ -25,14 +25,6 @@ if STUDY.photos.source == "scenes":
 rule benchmark_scenes:
     output:
         f"{ROOT}/benchmarks/{{dataset}}/scenes.json",
-    params:
-        kind=lambda wildcards: wildcards.dataset.removeprefix("scenes-"),
-        scenes=lambda wildcards: RENDERED[wildcards.dataset].count,
-        seed=lambda wildcards: RENDERED[wildcards.dataset].seed,
-        size=lambda wildcards: (
-            f"--height {RENDERED[wildcards.dataset].height} --width {RENDERED[wildcards.dataset].width}"
-        ),
-        version=STAGE_VERSION["scenes"],
     log:
         f"{ROOT}/logs/benchmarks/{{dataset}}.log",
     benchmark:
@@ -42,6 +34,14 @@ rule benchmark_scenes:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        kind=lambda wildcards: wildcards.dataset.removeprefix("scenes-"),
+        scenes=lambda wildcards: RENDERED[wildcards.dataset].count,
+        seed=lambda wildcards: RENDERED[wildcards.dataset].seed,
+        size=lambda wildcards: (
+            f"--height {RENDERED[wildcards.dataset].height} --width {RENDERED[wildcards.dataset].width}"
+        ),
+        version=STAGE_VERSION["scenes"],
     shell:
         "OMP_NUM_THREADS=1 python -m dad data scenes --out $(dirname {output}) --kind {params.kind}"
         " --count {params.scenes} --seed {params.seed} {params.size} > {log} 2>&1"
@@ -56,10 +56,6 @@ rule manifest:
         ),
     output:
         f"{ROOT}/photos.jsonl",
-    params:
-        root=f"{ROOT}/photos" if STUDY.photos.source == "scenes" else STUDY.photos.root,
-        seed=STUDY.photos.seed,
-        version=STAGE_VERSION["manifest"],
     log:
         f"{ROOT}/logs/manifest.log",
     benchmark:
@@ -69,5 +65,9 @@ rule manifest:
     resources:
         mem_mb=2000,
         runtime=120,
+    params:
+        root=manifest_root,
+        seed=STUDY.photos.seed,
+        version=STAGE_VERSION["manifest"],
     shell:
         "OMP_NUM_THREADS=1 python -m dad data manifest {params.root:q} --out {output} --seed {params.seed} > {log} 2>&1"

@@ -7,15 +7,6 @@ rule train:
         model=f"{ROOT}/runs/{{cell}}/model.safetensors",
         metrics=f"{ROOT}/runs/{{cell}}/metrics.csv",
         provenance=f"{ROOT}/runs/{{cell}}/provenance.json",
-    params:
-        cell=lambda wildcards: cell_json(CELLS[wildcards.cell]),
-        labels=lambda wildcards: (
-            f"--labels {ROOT}/labels/{label_id(CELLS[wildcards.cell].label_plan)}" if label_inputs(wildcards) else ""
-        ),
-        # not an output: Snakemake deletes outputs before a retry, and the checkpoint must survive it
-        work=lambda wildcards: f"{ROOT}/work/{wildcards.cell}",
-        tracking=f"--tracking {STUDY.tracking_uri} --config {shlex.quote(STUDY_JSON)}" if STUDY.live_tracking else "",
-        version=STAGE_VERSION["train"],
     log:
         f"{ROOT}/logs/train/{{cell}}.log",
     benchmark:
@@ -26,6 +17,21 @@ rule train:
     resources:
         mem_mb=2500,
         runtime=2880,
+    params:
+        cell=lambda wildcards: cell_json(CELLS[wildcards.cell]),
+        labels=lambda wildcards: (
+            f"--labels {ROOT}/labels/{label_id(CELLS[wildcards.cell].label_plan)}"
+            if label_inputs(wildcards)
+            else ""
+        ),
+        # not an output: Snakemake deletes outputs before a retry, and the checkpoint must survive it
+        work=lambda wildcards: f"{ROOT}/work/{wildcards.cell}",
+        tracking=(
+            f"--tracking {STUDY.tracking_uri} --config {shlex.quote(STUDY_JSON)}"
+            if STUDY.live_tracking
+            else ""
+        ),
+        version=STAGE_VERSION["train"],
     shell:
         "OMP_NUM_THREADS={threads} python -m dad train --cell {params.cell:q} --manifest {input.manifest} {params.labels}"
         " --out $(dirname {output.model}) --work {params.work} --workers $(({threads} - 1)) {params.tracking} > {log} 2>&1"

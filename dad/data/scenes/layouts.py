@@ -115,7 +115,9 @@ def indoor(rng: Generator) -> Layout:
         if rng.random() < 0.5:
             parts.place("box", (w, 0.03, h), (rng.uniform(-0.4, 0.4) * width, length - 0.015, z), picture)
         else:
-            parts.place("box", (0.03, w, h), (rng.choice([-1, 1]) * (width / 2 - 0.015), rng.uniform(0.3, 0.9) * length, z), picture)
+            parts.place(
+                "box", (0.03, w, h), (rng.choice([-1, 1]) * (width / 2 - 0.015), rng.uniform(0.3, 0.9) * length, z), picture
+            )
     if rng.random() < 0.5:
         rug = random_material(rng, ("checker", "stripes", "noise"), saturation=0.8)
         parts.place("box", (rng.uniform(1, 2), rng.uniform(1, 2), 0.015), (rng.uniform(-0.2, 0.2) * width, 0.6 * length, 0), rug)
@@ -176,7 +178,9 @@ def outdoor(rng: Generator) -> Layout:
     """Open, gently rolling ground with buildings, trees, walls, rocks and people under a sky; depth up to 80 m."""
     parts = Assembly.empty()
     vertices, faces = terrain(rng, 120.0, rng.uniform(0, 0.9))
-    ground = random_material(rng, ("noise", "gravel", "noise", "checker", "planks"), scale=(0.5, 3.0), value=(0.1, 0.5), saturation=0.35)
+    ground = random_material(
+        rng, ("noise", "gravel", "noise", "checker", "planks"), scale=(0.5, 3.0), value=(0.1, 0.5), saturation=0.35
+    )
     parts.add(vertices, faces, ground)
 
     def spot(near: float, far: float) -> tuple[float, float, float]:
@@ -211,7 +215,9 @@ def outdoor(rng: Generator) -> Layout:
 def _solid_outdoors(parts: Assembly, rng: Generator, x: float, y: float, z: float) -> None:
     shape = str(rng.choice(["box", "sphere", "cylinder", "cone"]))
     size = tuple(rng.uniform(0.4, 2.0, 3))
-    parts.place(shape, size, (x, y, z - 0.1), random_material(rng, ("brick", "noise", "checker", "plain", "gravel")), rng.uniform(0, np.pi))
+    parts.place(
+        shape, size, (x, y, z - 0.1), random_material(rng, ("brick", "noise", "checker", "plain", "gravel")), rng.uniform(0, np.pi)
+    )
 
 
 def _car(parts: Assembly, rng: Generator, x: float, y: float, turn: float) -> None:

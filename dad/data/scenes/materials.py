@@ -6,6 +6,7 @@ dominant axis of the normal serve as texture coordinates, so every mesh can carr
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def random_colour(rng: np.random.Generator, *, saturation: float = 0.5, value: t
 
 
 def random_material(
-    rng: np.random.Generator, patterns: tuple[str, ...], *, scale: tuple[float, float] = (0.1, 0.8), **colour
+    rng: np.random.Generator, patterns: tuple[str, ...], *, scale: tuple[float, float] = (0.1, 0.8), **colour: Any
 ) -> Material:
     """A material with one of `patterns` (repeat a name to weight it), random colours, and a log-uniform period in metres."""
     first = random_colour(rng, **colour)

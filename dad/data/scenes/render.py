@@ -100,7 +100,9 @@ def _image(linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (255 * np.clip(linear, 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)
 
 
-def _lidar(tracer: _Tracer, layout: Layout, depth: np.ndarray, focal: float, rotation: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _lidar(
+    tracer: _Tracer, layout: Layout, depth: np.ndarray, focal: float, rotation: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Sparse depth (H,W): rings of a scanner mounted 0.3 m above the camera, kept where the camera sees the same surface."""
     height, width = depth.shape
     rings, columns = max(12, height // 6), 2 * width
@@ -132,7 +134,9 @@ def render_scene(kind: str, seed: int, *, height: int = 192, width: int = 256, s
     if kind not in KINDS:
         raise UserError(f"unknown scene kind {kind!r}; choose one of {', '.join(KINDS)}")
     if min(height, width, samples) < 1 or seed < 0:
-        raise UserError(f"a scene needs a positive size and a seed >= 0, got height {height}, width {width}, samples {samples}, seed {seed}")
+        raise UserError(
+            f"a scene needs a positive size and a seed >= 0, got height {height}, width {width}, samples {samples}, seed {seed}"
+        )
     rng = np.random.Generator(np.random.Philox(key=[seed, list(KINDS).index(kind)]))
     layout = KINDS[kind](rng)
     tracer = _Tracer(layout.parts)

@@ -1,0 +1,75 @@
+"""From a relative map to coloured points (paper Fig. 10): assumed distances and, where not given, an assumed lens."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dad.errors import UserError
+from dad.files import atomic_path, read_json
+
+FIELD_OF_VIEW = 60.0
+"""Degrees across the longer side, where no camera is given: between a phone's main lens and a standard lens."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera in pixels."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+def assumed_camera(height: int, width: int, field_of_view: float = FIELD_OF_VIEW) -> Camera:
+    """A lens that sees `field_of_view` degrees across the longer side, centred."""
+    if not 0 < field_of_view < 180:
+        raise UserError(f"a field of view must be between 0 and 180 degrees, got {field_of_view}")
+    focal = max(height, width) / 2 / np.tan(np.radians(field_of_view) / 2)
+    return Camera(focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+
+def read_camera(path: Path) -> Camera:
+    """A camera from a JSON file with fx, fy, cx and cy in pixels, as `dad data scenes` writes them."""
+    try:
+        content = read_json(path)
+        camera = Camera(*(float(content[key]) for key in ("fx", "fy", "cx", "cy")))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is no camera file: it needs the numbers fx, fy, cx and cy in pixels") from None
+    if not (camera.fx > 0 and camera.fy > 0):
+        raise UserError(f"{path}: fx and fy must be positive, got {camera.fx} and {camera.fy}")
+    return camera
+
+
+def relative_to_depth(prediction: NDArray[np.floating], kind: str, *, near: float = 1.0, far: float = 10.0) -> NDArray[np.float64]:
+    """A relative map (H,W) as depth between `near` and `far`, its own smallest and largest value at the ends.
+
+    Scale and shift of a relative map are free, so the two distances are an assumption; disparity is inverted, depth is stretched.
+    """
+    if not 0 < near < far:
+        raise UserError(f"near and far must satisfy 0 < near < far, got {near} and {far}")
+    low, high = float(np.min(prediction)), float(np.max(prediction))
+    position = (prediction.astype(np.float64) - low) / (high - low) if high > low else np.zeros(prediction.shape)
+    if kind == "disparity":
+        return 1 / (1 / far + position * (1 / near - 1 / far))
+    return near + position * (far - near)
+
+
+def unproject(depth: NDArray[np.floating], camera: Camera) -> NDArray[np.float64]:
+    """Depth (H,W) along the optical axis to points (H*W,3) in row order: x right, y down, z forward."""
+    rows, columns = np.indices(depth.shape)
+    x = (columns - camera.cx) / camera.fx * depth
+    y = (rows - camera.cy) / camera.fy * depth
+    return np.stack([x, y, depth], axis=-1).reshape(-1, 3)
+
+
+def write_ply(path: Path, points: NDArray[np.floating], rgb: NDArray[np.uint8]) -> None:
+    """Write points (N,3) with colours (N,3) as a binary PLY file, atomically."""
+    vertices = np.empty(len(points), dtype=[("xyz", "<f4", 3), ("rgb", "u1", 3)])
+    vertices["xyz"], vertices["rgb"] = points, rgb
+    names = [f"property float {axis}" for axis in "xyz"] + [f"property uchar {colour}" for colour in ("red", "green", "blue")]
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}", *names, "end_header", ""]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes("\n".join(header).encode() + vertices.tobytes())
