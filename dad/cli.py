@@ -1,224 +1,13 @@
 """The command line: thin verbs over the package. Heavy modules are imported by the verb that needs them."""
 
 import argparse
-import contextlib
-import json
 import os
 import sys
-from pathlib import Path
 
+from dad import verbs
 from dad.errors import CollapseError, UserError
 
 DEFAULT_STUDY = "config/mini.yaml"
-
-
-def _matrix(arguments: argparse.Namespace) -> None:
-    from dad.study.cells import TABLES, find_cell, load_study, loss_terms, table_rows
-
-    study = load_study(arguments.config)
-    if arguments.cell:
-        cell = find_cell(study, arguments.cell)
-        print(json.dumps({"cell": cell.model_dump(mode="json"), "loss_terms": loss_terms(cell)}, indent=2))
-        return
-    rows = [
-        {"id": name, "table": table, "row": row.name, **row.factors, "reason": row.reason or ""}
-        for table in ([arguments.table] if arguments.table else TABLES)
-        for row in table_rows(study, table)
-        for name in (row.cells or {"-": None})
-    ]
-    if arguments.format == "json":
-        print(json.dumps(rows, indent=2))
-        return
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    print("\t".join(columns))
-    for row in rows:
-        print("\t".join(str(row.get(key, "")) for key in columns))
-
-
-def _data_scenes(arguments: argparse.Namespace) -> None:
-    from dad.data.scenes import write_scenes
-
-    write_scenes(
-        arguments.out,
-        kind=arguments.kind,
-        count=arguments.count,
-        seed=arguments.seed,
-        height=arguments.height,
-        width=arguments.width,
-        samples=arguments.samples,
-        workers=arguments.workers,
-    )
-
-
-def _data_check(arguments: argparse.Namespace) -> None:
-    from dad.data.check import check
-
-    listed = Path(arguments.list) if arguments.list else None
-    report = check(arguments.dataset, arguments.root, min_crop=arguments.min_crop, decode=arguments.decode, list_file=listed)
-    print(report.text)
-    if not report.ok:
-        raise SystemExit(2)
-
-
-def _data_manifest(arguments: argparse.Namespace) -> None:
-    from dad.data.manifest import describe, make_manifest
-
-    print(describe(make_manifest(arguments.root, arguments.out, seed=arguments.seed)))
-
-
-def _pretrain(arguments: argparse.Namespace) -> None:
-    from dad.distill.pretrain import pretrain
-    from dad.study.base import parse_model, read_yaml
-    from dad.study.zoo import ZooRecipe
-
-    recipe = parse_model(ZooRecipe, read_yaml(arguments.recipe), source=arguments.recipe)
-    pretrain(recipe, [Path(root) for root in arguments.scenes], Path(arguments.out), Path(arguments.work))
-
-
-def _label(arguments: argparse.Namespace) -> None:
-    from dad.distill.labels import compute_labels
-    from dad.study.base import parse_model
-    from dad.study.cells import label_views, load_cell
-    from dad.study.config import LabelPlan
-
-    if arguments.plan:
-        plan, views = parse_model(LabelPlan, json.loads(arguments.plan), source="label plan"), ("square", "patches")
-    else:
-        cell = load_cell(arguments.cell, arguments.config)
-        plan, views = cell.label_plan, label_views(cell)
-    for view in [arguments.view] if arguments.view else views:
-        out = Path(arguments.out) / view
-        compute_labels(plan, Path(arguments.manifest), view, out, device=arguments.device, workers=arguments.workers)
-
-
-def _train(arguments: argparse.Namespace) -> None:
-    from dad.distill.train import train
-    from dad.study.cells import cell_id, load_cell
-
-    cell = load_cell(arguments.cell, arguments.config)
-    with contextlib.ExitStack() as stack:
-        listeners = ()
-        if arguments.tracking:
-            from dad.study.cells import load_study
-            from dad.tracking import LiveTracker, tables_by_cell
-
-            study = load_study(arguments.config)
-            tables = tables_by_cell(study).get(cell_id(cell), ())
-            listeners = (stack.enter_context(LiveTracker(arguments.tracking, cell, study=study.name, tables=tables)),)
-        train(
-            cell,
-            manifest=Path(arguments.manifest),
-            labels=Path(arguments.labels) if arguments.labels else None,
-            out=Path(arguments.out),
-            work=Path(arguments.work or Path(arguments.out).parent.parent / "work" / cell_id(cell)),
-            resume=arguments.resume == "auto",
-            workers=arguments.workers,
-            listeners=listeners,
-        )
-
-
-def _evaluate(arguments: argparse.Namespace) -> None:
-    from dad.evaluation.evaluate import evaluate_to_files
-
-    if len(arguments.dataset) != len(arguments.root):
-        raise UserError(f"give one --root per --dataset, got {len(arguments.dataset)} and {len(arguments.root)}")
-    options: dict[str, dict[str, str | Path]] = {name: {} for name in arguments.dataset}
-    for name, value in _by_dataset(arguments.list, "--list", arguments.dataset):
-        options[name]["list_file"] = Path(value)
-    for name, value in _by_dataset(arguments.crop, "--crop", arguments.dataset):
-        options[name]["crop"] = value
-    written = evaluate_to_files(
-        benchmarks=list(zip(arguments.dataset, map(Path, arguments.root), strict=True)),
-        out=Path(arguments.out),
-        model=arguments.model,
-        predictions=Path(arguments.predictions) if arguments.predictions else None,
-        kind=arguments.kind,
-        protocols=arguments.protocol.split(","),
-        options=options,
-        summary=Path(arguments.summary) if arguments.summary else None,
-        label=arguments.label,
-        device=arguments.device,
-        strict=arguments.strict,
-    )
-    for result in written["results"]:
-        mean = result["mean"]
-        apart = [f"{result[status]} of them {status}" for status in ("empty", "failed") if result[status]]
-        images = ", ".join([f"{result['images']} images", *apart])
-        print(f"{result['dataset']}  {result['protocol']}  abs_rel {mean['abs_rel']:.4f}  delta1 {mean['delta1']:.4f}  ({images})")
-    failures = written["failures"]
-    for failure in failures[:20]:
-        print(f"dad: {failure['dataset']}: {failure['message']}", file=sys.stderr)
-    if failures:
-        more = f"{len(failures) - 20} more; " if len(failures) > 20 else ""
-        print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image", file=sys.stderr)
-        raise SystemExit(2)
-
-
-def _by_dataset(values: list[str], option: str, datasets: list[str]) -> list[tuple[str, str]]:
-    """The (data set, value) pairs of an option written VALUE, for the only data set, or DATASET=VALUE."""
-    pairs = []
-    for value in values:
-        name, _, rest = value.partition("=")
-        if name in datasets and rest:
-            pairs.append((name, rest))
-        elif len(datasets) == 1:
-            pairs.append((datasets[0], value))
-        else:
-            raise UserError(f"{option} {value!r}: with several data sets, write {option} DATASET=VALUE ({', '.join(datasets)})")
-    return pairs
-
-
-def _predict(arguments: argparse.Namespace) -> None:
-    from dad.pointcloud import read_camera
-    from dad.predict import Points, predict
-
-    points = None
-    if arguments.points:
-        points = Points(read_camera(Path(arguments.camera)) if arguments.camera else None, arguments.near, arguments.far)
-    elif arguments.camera:
-        raise UserError("--camera is for --points")
-    written, problems = predict(
-        arguments.images,
-        arguments.model,
-        arguments.out,
-        device=arguments.device,
-        batch=arguments.batch,
-        short_side=arguments.size,
-        square=arguments.square,
-        points=points,
-    )
-    print(f"{written} images predicted into {arguments.out}" + (f", {len(problems)} skipped" if problems else ""))
-    if not written:
-        raise UserError("no image could be predicted")
-
-
-def _export(arguments: argparse.Namespace) -> None:
-    from dad.export import export
-
-    for parity in export(arguments.run_folder, arguments.out, form=arguments.format, short_side=arguments.size):
-        print(parity.line)
-
-
-def _table(arguments: argparse.Namespace) -> None:
-    from dad.report.tables import table_files
-    from dad.study.cells import load_study
-
-    table_files(load_study(arguments.config), arguments.name, Path(arguments.results), Path(arguments.out))
-
-
-def _figure(arguments: argparse.Namespace) -> None:
-    from dad.report.previews import contact_sheet_of_table
-    from dad.study.cells import load_study
-
-    contact_sheet_of_table(load_study(arguments.config), arguments.table, Path(arguments.results), Path(arguments.out))
-
-
-def _track_import(arguments: argparse.Namespace) -> None:
-    from dad.study.cells import load_study
-    from dad.tracking import import_results
-
-    studies = [load_study(arguments.config)] if arguments.config else []
-    print(import_results(Path(arguments.results), arguments.uri, studies=studies))
 
 
 def _positive(text: str) -> int:
@@ -239,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="dad", description="Distill Any Depth: train, label, evaluate and report. `dad VERB --help` explains each verb."
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    top = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(parent: argparse._SubParsersAction, name: str, run: object, text: str, example: str) -> argparse.ArgumentParser:
         formatter = argparse.RawDescriptionHelpFormatter
@@ -248,18 +37,18 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     p = verb(
-        verbs, "matrix", _matrix, "list the cells of a study, or print one cell's resolved config", "dad matrix --table table1"
+        top, "matrix", verbs.matrix, "list the cells of a study, or print one cell's resolved config", "dad matrix --table table1"
     )
     p.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
     p.add_argument("--table", help="only this table")
     p.add_argument("--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)")
     p.add_argument("--format", choices=["tsv", "json"], default="tsv")
 
-    data = verbs.add_parser("data", help="scenes, photos and benchmarks").add_subparsers(
+    data = top.add_parser("data", help="scenes, photos and benchmarks").add_subparsers(
         dest="data_verb", required=True, metavar="VERB"
     )
     example = "dad data scenes --out scenes/indoor --kind indoor --count 100 --seed 0"
-    p = verb(data, "scenes", _data_scenes, "render procedural scenes: RGB, exact depth, camera", example)
+    p = verb(data, "scenes", verbs.data_scenes, "render procedural scenes: RGB, exact depth, camera", example)
     p.add_argument("--out", required=True)
     p.add_argument("--count", type=_positive, required=True)
     p.add_argument("--seed", type=int, required=True, help="scene i has the seed SEED + i")
@@ -269,7 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--samples", type=_positive, default=2, help="rays per pixel and axis (default: %(default)s)")
     p.add_argument("--workers", type=_positive, default=1, help="processes")
     p = verb(
-        data, "check", _data_check, "verify a benchmark's or a photo folder's layout and files", "dad data check photos ~/photos"
+        data,
+        "check",
+        verbs.data_check,
+        "verify a benchmark's or photo folder's layout and files",
+        "dad data check photos ~/photos",
     )
     datasets = "nyuv2, kitti, eth3d, scannet, diode, samples, scenes-indoor, scenes-outdoor or scenes-driving"
     p.add_argument("dataset", help=f"photos, {datasets}")
@@ -277,13 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--list", metavar="FILE", help="published benchmarks: the images, one per line (default: all that are there)")
     p.add_argument("--decode", type=_positive, metavar="N", help="how many images are decoded (default: by the data set's size)")
     p.add_argument("--min-crop", type=_positive, help="photos: count those whose short side is smaller")
-    p = verb(data, "manifest", _data_manifest, "hash photos into a manifest", "dad data manifest ~/photos --out photos.jsonl")
+    p = verb(data, "manifest", verbs.data_manifest, "hash photos into a manifest", "dad data manifest ~/photos --out photos.jsonl")
     p.add_argument("root", help="folder (recursive) with images or .tar shards")
     p.add_argument("--out", required=True)
     p.add_argument("--seed", type=int, default=0, help="seed of the order whose prefixes are the nested subsets")
 
     example = "dad pretrain --recipe config/zoo/vit-small.yaml --scenes scenes/indoor scenes/outdoor --out zoo --work work/zoo"
-    p = verb(verbs, "pretrain", _pretrain, "train a model of the procedural zoo on labelled scenes", example)
+    p = verb(top, "pretrain", verbs.pretrain, "train a model of the procedural zoo on labelled scenes", example)
     p.add_argument("--recipe", required=True)
     p.add_argument("--scenes", nargs="+", required=True)
     p.add_argument("--out", required=True)
@@ -297,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         p.add_argument("--workers", type=int, default=0, help="loader processes; results do not depend on it")
 
     example = "dad label --cell shared-hybrid --manifest photos.jsonl --out labels"
-    p = verb(verbs, "label", _label, "compute the pseudo-labels that a cell trains on", example)
+    p = verb(top, "label", verbs.label, "compute the pseudo-labels that a cell trains on", example)
     which = p.add_mutually_exclusive_group(required=True)
     which.add_argument("--plan", help="JSON text of a label plan, in the place of a cell")
     cell_options(p, which)
@@ -306,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cpu")
 
     example = "dad train --cell shared-hybrid --manifest photos.jsonl --labels labels --out results/runs/mine"
-    p = verb(verbs, "train", _train, "train one cell's student", example)
+    p = verb(top, "train", verbs.train, "train one cell's student", example)
     cell_options(p)
     p.add_argument("--labels", help="the cell's label cache (labels.mode: cached)")
     p.add_argument("--out", required=True, help="run folder: config.json, model.safetensors, metrics.csv, provenance.json")
@@ -315,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--tracking", metavar="URI", help="log to this MLflow store while training")
 
     example = "dad evaluate --model zoo/vit-large --dataset scenes-indoor --root scenes/indoor --out scores.csv"
-    p = verb(verbs, "evaluate", _evaluate, "score a model or a folder of predictions, image by image", example)
+    p = verb(top, "evaluate", verbs.evaluate, "score a model or a folder of predictions, image by image", example)
     source = p.add_mutually_exclusive_group(required=True)
     source.add_argument("--model", help="a model name or a run folder")
     source.add_argument("--predictions", help="folder of .npy maps at the ground truth's resolution, named like the RGB files")
@@ -335,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")
 
     example = "dad predict photos/ --model zoo/vit-large --out maps"
-    p = verb(verbs, "predict", _predict, "predict images: float NPY, 16-bit PNG, coloured PNG and, with --points, PLY", example)
+    p = verb(top, "predict", verbs.predict, "predict images: float NPY, 16-bit PNG, coloured PNG; with --points, PLY", example)
     p.add_argument("images", nargs="+", metavar="IMAGE", help="image files or folders of them")
     model_help = (
         "zoo name, run folder, weights file, Hugging Face name or folder, network name, or NETWORK:PATH (docs/checkpoints.md)"
@@ -361,9 +154,9 @@ def _parser() -> argparse.ArgumentParser:
 
     example = "dad export --run results/mini/runs/CELL --format hf --out exported"
     p = verb(
-        verbs,
+        top,
         "export",
-        _export,
+        verbs.export,
         "write a trained network for use elsewhere, check it against its source, add a model card",
         example,
     )
@@ -377,19 +170,23 @@ def _parser() -> argparse.ArgumentParser:
         p.add_argument("--results", default="results", help="where the runs and scores are (default: %(default)s)")
         p.add_argument("--out", default="reports", help="where to write (default: %(default)s)")
 
-    p = verb(verbs, "table", _table, "render a table of the paper: CSV, markdown and a plot", "dad table table1")
+    p = verb(top, "table", verbs.table, "render a table of the paper: CSV, markdown and a plot", "dad table table1")
     p.add_argument("name")
     report_options(p)
-    p = verb(verbs, "figure", _figure, "render a figure", "dad figure contact-sheet --table table1")
+    p = verb(top, "figure", verbs.figure, "render a figure", "dad figure contact-sheet --table table1")
     p.add_argument("name", choices=["contact-sheet"])
     p.add_argument("--table", default="table1")
     report_options(p)
 
-    track = verbs.add_parser("track", help="MLflow as a view of the files").add_subparsers(
+    track = top.add_parser("track", help="MLflow as a view of the files").add_subparsers(
         dest="track_verb", required=True, metavar="VERB"
     )
     p = verb(
-        track, "import", _track_import, "rebuild MLflow's runs from files", "dad track import results --uri sqlite:///mlflow.db"
+        track,
+        "import",
+        verbs.track_import,
+        "rebuild MLflow's runs from files",
+        "dad track import results --uri sqlite:///mlflow.db",
     )
     p.add_argument("results")
     p.add_argument("--uri", required=True)

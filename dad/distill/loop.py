@@ -108,7 +108,9 @@ def fit(
         optimizer = make_optimizer(network, config)
         network, optimizer = accelerator.prepare(network, optimizer)
         bare = accelerator.unwrap_model(network)
-        start, spent = _restore(work / "last.pt", identity, bare, optimizer, log) if resume else (0, 0.0)
+        start, spent = _restore(work / "last.pt", identity, bare, optimizer) if resume else (0, 0.0)
+        if accelerator.is_main_process:
+            log.truncate(start)
         base_rates = (config.encoder_rate, config.head_rate)
         clock = time.monotonic()
         for step, batch in zip(range(start, config.steps), batches(start), strict=False):
@@ -122,13 +124,13 @@ def fit(
             optimizer.zero_grad(set_to_none=True)
             row = {"loss": result.loss, **result.terms, **output_statistics(result.prediction)}
             row |= {"gradient_norm": gradient, "update_norm": moved(), "rate": optimizer.param_groups[1]["lr"]}
+            if not accelerator.is_main_process:
+                continue
             log.add(step, row)
-            last = step + 1 == config.steps
-            if accelerator.is_main_process and (last or (step + 1) % config.checkpoint_every == 0):
+            if step + 1 == config.steps or (step + 1) % config.checkpoint_every == 0:
                 log.flush()
                 _save(work / "last.pt", identity, bare, optimizer, step + 1, spent + time.monotonic() - clock)
             log.progress(step + 1 - start, config.steps - start, time.monotonic() - clock)
-        log.flush()
         return bare, spent + time.monotonic() - clock
     finally:
         lock.release()
@@ -149,10 +151,9 @@ def _save(path: Path, identity: str, network: nn.Module, optimizer: torch.optim.
         torch.save(state, temporary)
 
 
-def _restore(path: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer, log: StepLog) -> tuple[int, float]:
+def _restore(path: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
     """Load the checkpoint if there is one of this very config; returns the step to go on from and the seconds spent."""
     if not path.exists():
-        log.truncate(0)
         return 0, 0.0
     state = torch.load(path, map_location="cpu", weights_only=True)
     if state["identity"] != identity:
@@ -164,5 +165,4 @@ def _restore(path: Path, identity: str, network: nn.Module, optimizer: torch.opt
     torch.set_rng_state(state["torch_rng"])
     version, internal, gauss = state["python_rng"]
     random.setstate((version, tuple(internal), gauss))
-    log.truncate(state["step"])
     return state["step"], state["seconds"]

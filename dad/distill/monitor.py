@@ -64,8 +64,8 @@ class CollapseDetector:
             self.dead_steps = self.dead_steps + 1 if row["output_zeros"] > 0.995 else 0
             if self.dead_steps >= self.PATIENCE:
                 raise CollapseError(
-                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, so no gradient "
-                    "is left; lower head_rate, lengthen warmup, or start from another seed"
+                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, so no "
+                    "gradient is left; lower head_rate, lengthen warmup, or start from another seed"
                 )
 
 

@@ -11,7 +11,7 @@ import torch
 
 from dad.errors import UserError
 from dad.export.card import model_card
-from dad.export.parity import Parity, compare, require, test_image
+from dad.export.parity import Parity, compare, require, sample_image
 from dad.files import write_json, write_text
 from dad.models import checkpoints
 from dad.models.network import DepthNetwork
@@ -69,6 +69,6 @@ def _write(network: DepthNetwork, origin: str, form: str, size: int, folder: Pat
     checkpoints.save_network(path, network, input_size=size, origin=origin, official_keys=True)
     again, _ = checkpoints.load_network(path)
     height, width = network.policy.resized(size, patch=network.config.patch).network_size(96, 128)
-    x = network.normalise(test_image(1, height, width))
+    x = network.normalise(sample_image(1, height, width))
     with torch.no_grad():
         return [require(compare("the file read again", tuple(x.shape), network(x), again.eval()(x)))]

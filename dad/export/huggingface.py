@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from dad.errors import UserError
 from dad.export import remote
-from dad.export.parity import Parity, compare, require, test_image
+from dad.export.parity import Parity, compare, require, sample_image
 from dad.files import write_json
 from dad.models.config import VitDptConfig
 from dad.models.names import to_huggingface
@@ -140,7 +140,7 @@ def processor(policy: InputPolicy, input_size: int) -> dict[str, Any]:
 def _parity(network: DepthNetwork, loaded: Any, height: int, width: int) -> Parity:
     from torchvision.transforms.functional import to_pil_image
 
-    image = test_image(1, height, width)
+    image = sample_image(1, height, width)
     found = loaded(to_pil_image(image[0]))["predicted_depth"].float().reshape(1, 1, height, width)
     with torch.no_grad():
         expected = network(network.normalise(image))

@@ -10,10 +10,11 @@ import warnings
 from pathlib import Path
 
 import torch
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from dad.errors import UserError
-from dad.export.parity import Parity, compare, require, test_image
+from dad.export.parity import Parity, compare, require, sample_image
 from dad.models.config import MidasLargeConfig, MidasSmallConfig, VitDptConfig
 
 CUBIC = -0.75
@@ -35,6 +36,7 @@ def write_onnx(network: nn.Module, path: Path) -> list[Parity]:
     traced = copy.deepcopy(network).eval().requires_grad_(False)
     if isinstance(network.config, VitDptConfig):
         traced.pretrained._pos_embed = types.MethodType(_pos_embed, traced.pretrained)
+    _fix_padding(traced)
     patch = network.config.patch
     rows, columns = (torch.export.Dim(name, min=1, max=256) for name in ("rows", "columns"))
     shapes = {"x": {0: torch.export.Dim("batch", min=1, max=1024), 2: patch * rows, 3: patch * columns}}
@@ -58,11 +60,37 @@ def write_onnx(network: nn.Module, path: Path) -> list[Parity]:
 
 
 def _parity(network: nn.Module, session: object, batch: int, height: int, width: int) -> Parity:
-    x = network.normalise(test_image(batch, height, width))
+    x = network.normalise(sample_image(batch, height, width))
     with torch.no_grad():
         expected = network(x)
     found = torch.from_numpy(session.run(None, {"image": x.numpy()})[0])
     return compare("onnxruntime", tuple(x.shape), expected, found)
+
+
+def _fix_padding(network: nn.Module) -> None:
+    """Replace TensorFlow's size-dependent "same" padding by what it comes to for the even sizes that multiples of the patch give.
+
+    A symbolic size in every padding keeps the exporter busy for minutes.
+    """
+    for name, module in list(network.named_modules()):
+        if isinstance(module, Conv2dSame):
+            before, after = [], []
+            for kernel, stride in zip(module.kernel_size, module.stride, strict=True):
+                total = kernel - stride
+                before.append(total // 2)
+                after.append(total - total // 2)
+            plain = nn.Conv2d(
+                module.in_channels,
+                module.out_channels,
+                module.kernel_size,
+                module.stride,
+                groups=module.groups,
+                bias=module.bias is not None,
+            )
+            plain.load_state_dict(module.state_dict())
+            parent, _, leaf = name.rpartition(".")
+            pad = nn.ZeroPad2d((before[1], after[1], before[0], after[0]))
+            setattr(network.get_submodule(parent), leaf, nn.Sequential(pad, plain.requires_grad_(False)))
 
 
 def _pos_embed(self: nn.Module, x: Tensor) -> Tensor:

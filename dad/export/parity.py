@@ -45,7 +45,7 @@ def require(parity: Parity) -> Parity:
     return parity
 
 
-def test_image(batch: int, height: int, width: int) -> Tensor:
+def sample_image(batch: int, height: int, width: int) -> Tensor:
     """Smooth, reproducible RGB (B,3,H,W) in [0,1] whose values 8 bits can hold."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(batch, 3, 6, 8, generator=generator)

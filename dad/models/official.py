@@ -93,7 +93,7 @@ def load_official(path: Path, name: str, *, network: str | None = None) -> Depth
 
 
 def _read_folder(path: Path, name: str, network: str | None) -> tuple[NetworkConfig, dict[str, Tensor], str]:
-    if (path / "unet").is_dir() and (path / "vae").is_dir():
+    if (path / "vae").is_dir() and any(path.glob("unet*")):
         return *_read_genpercept(path, name), "genpercept"
     weights = [file for suffix in WEIGHTS for file in sorted(path.glob(f"*{suffix}"))]
     if not weights:
@@ -146,11 +146,14 @@ def _read_genpercept(path: Path, name: str) -> tuple[GenPerceptConfig, dict[str,
     head = path / "dpt_head_identity"
     state: dict[str, Tensor] = {}
     configs: dict[str, Any] = {}
-    for part in ("unet", "vae", "text_encoder"):
-        files = [file for suffix in WEIGHTS for file in sorted((path / part).glob(f"*{suffix}"))]
-        if not files or not (path / part / "config.json").exists():
-            raise UserError(f"{name}/{part} needs a config.json and weights ({', '.join(WEIGHTS)})")
-        configs[part] = {key: value for key, value in _read_json(path / part / "config.json").items() if not key.startswith("_")}
+    unets = sorted(folder.name for folder in path.glob("unet*"))
+    if len(unets) > 1:
+        raise UserError(f"{name} holds several UNets ({', '.join(unets)}): keep the wanted one")
+    for part, place in (("unet", unets[0]), ("vae", "vae"), ("text_encoder", "text_encoder")):
+        files = [file for suffix in WEIGHTS for file in sorted((path / place).glob(f"*{suffix}"))]
+        if not files or not (path / place / "config.json").exists():
+            raise UserError(f"{name}/{place} needs a config.json and weights ({', '.join(WEIGHTS)})")
+        configs[part] = {key: value for key, value in _read_json(path / place / "config.json").items() if not key.startswith("_")}
         state |= {f"{part}.{key}": value for key, value in read_state(files[0]).items()}
     fusion = {}
     if head.is_dir():
@@ -161,7 +164,8 @@ def _read_genpercept(path: Path, name: str) -> tuple[GenPerceptConfig, dict[str,
             f"{name}: the UNet takes {configs['unet'].get('in_channels')} channels; GenPercept's takes 4 (Marigold's "
             f"folders have a model_index.json)"
         )
-    target = "depth" if "depth" in name.lower() and "disparity" not in name.lower() else "disparity"
+    said = f"{name}/{unets[0]}".lower()
+    target = "depth" if "depth" in said and "disparity" not in said else "disparity"
     return GenPerceptConfig(target=target, **fusion, **configs), state
 
 

@@ -164,3 +164,21 @@ def test_moge_takes_boundaries_out_of_diode_only():
     kept = score(*maps, kind="disparity", protocol=load_protocol("moge", {"edge_filter": None}), dataset="diode")
     assert filtered["n"] < everywhere["n"]
     assert kept == everywhere
+
+
+def test_the_table_in_the_documentation():
+    """Every number of the side-by-side in docs/protocols.md is what `score` gives."""
+    text = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")]
+    columns = [("ds_nyu", (0, 1)), ("ds_kitti_eigen", (0, 1)), ("ds_diode", (0,)), ("ds_diode", (1,))]
+    assert len(lines) == 6
+    for label, *cells in lines:
+        kind = "depth" if "declared as depth" in label else "disparity"
+        for (name, indices), cell in zip(columns, cells, strict=True):
+            benchmark, found = fixture(name), []
+            for index in indices:
+                sample, prediction = benchmark.samples[index], benchmark.predictions["disparity"][index]
+                options = {"kind": kind, "protocol": label.split("`")[1], "dataset": benchmark.name}
+                found.append(score(prediction, sample.depth, sample.mask, **options))
+            means = [np.mean([scores[metric] for scores in found]) for metric in ("abs_rel", "delta1")]
+            assert " / ".join(f"{mean:.3f}" for mean in means) == cell, (label, name)
