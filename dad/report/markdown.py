@@ -11,17 +11,20 @@ from dad.report.text import NOTHING, bounds, markdown_table, number, p_value, si
 from dad.study.cells import Row
 from dad.study.paper import Printed, paper
 
+TeacherMeans = Mapping[str, Mapping[str, float]]
+"""Data set -> metric -> the teacher's mean under the table's protocol."""
 
-def markdown(result: TableResult, provenance: Mapping[str, Provenance]) -> str:
-    """The whole page. The same results give the same text."""
+
+def markdown(result: TableResult, provenance: Mapping[str, Provenance], teacher: TeacherMeans | None = None) -> str:
+    """The whole page, with the teacher's own scores above its students' where given. The same results give the same text."""
     layout = result.layout
     sections = [
         [f"# Table {layout.number}: {layout.title}", "", layout.caption, "", summary_line(result, provenance)],
-        _value_table(result, "abs_rel"),
+        _value_table(result, "abs_rel", teacher),
         _how_to_read(result),
         ["## What came out otherwise than in the paper", "", *findings_section(result)],
         ["## Differences to the table's best", "", *_differences(result, "abs_rel")],
-        [f"## {paper().metrics['delta1'].label}", "", *_value_table(result, "delta1")],
+        [f"## {paper().metrics['delta1'].label}", "", *_value_table(result, "delta1", teacher)],
         _notes(result),
         ["## What was run", "", *(f"- {what}: {value}" for what, value in run_details(result, provenance))],
     ]
@@ -33,7 +36,7 @@ def _interval(result: TableResult, row: Row, column: Column, metric: str) -> Int
     return Interval(values["mean"], values["ci_low"], values["ci_high"])
 
 
-def _value_table(result: TableResult, metric: str) -> list[str]:
+def _value_table(result: TableResult, metric: str, teacher: TeacherMeans | None) -> list[str]:
     """Blocks and rows as in the paper; per data set ours with its interval, and beside it the printed number where there is one."""
     layout, measure = result.layout, paper().metrics[metric]
     beside = {column.dataset: any(result.printed(row, column, metric) for row in result.rows) for column in result.columns}
@@ -42,7 +45,14 @@ def _value_table(result: TableResult, metric: str) -> list[str]:
         header.append(f"ours: {column.title if column.stand_in else column.dataset}, {measure.arrow}")
         if beside[column.dataset]:
             header.append(f"printed: {column.paper}, {measure.arrow}")
-    lines, previous = [], None
+    lines: list[list[str]] = []
+    if teacher is not None:
+        cells = [f"the teacher, `{result.study.teacher}`"] + [""] * (len(layout.factors) - 1)
+        for column in result.columns:
+            cells.append(number(teacher[column.dataset][metric]))
+            cells += [NOTHING] * beside[column.dataset]
+        lines.append(cells)
+    previous = None
     for row in result.rows:
         block = result.block(row)
         cells = [

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dad.files import write_csv, write_text
+from dad.files import read_json, write_csv, write_text
 from dad.report.figures import write_table_figure
 from dad.report.markdown import markdown
 from dad.report.provenance import read_provenance
@@ -18,23 +18,32 @@ DIFFERENCES = ["difference_to_best", "diff_low", "diff_high", "p_holm", "effect"
 
 def table_files(study: StudyConfig, table: str, results: Path, out: Path) -> list[Path]:
     """Render a table from RESULTS/<study>/scores and RESULTS/<study>/runs into OUT: .csv, .md and .png. Returns their paths."""
-    result = render_table(study, table, score_paths(study, table, results), provenance_paths(study, table, results), out)
+    teacher = results / study.name / "scores" / "teacher.json"
+    scores, provenance = score_paths(study, table, results), provenance_paths(study, table, results)
+    result = render_table(study, table, scores, provenance, out, teacher=teacher if teacher.exists() else None)
     figure = out / f"{table}.png"
     write_table_figure(result, figure)
     return [out / f"{table}.csv", out / f"{table}.md", figure]
 
 
 def render_table(
-    study: StudyConfig, table: str, scores: Mapping[str, Path], provenance: Mapping[str, Path], out: Path
+    study: StudyConfig,
+    table: str,
+    scores: Mapping[str, Path],
+    provenance: Mapping[str, Path],
+    out: Path,
+    *,
+    teacher: Path | None = None,
 ) -> TableResult:
     """Write OUT/<table>.csv and OUT/<table>.md; the same inputs give the same bytes. Returns what they were rendered from.
 
-    scores, provenance: cell id -> file. Raises UserError as `dad.report.results.load_table` does; an absent provenance file or
+    scores, provenance: cell id -> file; teacher: the summary of the teacher's own scores, if it has been scored. Raises UserError
+    as `dad.report.results.load_table` does; an absent provenance file or
     key is written as unknown.
     """
     result = load_table(study, table, scores)
     cells = [cell for row in result.trained for cell in row.cells]
-    page = markdown(result, read_provenance(provenance, cells))
+    page = markdown(result, read_provenance(provenance, cells), _teacher_means(teacher, result))
     columns = [
         "cell",
         *result.layout.factors,
@@ -50,6 +59,14 @@ def render_table(
     write_csv(out / f"{table}.csv", csv_lines(result), columns)
     write_text(out / f"{table}.md", page)
     return result
+
+
+def _teacher_means(path: Path | None, result: TableResult) -> dict[str, dict[str, float]] | None:
+    """The teacher's means under the table's protocol, or None without them."""
+    if path is None:
+        return None
+    means = {entry["dataset"]: entry["mean"] for entry in read_json(path)["results"] if entry["protocol"] == result.protocol}
+    return means if all(column.dataset in means for column in result.columns) else None
 
 
 def csv_lines(result: TableResult) -> list[dict[str, Any]]:

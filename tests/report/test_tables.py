@@ -134,6 +134,20 @@ def test_the_page_has_ours_and_the_printed_numbers_side_by_side(files):
         assert [row[2].startswith("**") for row in block] == [value == min(values) for value in values]
 
 
+def test_the_teacher_stands_above_its_students(study, own, write_scores, paper_like):
+    write_scores(study, own, paper_like)
+    without = page_of(study, own)
+    summary = {"model": "teacher", "results": []}
+    for dataset, error in (("scenes-indoor", 0.1234), ("scenes-outdoor", 0.2345)):
+        summary["results"].append({"dataset": dataset, "protocol": "marigold@1", "mean": {"abs_rel": error, "delta1": 1 - error}})
+    (own / study.name / "scores" / "teacher.json").write_text(json.dumps(summary))
+    table_files(study, "table1", own, own)
+    lines = (own / "table1.md").read_text().splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("| :---"))
+    assert lines[first + 1] == f"| the teacher, `{study.teacher}` |  | 0.123 | – | 0.234 | – |"
+    assert "the teacher, `" not in without
+
+
 def test_the_page_says_what_was_run(files):
     page = files[1].read_text()
     for said in (
