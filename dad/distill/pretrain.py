@@ -20,7 +20,7 @@ from dad.distill.loop import StepResult, fit, prefetch
 from dad.distill.losses import distillation_loss, normalised_gradient_loss, scale_anchor_loss
 from dad.distill.monitor import CollapseDetector, StepLog
 from dad.errors import UserError
-from dad.files import read_json, sha256_json, write_bytes
+from dad.files import read_json, sha256_json, write_text
 from dad.models.checkpoints import save_network
 from dad.models.estimator import normalise_rgb
 from dad.models.registry import build_network
@@ -96,6 +96,12 @@ def scene_loss(network: nn.Module, batch: dict[str, Tensor], recipe: ZooRecipe) 
     return StepResult(total, terms, prediction)
 
 
+def thinned(log: str, every: int = 20) -> str:
+    """A step log with its header, every `every`-th step and the last one: small enough to ship beside the weights."""
+    header, *rows = log.splitlines(keepends=True)
+    return header + "".join(row for index, row in enumerate(rows) if index % every == 0 or index == len(rows) - 1)
+
+
 def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> None:
     """Train `recipe` on the scenes under `roots`; writes OUT/NAME.safetensors (half precision) and OUT/NAME.csv (the
     step log)."""
@@ -117,5 +123,5 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
     )
     origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}"
     save_network(out / f"{recipe.name}.safetensors", network, input_size=recipe.size, origin=origin, dtype=torch.float16)
-    write_bytes(out / f"{recipe.name}.csv", log.path.read_bytes())
+    write_text(out / f"{recipe.name}.csv", thinned(log.path.read_text()))
     shutil.rmtree(work)
