@@ -70,7 +70,7 @@ def is_ours(path: Path) -> bool:
     """Whether a file is a safetensors file that carries a description of its network."""
     try:
         with safe_open(path, framework="pt") as file:
-            return "dad.network" in (file.metadata() or {})
+            return "dad" in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False
 
@@ -79,16 +79,16 @@ def read_header(path: Path) -> Header:
     """The header of a weights file of ours, without reading the weights."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            description = json.loads((file.metadata() or {})["dad"])
         return Header(
-            TypeAdapter(NetworkConfig).validate_json(metadata["dad.network"]),
-            int(metadata["dad.input_size"]),
-            metadata["dad.origin"],
-            metadata.get("dad.keys") == "official",
+            TypeAdapter(NetworkConfig).validate_python(description["network"]),
+            int(description["input_size"]),
+            str(description["origin"]),
+            description["keys"] == "official",
         )
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a readable safetensors file: {error}") from None
-    except (KeyError, ValueError, ValidationError):
+    except (KeyError, TypeError, ValueError, ValidationError):
         raise UserError(f"{path} carries no readable description of its network: it was not written by this package") from None
 
 
@@ -136,12 +136,12 @@ def save_network(
     named = network.official_state() if official_keys else network.state_dict()
     # a table that several official keys share must be stored several times
     state = {key: value.detach().to("cpu", dtype if value.is_floating_point() else None).clone() for key, value in named.items()}
-    metadata = {
-        "format": "pt",
-        "dad.network": json.dumps(network.config.model_dump(mode="json"), sort_keys=True),
-        "dad.input_size": str(input_size),
-        "dad.origin": origin,
-        **({"dad.keys": "official"} if official_keys else {}),
+    description = {
+        "network": network.config.model_dump(mode="json"),
+        "input_size": input_size,
+        "origin": origin,
+        "keys": "official" if official_keys else "ours",
     }
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata=metadata)
+        # one entry only: safetensors writes several in an order that changes from process to process
+        save_file(state, temporary, metadata={"dad": json.dumps(description, sort_keys=True)})

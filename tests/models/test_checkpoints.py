@@ -1,5 +1,6 @@
 """Weights files: ours there and back, official ones recognised, broken ones refused in one line."""
 
+import json
 import os
 import pickle
 import re
@@ -68,10 +69,10 @@ def test_other_families_too(tmp_path):
 
 def test_a_description_that_does_not_fit_is_refused(network, tmp_path):
     state = {key: value for key, value in network.state_dict().items() if "norm" not in key}
-    header = {"dad.network": CONFIG.model_dump_json(), "dad.input_size": "56", "dad.origin": ""}
-    save_file(state, tmp_path / "a.safetensors", metadata=header)
+    header = {"network": CONFIG.model_dump(mode="json"), "input_size": 56, "origin": "", "keys": "ours"}
+    save_file(state, tmp_path / "a.safetensors", metadata={"dad": json.dumps(header)})
     _refused(tmp_path / "a.safetensors", r"does not fit its own description: \d+ missing: pretrained")
-    save_file(state, tmp_path / "b.safetensors", metadata=header | {"dad.network": '{"family": "x"}'})
+    save_file(state, tmp_path / "b.safetensors", metadata={"dad": json.dumps(header | {"network": {"family": "x"}})})
     _refused(tmp_path / "b.safetensors", "no readable description of its network")
     with pytest.raises(UserError, match="no readable description"):
         read_header(tmp_path / "b.safetensors")

@@ -18,7 +18,7 @@ SMALL = {"width": 32, "depth": 4, "heads": 2, "taps": [0, 1, 2, 3], "grid": 4, "
         ({"taps": [0, 2, 1, 3]}, "four increasing"),
         ({"taps": [0, 1, 1, 3]}, "four increasing"),
         ({"taps": [-1, 1, 2, 3]}, "four increasing"),
-        ({"stem": "conv"}, "power of two, got 14"),
+        ({"stem": "hybrid"}, "power of two from 8, got 14"),
         ({"width": 0}, "greater than 0"),
         ({"wdth": 32}, "Extra inputs"),
     ],
