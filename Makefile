@@ -28,6 +28,7 @@ lint: $(VENV)/installed
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	echo "# Exact versions of everything, tests included (\`make lock\`)." > requirements.lock
 	.venv-lock/bin/python -m pip freeze --exclude dad | grep -v '@' \
-	  | sed -E "s/^((nvidia|cuda|triton)[^;]*)$$/\1; sys_platform == 'linux' and platform_machine == 'x86_64'/" > requirements.lock
+	  | sed -E "s/^((nvidia|cuda|triton)[^;]*)$$/\1; sys_platform == 'linux' and platform_machine == 'x86_64'/" >> requirements.lock
 	rm -rf .venv-lock

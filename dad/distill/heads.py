@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from dad.errors import CollapseError
 from dad.models import checkpoints
-from dad.models.estimator import normalise_rgb
 from dad.models.registry import build_network
 from dad.study.config import StudentConfig
 
@@ -38,14 +37,14 @@ def cure_dead_head(network: nn.Module, rgb: Tensor) -> bool:
     was."""
     was_training = network.training
     network.eval()
-    live = (network(normalise_rgb(rgb)) > 0).float().mean().item()
+    live = (network(network.normalise(rgb)) > 0).float().mean().item()
     dead = live < LIVE_SHARE
     if dead:
         # shift up by the map's own level: with a large enough bias nothing is clipped, so the median before the ReLU is visible
         bias = network.last_bias
         lift = 1.0
         bias.add_(lift)
-        while (median := network(normalise_rgb(rgb)).median().item()) <= 0:
+        while (median := network(network.normalise(rgb)).median().item()) <= 0:
             bias.add_(lift)
             lift *= 2
             if lift > 1e6:

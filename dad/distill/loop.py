@@ -61,6 +61,11 @@ def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> It
         stop.set()
 
 
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The network itself, out of the wrapper that several processes put around it."""
+    return getattr(network, "module", network)
+
+
 def rate_factor(step: int, config: OptimConfig) -> float:
     """Multiplier of the base rates at `step` (0-based): linear warm-up times polynomial decay to zero."""
     warmup = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0

@@ -16,13 +16,12 @@ from torch import Tensor, nn
 
 from dad.data.crops import CropPlan, SampleOrder
 from dad.distill.heads import cure_dead_head
-from dad.distill.loop import StepResult, fit, prefetch
+from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import distillation_loss, normalised_gradient_loss, scale_anchor_loss
 from dad.distill.monitor import CollapseDetector, StepLog
 from dad.errors import UserError
 from dad.files import read_json, sha256_json, write_text
 from dad.models.checkpoints import save_network
-from dad.models.estimator import normalise_rgb
 from dad.models.registry import build_network
 from dad.study.zoo import ZooRecipe
 
@@ -86,7 +85,7 @@ def batches(scenes: LabelledScenes, recipe: ZooRecipe, start: int) -> Iterator[d
 def scene_loss(network: nn.Module, batch: dict[str, Tensor], recipe: ZooRecipe) -> StepResult:
     """Affine-invariant loss, gradient matching on normalised maps (Depth Anything V2, section 5), and the scale's anchor."""
     disparity = batch["disparity"]
-    prediction = network(normalise_rgb(batch["rgb"]))
+    prediction = network(unwrapped(network).normalise(batch["rgb"]))
     terms = {
         "loss_affine": distillation_loss(prediction, disparity, normalization="global"),
         "loss_gradient": normalised_gradient_loss(prediction, disparity, None, normalization="global"),

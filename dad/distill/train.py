@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dad.data.crops import CropStream
 from dad.distill.heads import cure_dead_head, make_student
 from dad.distill.labels import LabelCache, crop_plan, label_view, stream_batches, training_photos
-from dad.distill.loop import StepResult, fit, prefetch
+from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import (
     LossWeights,
     crop_patches,
@@ -27,7 +27,7 @@ from dad.distill.monitor import CollapseDetector, StepLog
 from dad.errors import UserError
 from dad.files import sha256_json, write_bytes, write_json
 from dad.models.checkpoints import load_network, save_network
-from dad.models.estimator import load, normalise_rgb
+from dad.models.estimator import load
 from dad.provenance import provenance
 from dad.study.cells import cell_id, label_views
 from dad.study.config import Cell
@@ -40,7 +40,7 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
     """
     loss = cell.loss
     how: dict[str, Any] = {"normalization": cell.normalization, "groups": loss.groups, "variant": loss.variant}
-    pixels = normalise_rgb(batch["square"])
+    pixels = unwrapped(network).normalise(batch["square"])
     prediction, features = network(pixels, with_features=True)
     prediction = prediction.float()
     terms: dict[str, Tensor] = {}

@@ -24,6 +24,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 
+PACKAGE = os.path.join(workflow.basedir, "dad")
 ROOT = f"results/{STUDY.name}"
 RENDERED = {
     benchmark.dataset: benchmark for benchmark in STUDY.scored if benchmark.root is None
@@ -70,6 +71,16 @@ def cell_json(cell):
 
 def table_cells(table):
     return [name for row in table_rows(STUDY, table) for name in row.cells]
+
+
+def weights(model):
+    """The file behind a model's name, so that other weights under the same name make new results; nothing for names of a hub."""
+    path = (
+        os.path.join(PACKAGE, "models", f"{model}.safetensors")
+        if model.startswith("zoo/")
+        else model
+    )
+    return [path] if os.path.isfile(path) else []
 
 
 def label_inputs(wildcards):

@@ -27,6 +27,7 @@ rule evaluate:
 rule evaluate_teacher:
     input:
         benchmarks=benchmark_inputs,
+        teacher=weights(STUDY.teacher),
     output:
         scores=f"{ROOT}/scores/teacher.csv",
         summary=f"{ROOT}/scores/teacher.json",

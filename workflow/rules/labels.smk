@@ -1,6 +1,7 @@
 rule label:
     input:
-        f"{ROOT}/photos.jsonl",
+        manifest=f"{ROOT}/photos.jsonl",
+        teacher=lambda wildcards: weights(LABELS[wildcards.labels].teacher),
     output:
         f"{ROOT}/labels/{{labels}}/{{view}}/index.json",
     log:
@@ -20,4 +21,4 @@ rule label:
         version=STAGE_VERSION["label"],
     shell:
         "OMP_NUM_THREADS={threads} python -m dad label --plan {params.plan:q} --view {wildcards.view}"
-        " --manifest {input} --out $(dirname $(dirname {output})) > {log} 2>&1"
+        " --manifest {input.manifest} --out $(dirname $(dirname {output})) > {log} 2>&1"

@@ -2,6 +2,7 @@ rule train:
     input:
         manifest=f"{ROOT}/photos.jsonl",
         labels=label_inputs,
+        student=lambda wildcards: weights(CELLS[wildcards.cell].student.model),
     output:
         config=f"{ROOT}/runs/{{cell}}/config.json",
         model=f"{ROOT}/runs/{{cell}}/model.safetensors",
