@@ -123,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--protocol", default="marigold", help="one or more, separated by commas, or all (default: %(default)s)")
     p.add_argument("--out", required=True, help="CSV with one row per image and protocol")
     p.add_argument("--summary", help="JSON with the means")
+    p.add_argument("--previews", metavar="DIR", help="also pictures: photo, truth, aligned prediction, error (first protocol)")
+    p.add_argument("--previews-count", type=_positive, metavar="N", help="of how many images of each data set (default: 8)")
     p.add_argument("--label", help="value of the CSV's model column (default: the model's name)")
     p.add_argument("--device", default="cpu")
     p.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")

@@ -131,6 +131,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
     if len(arguments.dataset) != len(arguments.root):
         raise UserError(f"give one --root per --dataset, got {len(arguments.dataset)} and {len(arguments.root)}")
+    if arguments.previews_count and not arguments.previews:
+        raise UserError("--previews-count is for --previews")
+    previews = None
+    if arguments.previews:
+        from dad.report.score_previews import ScorePreviews
+
+        previews = ScorePreviews(Path(arguments.previews), count=arguments.previews_count or 8)
     options: dict[str, dict[str, str | Path]] = {name: {} for name in arguments.dataset}
     for name, value in _by_dataset(arguments.list, "--list", arguments.dataset):
         options[name]["list_file"] = Path(value)
@@ -148,6 +155,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         label=arguments.label,
         device=arguments.device,
         strict=arguments.strict,
+        on_scored=previews,
     )
     for result in written["results"]:
         mean = result["mean"]

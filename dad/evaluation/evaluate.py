@@ -1,5 +1,6 @@
 """A whole benchmark: one pass over the predictions, one row per image and protocol, one mean per protocol."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from dad.files import write_csv, write_json
 if TYPE_CHECKING:
     from dad.data.benchmarks.base import Benchmark, Sample
 
-__all__ = ["COLUMNS", "Failure", "PredictionFolder", "evaluate", "evaluate_to_files", "resolve_protocols", "summarise"]
+__all__ = ["COLUMNS", "Failure", "PredictionFolder", "Scored", "evaluate", "evaluate_to_files", "resolve_protocols", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,22 @@ class Failure:
     message: str
 
 
+@dataclass(frozen=True)
+class Scored:
+    """An image that was scored, for those who want to look at it: number `index` of the `total` images of `dataset`.
+
+    fitted: its prediction under the first protocol. row: what was measured, with the keys of `COLUMNS` from `image` on.
+    """
+
+    model: str
+    dataset: str
+    index: int
+    total: int
+    sample: "Sample"
+    fitted: Fitted
+    row: Row
+
+
 def evaluate(
     benchmark: "Benchmark",
     predictions: Any,
@@ -42,6 +59,7 @@ def evaluate(
     strict: bool = False,
     failures: list[Failure] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    on_scored: Callable[[Scored], None] | None = None,
 ) -> list[Row]:
     """Score a benchmark under several protocols in one pass; one image is in memory at a time.
 
@@ -52,6 +70,8 @@ def evaluate(
     failures: a list to which images that can not be scored are added; they get rows with the status "failed" and the
         others are scored. Without it the first one raises.
     progress: called with (images done, images in all) after every image.
+    on_scored: called with every image that has a scored pixel under the first protocol. It should not keep what it is
+        given: that would keep the image in memory.
 
     Returns rows with the keys `COLUMNS`, images in the benchmark's order, protocols in the given order. An image
     without valid pixels has n = 0 and NaN metrics. Raises UserError naming the image (without `failures`) when it can not
@@ -73,11 +93,14 @@ def evaluate(
         except UserError as error:
             if failures is None:
                 raise
-            image = benchmark.image(index)
-            failures.append(Failure(dataset, image, str(error)))
-            found = [_failed(image, "", str(error)) for _ in chosen]
+            failures.append(Failure(dataset, benchmark.image(index), str(error)))
+            found = [_failed(benchmark.image(index), "", str(error)) for _ in chosen]
         else:
-            found = _score_sample(sample, prediction, source.kind, chosen, limits, strict, dataset, failures)
+            show = None
+            if on_scored is not None:
+                image = {"model": name, "dataset": dataset, "index": index, "total": len(benchmark), "sample": sample}
+                show = functools.partial(_show, on_scored, image)
+            found = _score_sample(sample, prediction, source.kind, chosen, limits, strict, dataset, failures, show)
         for protocol, values in zip(chosen, found, strict=True):
             head = {"model": name, "dataset": dataset, "protocol": protocol.id, "protocol_hash": protocol.hash}
             rows.append({column: {**head, **values}[column] for column in COLUMNS})
@@ -95,8 +118,12 @@ def _score_sample(
     strict: bool,
     dataset: str,
     failures: list[Failure] | None,
+    show: Callable[[Fitted, Row], None] | None,
 ) -> list[Row]:
-    """One image under every protocol; what can not be scored is added to `failures`, or raised without it."""
+    """One image under every protocol; what can not be scored is added to `failures`, or raised without it.
+
+    show: called with the first protocol's result, before the next one takes memory.
+    """
     rows: list[Row] = []
     edges: DepthEdges | None = None
     for protocol in protocols:
@@ -114,7 +141,15 @@ def _score_sample(
             if failure not in failures[-1:]:
                 failures.append(failure)
             rows.append(_failed(sample.id, sample.scene, str(error)))
+        else:
+            if show is not None and protocol is protocols[0] and rows[-1]["n"]:
+                show(fitted, rows[-1])
     return rows
+
+
+def _show(on_scored: Callable[[Scored], None], image: dict[str, Any], fitted: Fitted, row: Row) -> None:
+    """Hand one result to who wants to look at it; `image` is what `Scored` knows besides."""
+    on_scored(Scored(**image, fitted=fitted, row=row))
 
 
 def _row(sample: "Sample", fitted: Fitted, edges: DepthEdges) -> Row:
@@ -177,6 +212,7 @@ def evaluate_to_files(
     label: str | None = None,
     device: str = "cpu",
     strict: bool = False,
+    on_scored: Callable[[Scored], None] | None = None,
 ) -> dict[str, Any]:
     """The `evaluate` verb: score a model or a folder of predictions, write the per-image CSV and the summary JSON.
 
@@ -184,7 +220,7 @@ def evaluate_to_files(
     `open_benchmark` takes beside them (list_file, crop).
     Exactly one of `model` (a name or path that `dad.models.load` takes) and `predictions` (a folder, with its `kind`)
     is given. `label` is the value of the `model` column, by default the model's or the folder's name. The files appear
-    whole or not at all.
+    whole or not at all. on_scored: as `evaluate` takes it.
 
     Images that can not be scored do not stop the others: they are in the CSV with the status "failed" and among the
     `failures` of what is returned and written as summary: {"model", "results": [as `summarise` gives], "failures":
@@ -231,6 +267,7 @@ def evaluate_to_files(
                 model=column,
                 strict=strict,
                 failures=None if strict else failures,
+                on_scored=on_scored,
                 progress=lambda done, total, shown=shown: shown.advance(),  # type: ignore[misc]
             )
     if all(row["status"] == "failed" for row in rows):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dad.data.benchmarks import open_benchmark
 from dad.data.manifest import open_photos
-from dad.models.estimator import Estimator, load
+from dad.models.estimator import AnyEstimator, load
 from dad.report.contact_sheet import contact_sheet
 from dad.study.cells import table_rows
 from dad.study.config import StudyConfig
@@ -24,17 +24,22 @@ LARGEST = 512
 def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: Path) -> Path:
     """Predict a few pictures with the teacher and the first seed's students of a table; writes OUT/<table>_photos.png.
 
-    Reads the models from RESULTS/<study>/runs, the photos from RESULTS/<study>/photos.jsonl.
+    Reads the models from RESULTS/<study>/runs, the photos from RESULTS/<study>/photos.jsonl. Beside the sheet of all, every student
+    gets a small one of its own in RESULTS/<study>/previews, which tracking attaches to its run.
     """
     root = results / study.name
     pictures = _pictures(study, root)
     layout = paper().table(table)
-    columns = {f"teacher\n{study.teacher}": load(study.teacher, short_side=study.crop.size)}
+    heading = f"teacher\n{study.teacher}"
+    teacher = load(study.teacher, short_side=study.crop.size)
+    maps = {heading: [_predict(teacher, pixels) for _, pixels in pictures]}
     for row in table_rows(study, table):
         if row.cells:
             title = "\n".join(layout.label(factor, level) for factor, level in row.factors.items())
-            columns[title] = load(root / "runs" / next(iter(row.cells)))
-    maps = {title: [_predict(estimator, pixels) for _, pixels in pictures] for title, estimator in columns.items()}
+            cell = next(iter(row.cells))
+            student = load(root / "runs" / cell)
+            maps[title] = [_predict(student, pixels) for _, pixels in pictures]
+            contact_sheet(pictures, {key: maps[key] for key in (heading, title)}, root / "previews" / f"{cell}.png", title=cell)
     path = out / f"{table}_photos.png"
     caption = f"Study {study.name}: {study.description}. Disparity, each map with a colour scale of its own (red = near)."
     contact_sheet(pictures, maps, path, title=caption)
@@ -62,6 +67,6 @@ def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def _predict(estimator: Estimator, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _predict(estimator: AnyEstimator, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     rgb = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
     return estimator(rgb)[0, 0].cpu().numpy()

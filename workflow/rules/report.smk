@@ -7,9 +7,10 @@ localrules:
 
 rule track:
     input:
-        lambda wildcards: expand(
+        scores=lambda wildcards: expand(
             f"{ROOT}/scores/{{cell}}.json", cell=table_cells(wildcards.table)
         ),
+        previews="reports/{table}_photos.png",
     output:
         touch(f"{ROOT}/tracked/{{table}}"),
     log:

@@ -10,8 +10,20 @@ One row per pair. Columns that are needed:
 
     scale   metres of depth, or any unit of disparity, per step of the PNG's values
 
-Columns that are used when there: name (for messages), unit (m for depth), scene (images of one scene are not
-independent), dataset and domain (the scene, where there is no scene column). All others are ignored.
+Columns that are used when there; an empty field is as none:
+
+    mask    path of an 8-bit grey PNG of the same size; what is not 0 is scored, where there is ground truth
+
+    camera  path of a JSON file with fx, fy, cx and cy in pixels, or these four numbers with spaces between. Checked, but
+            not needed: the scale of a prediction is fitted, and the metrics compare depth, not points
+
+    name    for messages
+
+    unit    m for depth
+
+    scene   images of one scene are not independent; without it dataset and domain are taken
+
+All others are ignored. docs/own_data.md shows an example.
 """
 
 import csv
@@ -26,6 +38,7 @@ from PIL import Image
 from dad.data.benchmarks.base import Sample
 from dad.data.photos import decode, image_size, reason_of
 from dad.errors import UserError
+from dad.pointcloud import read_camera
 
 KINDS = ("depth", "disparity")
 COLUMNS = ("rgb", "gt", "kind", "scale")
@@ -39,6 +52,8 @@ class _Row:
     kind: str
     scale: float
     scene: str
+    mask: str
+    camera: str
 
 
 class Samples:
@@ -62,6 +77,7 @@ class Samples:
         self._rows = _read_rows(self.manifest)
         for row in self._rows:
             _check_files(self.root, row)
+            _check_camera(self.root, row)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -80,16 +96,22 @@ class Samples:
             name = row.gt
             with Image.open(io.BytesIO((self.root / name).read_bytes())) as image:
                 values = np.asarray(image) * row.scale  # float64: the PNG's integers and the scale stay exact enough
+            chosen = None
+            if name := row.mask:
+                with Image.open(io.BytesIO((self.root / name).read_bytes())) as image:
+                    chosen = np.asarray(image) != 0
         except Exception as error:  # Pillow raises almost anything for damaged data
             raise UserError(f"{row.where}: {self.root / name} can not be read ({reason_of(error)})") from None
         if rgb.shape[:2] != values.shape:
             raise UserError(f"{row.where}: {row.rgb} is {rgb.shape[:2]}, {row.gt} is {values.shape}: sizes must be equal")
         found = values > 0
+        valid = found if chosen is None else found & chosen
         if row.kind == "disparity" and found.any():
             values[found] = 1 / values[found]
-            values[found] /= np.median(values[found])
+            values[found] /= np.median(values[valid if valid.any() else found])
         depth = values.astype(np.float32)
-        return Sample(row.rgb, row.scene, rgb, depth, depth > self.min_depth, "m" if row.kind == "depth" else "relative")
+        mask = valid & (depth > self.min_depth)
+        return Sample(row.rgb, row.scene, rgb, depth, mask, "m" if row.kind == "depth" else "relative")
 
 
 def _read_rows(manifest: Path) -> list[_Row]:
@@ -137,26 +159,54 @@ def _parse(where: str, line: dict[str, str]) -> _Row:
         raise UserError(f"{where}: unit is {line['unit']!r}, depth must be in m: choose scale so that PNG value x scale is metres")
     named = [line[column] for column in ("dataset", "domain") if line.get(column)]
     scene = line.get("scene") or "/".join(named) or line["rgb"]
-    return _Row(where, line["rgb"], line["gt"], line["kind"], scale, scene)
+    return _Row(where, line["rgb"], line["gt"], line["kind"], scale, scene, line.get("mask", ""), line.get("camera", ""))
 
 
 def _check_files(root: Path, row: _Row) -> None:
-    """Look at both files' headers: there, images, 16-bit ground truth, equal sizes."""
-    sizes = []
-    for name in (row.rgb, row.gt):
-        path = root / name
+    """Look at the files' headers: there, images, 16-bit ground truth, 8-bit mask, equal sizes."""
+    size, _, _ = _header(root, row, row.rgb)
+    for name, modes, needed in (
+        (row.gt, ("I;16", "I"), "ground truth must be a 16-bit grey PNG"),
+        (row.mask, ("L", "1"), "a mask must be an 8-bit grey PNG"),
+    ):
+        if not name:
+            continue
+        found, mode, kind = _header(root, row, name)
+        if kind != "PNG" or mode not in modes:
+            raise UserError(f"{row.where}: {root / name} is {kind} of mode {mode}, {needed}")
+        if found != size:
+            raise UserError(
+                f"{row.where}: {row.rgb} is {size[0]} x {size[1]}, {root / name} is {found[0]} x {found[1]}: sizes must be equal"
+            )
+
+
+def _header(root: Path, row: _Row, name: str) -> tuple[tuple[int, int], str, str | None]:
+    """(width, height), mode and format of an image file; the photo's size is that of the upright image."""
+    path = root / name
+    if not path.is_file():
+        raise UserError(f"{row.where}: {path} does not exist")
+    try:
+        with Image.open(path) as image:
+            size = image_size(image) if name == row.rgb else image.size  # ground truth is never turned
+            return size, image.mode, image.format
+    except Exception as error:  # Pillow raises almost anything for damaged data
+        raise UserError(f"{row.where}: {path} can not be read ({reason_of(error)})") from None
+
+
+def _check_camera(root: Path, row: _Row) -> None:
+    """Refuse a camera that is neither a camera file nor four numbers in pixels."""
+    if not row.camera:
+        return
+    try:
+        numbers = [float(word) for word in row.camera.split()]
+    except ValueError:  # not numbers: a path
+        path = root / row.camera
         if not path.is_file():
-            raise UserError(f"{row.where}: {path} does not exist")
+            raise UserError(f"{row.where}: camera {path} does not exist; give a JSON file or the numbers fx fy cx cy") from None
         try:
-            with Image.open(path) as image:
-                sizes.append(image_size(image) if name == row.rgb else image.size)  # ground truth is never turned
-                mode, kind = image.mode, image.format
-        except Exception as error:  # Pillow raises almost anything for damaged data
-            raise UserError(f"{row.where}: {path} can not be read ({reason_of(error)})") from None
-    if kind != "PNG" or mode not in ("I;16", "I"):
-        raise UserError(f"{row.where}: {path} is {kind} of mode {mode}, ground truth must be a 16-bit grey PNG")
-    if sizes[0] != sizes[1]:
-        width, height = sizes[0]
-        raise UserError(
-            f"{row.where}: {row.rgb} is {width} x {height}, {path} is {sizes[1][0]} x {sizes[1][1]}: sizes must be equal"
-        )
+            camera = read_camera(path)
+        except UserError as error:
+            raise UserError(f"{row.where}: {error}") from None
+        numbers = [camera.fx, camera.fy, camera.cx, camera.cy]
+    if len(numbers) != 4 or not all(map(math.isfinite, numbers)) or min(numbers[:2]) <= 0:
+        raise UserError(f"{row.where}: camera is {row.camera!r}, it must have the numbers fx fy cx cy, fx and fy positive")

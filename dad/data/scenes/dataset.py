@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from dad.data.scenes.layouts import KINDS
 from dad.data.scenes.render import VERSION, render_scene
 from dad.errors import UserError
 from dad.files import atomic_path, read_json, write_json
+from dad.progress import Progress
 
 
 def _write_one(root: Path, kind: str, seed: int, index: int, height: int, width: int, samples: int) -> None:
@@ -48,17 +48,17 @@ def write_scenes(
                 raise UserError(f"{root} holds scenes of another recipe ({found}); asked for {recipe}: choose another folder")
     write_json(root / "recipe.json", recipe)
     missing = [i for i in range(count) if not (root / "rgb" / f"{i:06d}.png").exists()]
-    with tqdm(total=count, initial=count - len(missing), desc=f"scenes {kind}", unit="scene", mininterval=2, disable=None) as bar:
+    with Progress(f"{kind} scenes", len(missing), "scene") as progress:
         if workers == 1:
             for index in missing:
                 _write_one(root, kind, seed, index, height, width, samples)
-                bar.update()
+                progress.advance()
         else:
             context = multiprocessing.get_context("spawn")
             with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
                 jobs = [pool.submit(_write_one, root, kind, seed, i, height, width, samples) for i in missing]
                 for job in concurrent.futures.as_completed(jobs):
                     job.result()
-                    bar.update()
+                    progress.advance()
     write_json(root / "scenes.json", recipe | {"count": count})
     (root / "recipe.json").unlink()

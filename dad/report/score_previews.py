@@ -1,0 +1,112 @@
+"""What was scored, to look at: a picture per image with the photo, the truth, the aligned prediction and where it errs."""
+
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dad.errors import UserError
+from dad.evaluation.evaluate import Scored
+from dad.report.colour import NO_VALUE, colourise
+from dad.report.style import new_figure, save_png, styled
+
+LARGEST = 480
+"""Longest side in pixels at which a map is drawn."""
+WORST = 0.5
+"""Relative error at the end of the colour scale, the same in all pictures so that they can be compared."""
+
+_CAPTION = {"abs_rel": "AbsRel", "delta1": "δ1", "rmse": "RMSE (m)", "silog": "SILog", "boundary_f1": "boundary F1"}
+
+
+class ScorePreviews:
+    """Draws some of the images that `dad.evaluation.evaluate.evaluate` scores; to be given to it as `on_scored`.
+
+    count: how many images of each data set, spread evenly over it; all where it has fewer. The place of one that could not be
+    scored is taken by the next. Written are FOLDER/<data set>/<id of the image, with the suffix .png>, each whole or not at
+    all, with the same bytes for the same input.
+    """
+
+    def __init__(self, folder: Path, *, count: int = 8) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"previews go to a folder, {folder} is a file")
+        self.folder, self.count = folder, count
+        self._drawn: Counter[str] = Counter()
+
+    def __call__(self, scored: Scored) -> None:
+        """Draw the image if it is the turn of one."""
+        # after i of n images, i * count / n have had their turn
+        due = -(-(scored.index + 1) * self.count // scored.total)
+        if self._drawn[scored.dataset] < min(due, self.count):
+            self._drawn[scored.dataset] += 1
+            draw_scored(scored, preview_path(self.folder, scored.dataset, scored.sample.id))
+
+
+def preview_path(folder: Path, dataset: str, image: str) -> Path:
+    """Where the picture of an image lies: the image's own path, kept inside the folder."""
+    parts = ["up" if part == ".." else part for part in PurePosixPath(image).parts if part != "/"]
+    return folder / dataset / PurePosixPath(*parts).with_suffix(".png")
+
+
+def draw_scored(scored: Scored, path: Path) -> None:
+    """Write one picture: photo | truth | aligned prediction | absolute relative error, with the numbers below.
+
+    Truth and prediction are drawn as disparity on one colour scale, the truth's. Grey is what is not scored, or, in the
+    prediction, not finite. The error is that of the protocol: of disparity where it scores disparity.
+    """
+    fitted = scored.fitted
+    aligned = fitted.transform(fitted.prediction).astype(np.float64)
+    truth = np.full(fitted.mask.shape, np.nan)
+    truth[fitted.mask] = fitted.truth
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.abs(aligned - truth) / truth
+        if fitted.rules.score_domain == "depth":
+            aligned, truth = 1 / aligned, 1 / truth
+    shown = _reduced(truth)
+    photo = Image.fromarray(scored.sample.rgb)
+    photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    colours = matplotlib.colormaps["magma"].with_extremes(bad=tuple(value / 255 for value in NO_VALUE))
+    height, width = fitted.mask.shape
+    with styled():
+        figure = new_figure(12, 0.9 + 2.8 * min(height / width, 1.5))
+        axes = figure.subplots(1, 4)
+        panels = {
+            "photo": np.asarray(photo),
+            "truth": colourise(shown),
+            "prediction, aligned": colourise(_reduced(aligned), like=shown),
+        }
+        for axis, (title, picture) in zip(axes, panels.items(), strict=False):
+            axis.imshow(picture, interpolation="nearest")
+            axis.set_title(title)
+        errors = axes[3].imshow(_reduced(error), interpolation="nearest", cmap=colours, vmin=0, vmax=WORST)
+        axes[3].set_title("absolute relative error")
+        for axis in axes:
+            axis.set_axis_off()
+        figure.colorbar(errors, ax=axes[3], extend="max", shrink=0.8, aspect=15)
+        figure.suptitle(f"{scored.dataset}  {scored.sample.id}", x=0.01, ha="left", fontsize=9.5, parse_math=False)
+        figure.supxlabel(_caption(scored), x=0.01, ha="left", fontsize=9, parse_math=False)
+        save_png(figure, path, dpi=120)
+
+
+def _caption(scored: Scored) -> str:
+    row = scored.row
+    numbers = [f"{label} {row[name]:.4g}" for name, label in _CAPTION.items() if row[name] is not None and np.isfinite(row[name])]
+    share = f"{row['n']} pixels scored ({row['n'] / scored.fitted.mask.size:.1%})"
+    return "   ".join([scored.model, scored.fitted.rules.id, *numbers, share])
+
+
+def _reduced(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """A map (H,W) with its longest side at most `LARGEST`: means over the finite pixels of each block, NaN where there is none.
+
+    Sparse truth stays visible this way, and its edges are not mixed with what is not there.
+    """
+    factor = min(1.0, LARGEST / max(values.shape))
+    height, width = (max(1, round(size * factor)) for size in values.shape)
+    rows, columns = (np.arange(size) * small // size for size, small in zip(values.shape, (height, width), strict=True))
+    finite = np.isfinite(values)
+    place = (rows[:, None] * width + columns)[finite]
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(place, values[finite], height * width) / np.bincount(place, minlength=height * width)
+    return means.reshape(height, width)
