@@ -120,8 +120,8 @@ class CropPlan:
         patches = _patch_corners(uniform, self.patches, side - patch_side)
         return Crop(x, y, side, self.flip and bool(for_flip < 0.5), patch_side, patches)
 
-    def views(self, image: np.ndarray, crop: Crop) -> Views:
-        """Cut a crop out of its photo, uint8 (H,W,3) RGB.
+    def views(self, image: np.ndarray, crop: Crop, *, patches: bool = True) -> Views:
+        """Cut a crop out of its photo, uint8 (H,W,3) RGB; without `patches` their pixels are left out, (0,3,S,S), not their boxes.
 
         Regions are cut first and then resized by Pillow's bicubic filter, which averages when it shrinks, so no pixel
         outside a region enters its view; a region that has the size already is taken as it is.
@@ -131,9 +131,9 @@ class CropPlan:
         assert max(crop.x + crop.side - width, crop.y + crop.side - height) <= 0, (crop, image.shape)
         square = image[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side]
         end = crop.patch_side
-        patches = [self._view(square[y : y + end, x : x + end], crop.flip) for x, y in crop.patches]
+        cut = [self._view(square[y : y + end, x : x + end], crop.flip) for x, y in crop.patches] if patches else []
         empty = np.empty((0, 3, self.size, self.size), np.float32)
-        return Views(self._view(square, crop.flip), np.stack(patches) if patches else empty, crop.boxes())
+        return Views(self._view(square, crop.flip), np.stack(cut) if cut else empty, crop.boxes())
 
     def _view(self, region: np.ndarray, flip: bool) -> np.ndarray:
         if region.shape[:2] != (self.size, self.size):
@@ -218,14 +218,14 @@ class CropStream(Dataset):
 
     An item is a dict: square float32 (3,S,S), patches (N,3,S,S), boxes (N,4) (see `Views`), side int (photo pixels),
     index int (position in the stream), draw int, photo_id str. Raises UserError when a photo is too small for the plan
-    (take `usable` first).
+    (take `usable` first). `patches=False` leaves the patches' pixels out, which nothing needs once they are labelled.
     """
 
-    def __init__(self, photos: Photos, plan: CropPlan, start: int, stop: int) -> None:
+    def __init__(self, photos: Photos, plan: CropPlan, start: int, stop: int, *, patches: bool = True) -> None:
         for photo in photos.records:
             if min(photo.width, photo.height) < plan.min_crop:
                 raise _too_small(photo.id, photo.width, photo.height, plan.min_crop)
-        self.photos, self.plan = photos, plan
+        self.photos, self.plan, self.patches = photos, plan, patches
         self.positions = range(start, stop)
         self.order = SampleOrder(photos.ids, plan.seed)
 
@@ -237,6 +237,6 @@ class CropStream(Dataset):
         which, draw = self.order(position)
         photo_id, (width, height) = self.photos.id(which), self.photos.size(which)
         crop = self.plan.draw(photo_id, draw, width, height)
-        views = self.plan.views(self.photos.read(which), crop)
+        views = self.plan.views(self.photos.read(which), crop, patches=self.patches)
         tensors = {name: torch.from_numpy(value) for name, value in views._asdict().items()}
         return {**tensors, "side": crop.side, "index": position, "draw": draw, "photo_id": photo_id}

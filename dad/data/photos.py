@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -123,6 +124,18 @@ class Photos:
         self.root = Path(root)
         self.seed = seed
         self.unreadable = dict(unreadable or {})
+        self._room = 0
+        self._kept: dict[int, np.ndarray] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the remembered pixels: a data-loading process starts empty."""
+        return self.__dict__ | {"_kept": {}}
+
+    def remembering(self, megabytes: int) -> "Photos":
+        """The same photos, of which as many stay decoded in memory as fit into `megabytes`. What is read does not change."""
+        again = Photos(self.records, self.root, seed=self.seed, unreadable=self.unreadable)
+        again._room = megabytes * 2**20
+        return again
 
     def __len__(self) -> int:
         return len(self.records)
@@ -142,6 +155,8 @@ class Photos:
 
     def read(self, i: int) -> np.ndarray:
         """Photo `i` as uint8 (H,W,3) RGB, upright; UserError naming it when it is gone, damaged or of another size."""
+        if i in self._kept:
+            return self._kept[i]
         photo = self.records[i]
         try:
             image = decode(read_bytes(self.root, photo.file, photo.offset, photo.bytes))
@@ -149,6 +164,10 @@ class Photos:
             reason = reason_of(error)
         else:
             if image.shape[:2] == (photo.height, photo.width):
+                if image.nbytes <= self._room:
+                    image.flags.writeable = False  # it is handed out again
+                    self._kept[i] = image
+                    self._room -= image.nbytes
                 return image
             reason = f"it has {image.shape[1]} x {image.shape[0]} pixels, not {photo.width} x {photo.height}"
         raise UserError(f"photo {photo.id} under {self.root} is not what it was when listed ({reason}): make the manifest again")

@@ -25,6 +25,8 @@ from dad.models.estimator import Estimator, load
 from dad.progress import Progress
 from dad.study.config import LabelPlan
 
+MEMORY = 512
+"""Megabytes of decoded photos that a process keeps: all photos of a small study, a fraction of a large one."""
 VIEWS = ("square", "patches")
 SHARD = 256
 """Stream positions per shard file; a multiple of every reasonable batch, small enough to lose little when interrupted."""
@@ -47,7 +49,7 @@ def training_photos(plan: LabelPlan, manifest: Path) -> tuple[Photos, int]:
                 f"photos.count is {plan.photos.count}, but {manifest} has only {len(photos)} photos that are large enough"
             )
         photos = photos.subset(plan.photos.count)
-    return photos, len(small)
+    return photos.remembering(MEMORY), len(small)
 
 
 def stream_batches(
@@ -87,7 +89,7 @@ def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, dev
     write_json(out / "plan.json", described)
     teacher = load(plan.teacher, device=device, short_side=plan.crop.size)
     samples, batch = plan.samples, plan.batch
-    stream = CropStream(photos, crop_plan(plan), 0, samples)
+    stream = CropStream(photos, crop_plan(plan), 0, samples, patches=view == "patches")
     per_shard = max(1, SHARD // batch) * batch
     shards = []
     with Progress("labels", samples, "crop") as progress:

@@ -100,7 +100,8 @@ def train(
     label_plan = cell.label_plan
     photos, too_small = training_photos(label_plan, manifest)
     sources = _label_sources(cell, labels, photos, accelerator.device)
-    stream = CropStream(photos, crop_plan(label_plan), 0, label_plan.samples)
+    labels_patches = cell.labels.mode == "online" and "patches" in label_views(cell)
+    stream = CropStream(photos, crop_plan(label_plan), 0, label_plan.samples, patches=labels_patches)
 
     def batches(start: int) -> Iterator[dict[str, Tensor]]:
         rank, ranks = accelerator.process_index, accelerator.num_processes

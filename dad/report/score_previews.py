@@ -1,5 +1,6 @@
 """What was scored, to look at: a picture per image with the photo, the truth, the aligned prediction and where it errs."""
 
+import math
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
@@ -13,8 +14,10 @@ from dad.evaluation.evaluate import Scored
 from dad.report.colour import NO_VALUE, colourise
 from dad.report.style import new_figure, save_png, styled
 
-LARGEST = 480
-"""Longest side in pixels at which a map is drawn."""
+LARGEST = 330
+"""Longest side in pixels at which a map is drawn: about what it gets in the picture."""
+SPARSE = 0.1
+"""Share of scored pixels below which truth and error are drawn at half this size, so that single points are seen."""
 WORST = 0.5
 """Relative error at the end of the colour scale, the same in all pictures so that they can be compared."""
 
@@ -37,9 +40,8 @@ class ScorePreviews:
 
     def __call__(self, scored: Scored) -> None:
         """Draw the image if it is the turn of one."""
-        # after i of n images, i * count / n have had their turn
-        due = -(-(scored.index + 1) * self.count // scored.total)
-        if self._drawn[scored.dataset] < min(due, self.count):
+        due = math.ceil((scored.index + 1) * self.count / scored.total)
+        if self._drawn[scored.dataset] < due:
             self._drawn[scored.dataset] += 1
             draw_scored(scored, preview_path(self.folder, scored.dataset, scored.sample.id))
 
@@ -64,7 +66,8 @@ def draw_scored(scored: Scored, path: Path) -> None:
         error = np.abs(aligned - truth) / truth
         if fitted.rules.score_domain == "depth":
             aligned, truth = 1 / aligned, 1 / truth
-    shown = _reduced(truth)
+    largest = LARGEST if fitted.mask.mean() >= SPARSE else LARGEST // 2
+    shown = _reduced(truth, largest)
     photo = Image.fromarray(scored.sample.rgb)
     photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     colours = matplotlib.colormaps["magma"].with_extremes(bad=tuple(value / 255 for value in NO_VALUE))
@@ -74,13 +77,13 @@ def draw_scored(scored: Scored, path: Path) -> None:
         axes = figure.subplots(1, 4)
         panels = {
             "photo": np.asarray(photo),
-            "truth": colourise(shown),
-            "prediction, aligned": colourise(_reduced(aligned), like=shown),
+            "ground truth": colourise(shown),
+            "prediction, aligned": colourise(_reduced(aligned, LARGEST), like=shown),
         }
         for axis, (title, picture) in zip(axes, panels.items(), strict=False):
             axis.imshow(picture, interpolation="nearest")
             axis.set_title(title)
-        errors = axes[3].imshow(_reduced(error), interpolation="nearest", cmap=colours, vmin=0, vmax=WORST)
+        errors = axes[3].imshow(_reduced(error, largest), interpolation="nearest", cmap=colours, vmin=0, vmax=WORST)
         axes[3].set_title("absolute relative error")
         for axis in axes:
             axis.set_axis_off()
@@ -97,12 +100,12 @@ def _caption(scored: Scored) -> str:
     return "   ".join([scored.model, scored.fitted.rules.id, *numbers, share])
 
 
-def _reduced(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """A map (H,W) with its longest side at most `LARGEST`: means over the finite pixels of each block, NaN where there is none.
+def _reduced(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
+    """A map (H,W) with its longest side at most `largest`: means over the finite pixels of each block, NaN where there is none.
 
     Sparse truth stays visible this way, and its edges are not mixed with what is not there.
     """
-    factor = min(1.0, LARGEST / max(values.shape))
+    factor = min(1.0, largest / max(values.shape))
     height, width = (max(1, round(size * factor)) for size in values.shape)
     rows, columns = (np.arange(size) * small // size for size, small in zip(values.shape, (height, width), strict=True))
     finite = np.isfinite(values)

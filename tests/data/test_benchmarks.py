@@ -200,3 +200,86 @@ def test_damaged_pixels_are_named_when_read(pairs):
     assert benchmark[1].mask.any()
     with pytest.raises(IndexError):
         benchmark[2]
+
+
+CAMERAS = {
+    "camera.json": json.dumps({"fx": 500, "fy": 510.5, "cx": 20, "cy": 15, "width": 40}),
+    "no_fy.json": json.dumps({"fx": 500, "cx": 20, "cy": 15}),
+    "negative.json": json.dumps({"fx": -500, "fy": 500, "cx": 20, "cy": 15}),
+    "infinite.json": json.dumps({"fx": 500, "fy": 500, "cx": math.inf, "cy": 15}),
+}
+
+
+@pytest.fixture
+def annotated(pairs, encoded):
+    """annotated([(mask, camera), (mask, camera)]) lists the two pairs with these; returns (benchmark, depth, disparity, chosen)."""
+    folder, depth, disparity = pairs
+    chosen = np.random.default_rng(1).random((30, 40)) < 0.3
+    masks = {
+        "mask.png": chosen * np.uint8(7),
+        "none.png": np.zeros((30, 40), np.uint8),
+        "wide.png": np.ones((30, 41), np.uint8),
+        "deep.png": np.ones((30, 40), np.uint16),
+        "colour.png": np.ones((30, 40, 3), np.uint8),
+    }
+    for name, mask in masks.items():
+        (folder / name).write_bytes(encoded(mask))
+    for name, text in CAMERAS.items():
+        (folder / name).write_text(text)
+
+    def make(fields):
+        rows = ["a.png,a_gt.png,depth,0.001,{},{}", "sub/b.jpg,b_gt.png,disparity,0.25,{},{}"]
+        lines = ["rgb,gt,kind,scale,mask,camera", *(row.format(*field) for row, field in zip(rows, fields, strict=True))]
+        (folder / "manifest.csv").write_text("\n".join(lines))
+        return open_benchmark("samples", folder), depth, disparity, chosen
+
+    return make
+
+
+def test_a_mask_narrows_what_is_scored_and_the_median_of_disparity(annotated):
+    (room, stereo), depth, disparity, chosen = annotated([("mask.png", "camera.json"), ("mask.png", "500 510.5 20 15")])
+    assert np.array_equal(room.mask, (depth > 1) & chosen)
+    assert np.allclose(room.depth, depth / 1000, rtol=1e-6)
+    assert np.array_equal(stereo.mask, (disparity > 0) & chosen)
+    assert np.median(stereo.depth[stereo.mask]) == pytest.approx(1)
+    product = stereo.depth[disparity > 0] * disparity[disparity > 0]
+    assert np.allclose(product, product[0], rtol=1e-5)
+
+
+def test_empty_optional_fields_and_empty_masks(annotated):
+    (room, stereo), depth, _, _ = annotated([("", ""), ("none.png", "")])
+    assert np.array_equal(room.mask, depth > 1)
+    assert not stereo.mask.any()
+    assert np.isfinite(stereo.depth).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "camera", "message"),
+    [
+        ("missing.png", "", r"missing\.png does not exist"),
+        ("wide.png", "", r"a\.png is 40 x 30, .*wide\.png is 41 x 30"),
+        ("deep.png", "", r"deep\.png is PNG of mode I;16, a mask must be an 8-bit grey PNG"),
+        ("colour.png", "", r"colour\.png is PNG of mode RGB, a mask must be an 8-bit grey PNG"),
+        ("camera.json", "", r"camera\.json can not be read \(not an image\)"),
+        ("", "lens.json", r"camera .*lens\.json does not exist; give a JSON file or the numbers fx fy cx cy"),
+        ("", "no_fy.json", r"no_fy\.json is no camera file"),
+        ("", "negative.json", r"negative\.json: fx and fy must be positive"),
+        ("", "infinite.json", r"camera is 'infinite\.json'"),
+        ("", "mask.png", r"mask\.png is no camera file"),
+        ("", "500 500 20", r"camera is '500 500 20', it must have the numbers fx fy cx cy"),
+        ("", "500 0 20 15", r"camera is '500 0 20 15'"),
+        ("", "500 500 nan 15", r"camera is '500 500 nan 15'"),
+    ],
+)
+def test_a_wrong_mask_or_camera_is_named(annotated, mask, camera, message):
+    with pytest.raises(UserError, match=r"line 2 \(a\.png\): .*" + message):
+        annotated([(mask, camera), ("", "")])
+
+
+def test_a_damaged_mask_is_named_when_read(annotated):
+    benchmark, *_ = annotated([("mask.png", ""), ("", "")])
+    data = (benchmark.root / "mask.png").read_bytes()
+    (benchmark.root / "mask.png").write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match=r"line 2 \(a\.png\): .*mask\.png can not be read"):
+        benchmark[0]
+    assert benchmark[1].mask.any()

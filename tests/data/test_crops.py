@@ -1,5 +1,6 @@
 import hashlib
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -266,3 +267,20 @@ def test_the_loader_gives_equal_tensors_for_any_number_of_workers(make_folder, p
     expected = plan.views(photos.read(which), crop)
     assert all(torch.equal(item[name], torch.from_numpy(getattr(expected, name))) for name in ("square", "patches", "boxes"))
     assert torch.equal(CropStream(photos, plan, 0, 60)[12]["square"], item["square"])
+
+
+def test_leaving_the_patches_pixels_out_changes_nothing_else(make_folder, photo_files):
+    photos = open_photos(make_folder(photo_files))
+    plan = CropPlan(seed=1, min_crop=24, size=16, patches=3)
+    for whole, lean in zip(CropStream(photos, plan, 0, 6), CropStream(photos, plan, 0, 6, patches=False), strict=True):
+        assert lean["patches"].shape == (0, 3, 16, 16)
+        assert all(torch.equal(whole[key], lean[key]) for key in ("square", "boxes"))
+
+
+def test_remembered_photos_are_the_same_photos(make_folder, photo_files):
+    photos = open_photos(make_folder(photo_files))
+    remembering = photos.remembering(1)
+    for _ in range(2):
+        assert all(np.array_equal(photos.read(i), remembering.read(i)) for i in range(len(photos)))
+    assert 0 < sum(image.nbytes for image in remembering._kept.values()) <= 2**20
+    assert pickle.loads(pickle.dumps(remembering))._kept == {}
