@@ -95,32 +95,52 @@ def scene_loss(network: nn.Module, batch: dict[str, Tensor], recipe: ZooRecipe) 
     return StepResult(total, terms, prediction)
 
 
-def thinned(log: str, every: int = 20) -> str:
-    """A step log with its header, every `every`-th step and the last one: small enough to ship beside the weights."""
-    header, *rows = log.splitlines(keepends=True)
-    return header + "".join(row for index, row in enumerate(rows) if index % every == 0 or index == len(rows) - 1)
-
-
 def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> None:
-    """Train `recipe` on the scenes under `roots`; writes OUT/NAME.safetensors (half precision) and OUT/NAME.csv (the
-    step log)."""
+    """Train `recipe` on the scenes under `roots`; writes OUT/NAME.safetensors (half precision) and OUT/NAME.csv (thinned step log).
+
+    An interrupted call is continued by the same call from the checkpoints in `work`.
+    """
     accelerator = Accelerator(mixed_precision=recipe.optim.precision)
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.network)
     scenes = LabelledScenes(roots)
     cure_dead_head(network, next(batches(scenes, recipe, 0))["rgb"])
-    log = StepLog(work / "metrics.csv", listeners=(CollapseDetector(),))
-    network, _ = fit(
-        network,
-        lambda start: prefetch(batches(scenes, recipe, start), accelerator.device),
-        lambda model, batch: scene_loss(model, batch, recipe),
-        recipe.optim,
-        work=work,
-        identity=sha256_json(recipe.model_dump(mode="json"))[:8],
-        log=log,
-        accelerator=accelerator,
-    )
+    logs = []
+    for number, stage in enumerate(stages(recipe)):
+        log = StepLog(work / str(number) / "metrics.csv", listeners=(CollapseDetector(),))
+        network, _ = fit(
+            network,
+            lambda start, stage=stage: prefetch(batches(scenes, stage, start), accelerator.device),
+            lambda model, batch: scene_loss(model, batch, recipe),
+            stage.optim,
+            work=work / str(number),
+            identity=sha256_json(recipe.model_dump(mode="json"))[:8],
+            log=log,
+            accelerator=accelerator,
+        )
+        logs.append(log.path.read_text())
     origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}"
     save_network(out / f"{recipe.name}.safetensors", network, input_size=recipe.size, origin=origin, dtype=torch.float16)
-    write_text(out / f"{recipe.name}.csv", thinned(log.path.read_text()))
+    write_text(out / f"{recipe.name}.csv", thinned(logs))
     shutil.rmtree(work)
+
+
+def stages(recipe: ZooRecipe) -> list[ZooRecipe]:
+    """The recipe's trainings in order; each goes on from the weights of the one before."""
+    if recipe.refine is None:
+        return [recipe]
+    return [recipe, recipe.model_copy(update={"optim": recipe.refine, "seed": recipe.seed + 1})]
+
+
+def thinned(logs: list[str], every: int = 20) -> str:
+    """Step logs of one stage after the other, steps counted on: every `every`-th step and each stage's last."""
+    header = logs[0].splitlines(keepends=True)[0]
+    lines, before = [header], 0
+    for log in logs:
+        rows = log.splitlines(keepends=True)[1:]
+        for index, row in enumerate(rows):
+            if index % every == 0 or index == len(rows) - 1:
+                step, rest = row.split(",", 1)
+                lines.append(f"{before + int(step)},{rest}")
+        before += len(rows)
+    return "".join(lines)

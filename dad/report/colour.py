@@ -11,17 +11,17 @@ NO_VALUE = (190, 190, 190)
 def colourise(disparity: NDArray[np.floating], *, like: NDArray[np.floating] | None = None) -> NDArray[np.uint8]:
     """An affine-invariant disparity map (H,W) as uint8 (H,W,3): red is near, blue is far.
 
-    The map's own 2nd and 98th percentiles are the ends of the scale (`Spectral_r`), so its scale and shift do not show; those of
-    `like` where it is given, so that equal colours of both maps are equal values. A map without spread gets the middle colour,
-    pixels that are not finite are grey. For depth (larger = farther) pass its negative.
+    The map's own 2nd and 98th percentiles are the ends of the scale (`Spectral_r`), so its scale and shift do not show. With
+    another map `like` they are those of its finite values, so that equal colours in both maps are equal values. A map without
+    spread gets the middle colour, pixels that are not finite are grey. For depth (larger = farther) pass its negative.
     """
     disparity = np.asarray(disparity, dtype=np.float64)
     finite = np.isfinite(disparity)
     coloured = np.empty((*disparity.shape, 3), np.uint8)
     coloured[...] = NO_VALUE
     if finite.any():
-        scaled = disparity[finite] if like is None else like[np.isfinite(like)]
-        low, high = np.percentile(scaled, (2, 98))
+        given = [] if like is None else like[np.isfinite(like)]
+        low, high = np.percentile(given if len(given) else disparity[finite], (2, 98))
         position = (disparity[finite] - low) / (high - low) if high > low else np.full(int(finite.sum()), 0.5)
         coloured[finite] = matplotlib.colormaps["Spectral_r"](np.clip(position, 0, 1), bytes=True)[:, :3]
     return coloured

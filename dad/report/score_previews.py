@@ -21,7 +21,7 @@ SPARSE = 0.1
 WORST = 0.5
 """Relative error at the end of the colour scale, the same in all pictures so that they can be compared."""
 
-_CAPTION = {"abs_rel": "AbsRel", "delta1": "δ1", "rmse": "RMSE (m)", "silog": "SILog", "boundary_f1": "boundary F1"}
+_CAPTION = {"abs_rel": "AbsRel", "delta1": "δ1", "rmse": "RMSE", "silog": "SILog", "boundary_f1": "boundary F1"}
 
 
 class ScorePreviews:
@@ -70,7 +70,7 @@ def draw_scored(scored: Scored, path: Path) -> None:
     shown = _reduced(truth, largest)
     photo = Image.fromarray(scored.sample.rgb)
     photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    colours = matplotlib.colormaps["magma"].with_extremes(bad=tuple(value / 255 for value in NO_VALUE))
+    colours = matplotlib.colormaps["magma"].with_extremes(bad="#{:02x}{:02x}{:02x}".format(*NO_VALUE))
     height, width = fitted.mask.shape
     with styled():
         figure = new_figure(12, 0.9 + 2.8 * min(height / width, 1.5))

@@ -36,4 +36,6 @@ class ZooRecipe(Frozen):
     anchor: Weight = 0.05
     """Weight of the term that keeps the output's scale, which the affine-invariant loss leaves free, from drifting."""
     optim: OptimConfig
+    refine: OptimConfig | None = None
+    """A second training from the first one's weights, a warm restart: lower rates, other crops (seed + 1); null: none."""
     seed: Count = 0

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dad.distill.losses import scale_anchor_loss
-from dad.distill.pretrain import LabelledScenes, batches, pretrain, scene_loss, thinned
+from dad.distill.pretrain import LabelledScenes, batches, pretrain, scene_loss, stages, thinned
 from dad.errors import UserError
 from dad.models.checkpoints import load_network
 from dad.models.registry import build_network
@@ -73,9 +73,23 @@ def test_pretraining_learns_and_writes_a_model(recipe, roots, tmp_path):
     assert [int(row.split(",")[0]) for row in rows[1:]] == [0, 11]
 
 
-def test_thinning_keeps_header_and_last_step():
+def test_thinning_keeps_the_header_and_each_stages_last_step():
     log = "step,loss\n" + "".join(f"{step},1.0\n" for step in range(45))
-    assert [row.split(",")[0] for row in thinned(log, 20).splitlines()] == ["step", "0", "20", "40", "44"]
+    assert [row.split(",")[0] for row in thinned([log], 20).splitlines()] == ["step", "0", "20", "40", "44"]
+    both = [row.split(",")[0] for row in thinned([log, log], 20).splitlines()]
+    assert both == ["step", "0", "20", "40", "44", "45", "65", "85", "89"]
+
+
+def test_refining_goes_on_from_the_weights_with_other_crops(recipe, roots, tmp_path):
+    short = recipe.model_copy(update={"name": "once", "refine": recipe.optim.model_copy(update={"steps": 4, "head_rate": 1e-9})})
+    short = short.model_copy(update={"refine": short.refine.model_copy(update={"encoder_rate": 1e-9, "weight_decay": 0.0})})
+    pretrain(recipe, roots, tmp_path, tmp_path / "work")
+    pretrain(short, roots, tmp_path, tmp_path / "work")
+    one, two = load_network(tmp_path / "tiny.safetensors")[0], load_network(tmp_path / "once.safetensors")[0]
+    assert all(torch.allclose(value, two.state_dict()[key], atol=1e-3) for key, value in one.state_dict().items())
+    assert (tmp_path / "once.csv").read_text().splitlines()[-1].startswith("15,")
+    first, second = (next(batches(LabelledScenes(roots), stage, 0)) for stage in stages(short))
+    assert not torch.equal(first["rgb"], second["rgb"])
 
 
 def test_unfinished_or_uneven_folders_are_refused(roots, tmp_path):

@@ -170,7 +170,7 @@ def test_files_from_the_command_line_repeat(tmp_path, capsys):
     for folder in ("one", "two"):
         assert main([*call, "--previews", str(tmp_path / folder), "--previews-count", "2"]) == 0
     files = sorted(path.relative_to(tmp_path / "one").as_posix() for path in (tmp_path / "one").rglob("*.*"))
-    assert files == ["samples/0.png", "samples/2.png"]
+    assert files == ["samples/0.png", "samples/1.png"]
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
         with Image.open(tmp_path / "one" / name) as image:
@@ -186,4 +186,4 @@ def test_a_scale_can_be_taken_from_another_map():
     holes = ramp.copy()
     holes[0, 5:9] = np.nan
     assert np.array_equal(colourise(ramp, like=holes)[0, 0], colourise(ramp)[0, 0])
-    assert np.unique(colourise(ramp, like=np.full((1, 3), np.nan)).reshape(-1, 3), axis=0).shape[0] == 1
+    assert np.array_equal(colourise(ramp, like=np.full((1, 3), np.nan)), colourise(ramp))
