@@ -68,5 +68,5 @@ def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _predict(estimator: AnyEstimator, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    rgb = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
+    rgb = torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
     return estimator(rgb)[0, 0].cpu().numpy()
