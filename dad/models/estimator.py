@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from dad.errors import UserError
 from dad.models import checkpoints
-from dad.models.policy import IMAGENET_MEAN, IMAGENET_STD, InputPolicy, lower_bound_size
+from dad.models.policy import InputPolicy
 
-__all__ = ["AnyEstimator", "Estimator", "load", "lower_bound_size", "normalise_rgb"]
+__all__ = ["AnyEstimator", "Estimator", "load"]
 
 
 class AnyEstimator(Protocol):
@@ -24,14 +24,6 @@ class AnyEstimator(Protocol):
     def __call__(self, rgb: Tensor) -> Tensor:
         """Predict."""
         ...
-
-
-def normalise_rgb(rgb: Tensor) -> Tensor:
-    """RGB (B,3,H,W) in [0,1] to zero mean and unit variance by ImageNet's statistics, what every DINOv2 encoder expects."""
-    mean, std = (
-        torch.tensor(values, dtype=rgb.dtype, device=rgb.device)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD)
-    )
-    return (rgb - mean) / std
 
 
 def check_rgb(rgb: Tensor) -> None:

@@ -19,7 +19,6 @@ from dad.distill.loop import rate_factor
 from dad.distill.train import cell_loss, train
 from dad.errors import CollapseError, UserError
 from dad.models.checkpoints import load_network, read_header
-from dad.models.estimator import normalise_rgb
 from dad.study.cells import cell_id, label_views
 
 
@@ -172,7 +171,7 @@ def test_loss_of_a_perfect_student_is_its_feature_term(cell, manifest):
     network, _ = load_network("zoo/vit-small")
     square = torch.rand(2, 3, 48, 48)
     with torch.no_grad():
-        labels = network(normalise_rgb(square))
+        labels = network(network.normalise(square))
     for normalization in ("global", "hybrid", "local", "none"):
         result = cell_loss(
             network, {"square": square, "labels_square": labels}, with_values(cell, normalization=normalization), None
@@ -186,11 +185,11 @@ def test_dead_head_is_found_and_cured(cell):
         network = make_student(cell.student, seed=seed)
         rgb = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
-            live_before = (network(normalise_rgb(rgb)) > 0).float().mean().item()
+            live_before = (network(network.normalise(rgb)) > 0).float().mean().item()
         cured = cure_dead_head(network, rgb)
         assert cured == (live_before < 0.5)
         dead += cured
-        prediction = network(normalise_rgb(rgb))
+        prediction = network(network.normalise(rgb))
         assert (prediction > 0).float().mean() >= 0.5
         prediction.mean().backward()
         assert network.depth_head.scratch.output_conv1.weight.grad.abs().sum() > 0

@@ -7,7 +7,7 @@ from torch import nn
 
 from dad.errors import UserError
 from dad.models.config import VitDptConfig
-from dad.models.estimator import Estimator, normalise_rgb, resize_eight_bit
+from dad.models.estimator import Estimator, resize_eight_bit
 from dad.models.policy import HALF, InputPolicy
 from dad.models.registry import build_network
 
@@ -64,8 +64,8 @@ def test_diffusion_input_pixels_equal_upstream(golden):
     np.testing.assert_allclose(resized.numpy() * 2 - 1, arrays["out_marigold_40_norm"], rtol=0, atol=1e-6)
 
 
-def test_normalise_rgb():
-    white = normalise_rgb(torch.ones(1, 3, 1, 1)).flatten()
+def test_a_dino_network_normalises_by_imagenets_statistics(network):
+    white = network.normalise(torch.ones(1, 3, 1, 1)).flatten()
     torch.testing.assert_close(white, torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]))
 
 
