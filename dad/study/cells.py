@@ -1,46 +1,58 @@
-"""From a study to its cells: which students each table needs, under which ids, and which combinations are not possible.
+"""From a study to its cells: which students each table needs, under which ids, and which pseudo-labels they share.
 
 A table is a list of rows; a row has one cell per seed. Equal cells of different tables have equal ids and are trained once.
 """
 
-import itertools
 import json
 import re
-import typing
 from dataclasses import dataclass
 from pathlib import Path
 
 from dad.errors import UserError
 from dad.files import sha256_json
 from dad.study.base import parse_model, read_yaml
-from dad.study.config import Cell, LabelPlan, LossConfig, Mode, Normalization, StudyConfig
+from dad.study.config import Cell, LabelPlan, StudyConfig
+from dad.study.paper import paper
+from dad.study.tables import ABLATION, TABLES, ZERO_SHOT, benchmark_groups, make_cell, table_specs
 
-NORMALIZATIONS = typing.get_args(Normalization)
-TABLES: dict[str, dict[str, tuple[str, ...]]] = {
-    "table1": {"mode": ("shared", "local-global"), "normalization": ("global", "none", "local", "hybrid")},
-}
-"""Each table's factors and their levels, in the order the paper prints them."""
+__all__ = ["TABLES", "Row", "all_cells", "benchmark_groups", "cell_id", "label_id", "table_rows"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: its factors, its cells by id (one per seed), or the reason why it can not be trained."""
+    """One row of a table: its factors, and its cells by id (one per seed), a model that is scored as it is, or the reason why there
+    is neither.
+    """
 
     table: str
     factors: dict[str, str]
     cells: dict[str, Cell]
     reason: str | None = None
+    model: str | None = None
 
     @property
     def name(self) -> str:
         """Readable slug of the factors, e.g. `shared-hybrid`."""
         return "-".join(self.factors.values())
 
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Ids of what is scored in this row: its cells, or its model."""
+        return (model_id(self.model),) if self.model else tuple(self.cells)
+
 
 def cell_id(cell: Cell) -> str:
     """Readable slug and 8 hex digits of the config's hash."""
     digest = sha256_json(cell.model_dump(mode="json"))[:8]
-    return f"{cell.mode}-{cell.normalization}-{model_slug(cell.student.model)}-s{cell.seed}-{digest}"
+    teachers = model_slug(cell.teacher) + (f"+{model_slug(cell.assistant.model)}-{cell.supervision}" if cell.assistant else "")
+    count = f"-n{cell.photos.count}" if cell.photos.count else ""
+    return f"{cell.mode}-{cell.normalization}-{teachers}-to-{model_slug(cell.student.model)}{count}-s{cell.seed}-{digest}"
+
+
+def model_id(model: str) -> str:
+    """Id of a model that is scored as it is: `model-` and a readable slug, with a hash where the slug does not tell everything."""
+    slug = model_slug(model)
+    return f"model-{slug}" if model == f"zoo/{slug}" or model == slug else f"model-{slug}-{sha256_json(model)[:8]}"
 
 
 def model_slug(model: str) -> str:
@@ -64,13 +76,6 @@ def loss_terms(cell: Cell) -> dict[str, float]:
     return {name: weight for name, weight in terms.items() if weight > 0}
 
 
-def impossible(mode: Mode, normalization: Normalization, loss: LossConfig) -> str | None:
-    """Why a combination can not be trained, or None."""
-    if mode == "local-global" and loss.local_global == 0:
-        return "local-global distillation with loss.local_global: 0 has no distillation term left"
-    return None
-
-
 def load_study(source: str) -> StudyConfig:
     """Read and validate a study: a YAML file, or JSON text (how the workflow hands its merged configuration on)."""
     if source.lstrip().startswith("{"):
@@ -80,36 +85,29 @@ def load_study(source: str) -> StudyConfig:
 
 def table_rows(study: StudyConfig, table: str) -> list[Row]:
     """The rows of a table in the paper's order. Raises UserError for an unknown table."""
-    if table not in TABLES:
-        raise UserError(f"unknown table {table!r}; known: {', '.join(TABLES)}")
-    factors = TABLES[table]
     rows = []
-    for levels in itertools.product(*factors.values()):
-        chosen = dict(zip(factors, levels, strict=True))
-        reason = impossible(chosen["mode"], chosen["normalization"], study.loss)
-        cells = {} if reason else {cell_id(cell): cell for cell in (_cell(study, chosen, seed) for seed in study.seeds)}
-        rows.append(Row(table, chosen, cells, reason))
+    for spec in table_specs(study, table):
+        made = [make_cell(study, spec.changes, seed) for seed in study.seeds] if spec.changes else []
+        rows.append(Row(table, spec.factors, {cell_id(cell): cell for cell in made}, spec.reason, spec.model))
     return rows
-
-
-def _cell(study: StudyConfig, factors: dict[str, str], seed: int) -> Cell:
-    return Cell(
-        mode=factors["mode"],
-        normalization=factors["normalization"],
-        teacher=study.teacher,
-        student=study.student,
-        photos=study.photos,
-        crop=study.crop,
-        labels=study.labels,
-        loss=study.loss,
-        optim=study.optim,
-        seed=seed,
-    )
 
 
 def all_cells(study: StudyConfig) -> dict[str, Cell]:
     """Every cell of every table by id."""
     return {name: cell for table in TABLES for row in table_rows(study, table) for name, cell in row.cells.items()}
+
+
+def all_models(study: StudyConfig) -> dict[str, str]:
+    """Every model that some table scores as it is, by id."""
+    return {model_id(row.model): row.model for table in TABLES for row in table_rows(study, table) if row.model}
+
+
+def dataset_group(study: StudyConfig, dataset: str) -> str:
+    """The group of one of the study's data sets: that of the paper's column it takes, else (samples) the ablations'."""
+    benchmark = next(one for one in study.scored if one.dataset == dataset)
+    column = benchmark.stands_for or paper().dataset_name(dataset)
+    ablated = {column.dataset for column in paper().table("table1").columns}
+    return ABLATION if column is None or column in ablated else ZERO_SHOT
 
 
 def find_cell(study: StudyConfig, name: str) -> Cell:

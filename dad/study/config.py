@@ -13,6 +13,7 @@ Weight = Annotated[float, Field(ge=0)]
 
 Mode = Literal["baseline", "shared", "local-global", "cross"]
 Normalization = Literal["global", "hybrid", "local", "none"]
+Supervision = Literal["teacher", "average", "select"]
 SceneKind = Literal["indoor", "outdoor", "driving"]
 
 
@@ -21,18 +22,18 @@ class ScenePhotos(Frozen):
 
     source: Literal["scenes"]
     kinds: tuple[SceneKind, ...]
-    """Which kinds of scene, mixed in equal parts."""
+    """Which kinds of scene, in turn: photo i is of kind i modulo their number."""
     count: Positive
-    """Photos in all; must be a multiple of the number of kinds."""
+    """Photos in all; the first n of a larger set are the set of n."""
     seed: Count
     """Seed of the first scene of each kind; keep it away from the zoo's and the benchmarks' seeds."""
     height: Positive
     width: Positive
 
     @model_validator(mode="after")
-    def _whole(self) -> "ScenePhotos":
-        if self.count % len(self.kinds):
-            raise ValueError(f"count ({self.count}) must be a multiple of the number of kinds ({len(self.kinds)})")
+    def _every_kind(self) -> "ScenePhotos":
+        if self.count < len(self.kinds):
+            raise ValueError(f"count ({self.count}) must be at least the number of kinds ({len(self.kinds)})")
         return self
 
 
@@ -87,6 +88,8 @@ class LossConfig(Frozen):
     """Strides 1, 2, 4, ... of gradient matching."""
     feature_margin: Annotated[float, Field(gt=0, le=1)] = 0.85
     """Tokens already more similar than this are left out (Depth Anything v1)."""
+    allow_raw_assistant: bool = False
+    """Whether labels drawn from an assistant may be compared without normalization."""
 
 
 class OptimConfig(Frozen):
@@ -119,6 +122,18 @@ class StudentConfig(Frozen):
     """`encoder`: the model's encoder with a random head (paper C.1); `full`: all its weights; `none`: random."""
 
 
+class AssistantConfig(Frozen):
+    """The second teacher of assistant-guided distillation (paper section 3.2)."""
+
+    model: str
+    """A model name or a checkpoint file; its maps may be bounded per image, as a diffusion model's are."""
+    share: Rate = 0.3
+    """`select`: the probability that an iteration's labels are the assistant's (paper: 7:3)."""
+    agreement: Annotated[float, Field(gt=0)] | None = 1.0
+    """`average`: pixels where the two normalised maps are farther apart than this, in mean absolute deviations, are left out; null:
+    all are kept. The paper does not say how it averages."""
+
+
 class LabelPlan(Frozen):
     """Everything that decides pseudo-labels; cells with equal plans read the same label cache."""
 
@@ -141,6 +156,10 @@ class Cell(Frozen):
     mode: Mode
     normalization: Normalization
     teacher: str
+    assistant: AssistantConfig | None = None
+    """Set where `supervision` needs it, and only there."""
+    supervision: Supervision = "teacher"
+    """Whose maps are the labels: the teacher's, the mean of both (`average`), or of one drawn per iteration (`select`)."""
     student: StudentConfig
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
     crop: CropConfig
@@ -150,11 +169,21 @@ class Cell(Frozen):
     seed: Count
     """Seed of the student's random head, the order of the photos and the crops."""
 
+    @model_validator(mode="after")
+    def _assistant_where_needed(self) -> "Cell":
+        if (self.supervision == "teacher") != (self.assistant is None):
+            raise ValueError(f"supervision {self.supervision} {'has no' if self.assistant else 'needs an'} assistant")
+        return self
+
     @property
-    def label_plan(self) -> LabelPlan:
-        """The pseudo-labels this cell trains on."""
+    def label_plans(self) -> dict[str, LabelPlan]:
+        """The pseudo-labels this cell trains on, by role: `teacher` and, where there is one, `assistant`."""
+        plans = {"teacher": self._label_plan(self.teacher)}
+        return plans if self.assistant is None else plans | {"assistant": self._label_plan(self.assistant.model)}
+
+    def _label_plan(self, teacher: str) -> LabelPlan:
         return LabelPlan(
-            teacher=self.teacher,
+            teacher=teacher,
             photos=self.photos,
             crop=self.crop,
             context="center" if self.mode == "baseline" else "square",
@@ -195,6 +224,38 @@ class BenchmarkConfig(Frozen):
         return self
 
 
+class Architecture(Frozen):
+    """What one of the paper's networks (`da-l`, `da-s`, `midas-l`, `midas-s`) is at this scale, in Tables 3 and 5."""
+
+    model: str
+    """As teacher: the model; as student: what it starts from."""
+    init: Literal["full", "encoder", "none"] = "encoder"
+    size: Positive | None = None
+    """`crop.size` where this is the student, if the network can not take the study's."""
+    feature: bool = True
+    """Whether feature alignment applies; it compares DINOv2's tokens, which MiDaS's encoders do not have."""
+    encoder_rate: Rate | None = None
+    """As student; null: the study's."""
+    head_rate: Rate | None = None
+
+
+class CostRates(Frozen):
+    """Assumed or measured speeds, from which `dad matrix` estimates the cost of a study before anything runs."""
+
+    device: str
+    """What the rates are of, and where they come from."""
+    train: dict[str, Annotated[float, Field(gt=0)]]
+    """Crops per second through a training step, by student model; `default` for all others."""
+    label: dict[str, Annotated[float, Field(gt=0)]]
+    """Crops per second through a teacher, by model; `default` for all others."""
+
+    @model_validator(mode="after")
+    def _has_default(self) -> "CostRates":
+        if "default" not in self.train or "default" not in self.label:
+            raise ValueError("train and label each need an entry `default`")
+        return self
+
+
 class StudyConfig(Frozen):
     """A study at one scale. Tables are expanded from these values by `dad.study.cells`."""
 
@@ -206,9 +267,17 @@ class StudyConfig(Frozen):
     """Every cell is trained once per seed."""
     teacher: str
     """A model name or a checkpoint file: whose maps are the pseudo-labels."""
+    assistant: AssistantConfig | None = None
+    """The diffusion model of Table 4; null: its rows are left out, with the reason."""
     student: StudentConfig
+    architectures: dict[Literal["da-l", "da-s", "midas-l", "midas-s"], Architecture] = Field(default_factory=dict)
+    """The networks of Tables 3 and 5; rows that need one which is not given are left out, with the reason."""
+    estimators: dict[str, str] = Field(default_factory=dict)
+    """Further methods of Table 5 that are scored as they are: level of `method` -> model."""
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
-    """What to train on; a plain string is the folder of the user's own photos."""
+    """What the students of Tables 1 to 4 train on (the paper's 50K); a plain string is the folder of the user's own photos."""
+    scaling: tuple[Positive, ...] = ()
+    """Sizes of the nested photo sets of Fig. 7; Table 5's students train on the largest."""
     crop: CropConfig
     labels: LabelConfig = LabelConfig()
     loss: LossConfig = LossConfig()
@@ -221,7 +290,9 @@ class StudyConfig(Frozen):
     tracking_uri: str = "sqlite:///mlflow.db"
     """MLflow store that finished runs are imported into."""
     live_tracking: bool = False
-    """Log to MLflow while training runs, too; otherwise finished runs are imported before the table is made."""
+    """Log to MLflow while training runs, too; otherwise finished runs are imported after the table is made."""
+    rates: CostRates | None = None
+    """For the estimate of cost; null: only steps, crops and label storage are estimated."""
 
     @field_validator("photos", mode="before")
     @classmethod
@@ -233,6 +304,8 @@ class StudyConfig(Frozen):
         names = [benchmark.dataset for benchmark in self.benchmarks]
         if len(set(names)) != len(names):
             raise ValueError(f"benchmarks must be different data sets, got {', '.join(names)}")
+        if list(self.scaling) != sorted(set(self.scaling)):
+            raise ValueError(f"scaling must be increasing sizes, got {', '.join(map(str, self.scaling))}")
         return self
 
     @property

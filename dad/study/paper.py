@@ -54,6 +54,8 @@ class PaperTable(Frozen):
     """One printed table and how it is laid out."""
 
     number: Annotated[int, Field(gt=0)]
+    printed_as: str | None = None
+    """What it is called in print where that is not `Table N`."""
     title: str
     caption: str
     factors: tuple[str, ...]

@@ -1,6 +1,7 @@
 """Labelled evaluation sets, opened by name."""
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,16 @@ def open_benchmark(name: str, root: Path, *, list_file: Path | None = None, crop
 
     list_file: which images, one per line as prs-eth/Marigold lists them; without it the list is made from the files.
     crop: where predictions are scored, for nyuv2 ("eigen", "none") and kitti ("eigen", "garg", "none"); eigen by default.
+    Several sets of rendered scenes of one kind are told apart by a suffix: `scenes-indoor-b`.
     Raises UserError for an unknown name, an option that the benchmark does not have, and anything missing at the root.
     """
-    if name not in BENCHMARKS:
+    base = re.sub(r"^(scenes-[a-z]+)-[a-z0-9]+$", r"\1", name)  # scenes-indoor-b: a second set of the same kind
+    if base not in BENCHMARKS:
         raise UserError(f"unknown benchmark {name!r}, allowed are {', '.join(BENCHMARKS)}")
-    kind = BENCHMARKS[name]
+    kind = BENCHMARKS[base]
     given = {key: value for key, value in (("list_file", list_file), ("crop", crop)) if value is not None}
     for key in given.keys() - inspect.signature(kind).parameters.keys():
         raise UserError(f"benchmark {name} takes no {key.removesuffix('_file')}: leave it out")
-    return kind(Path(root), **given)
+    benchmark = kind(Path(root), **given)
+    benchmark.name = name
+    return benchmark
