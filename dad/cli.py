@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
     p.add_argument("--table", help="only this table")
+    p.add_argument("--cost", action="store_true", help="the estimated cost of the study, or of the table, and what is missing here")
     p.add_argument("--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)")
     p.add_argument("--format", choices=["tsv", "json"], default="tsv")
 
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("root", help="folder (recursive) with images or .tar shards")
     p.add_argument("--out", required=True)
     p.add_argument("--seed", type=int, default=0, help="seed of the order whose prefixes are the nested subsets")
+    p.add_argument("--only", action="append", metavar="FOLDER[:N]", help="only this folder in ROOT, or its first N photos")
 
     example = "dad pretrain --recipe config/zoo/vit-small.yaml --scenes scenes/indoor scenes/outdoor --out zoo --work work/zoo"
     p = verb(top, "pretrain", verbs.pretrain, "train a model of the procedural zoo on labelled scenes", example)
@@ -95,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--plan", help="JSON text of a label plan, in the place of a cell")
     cell_options(p, which)
     p.add_argument("--view", choices=["square", "patches"], help="only this view (default: all the cell's mode needs)")
+    p.add_argument("--role", choices=["teacher", "assistant"], default="teacher", help="whose maps (default: %(default)s)")
     p.add_argument("--out", required=True, help="folder of the label cache")
     p.add_argument("--device", default="cpu")
 
@@ -102,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     p = verb(top, "train", verbs.train, "train one cell's student", example)
     cell_options(p)
     p.add_argument("--labels", help="the cell's label cache (labels.mode: cached)")
+    p.add_argument("--assistant-labels", help="the assistant's, where the cell has one")
     p.add_argument("--out", required=True, help="run folder: config.json, model.safetensors, metrics.csv, provenance.json")
     p.add_argument("--work", help="folder of the resumable checkpoint (default: ../../work/CELL beside the run)")
     p.add_argument("--resume", choices=["auto", "never"], default="auto")
@@ -187,12 +191,14 @@ def _parser() -> argparse.ArgumentParser:
         track,
         "import",
         verbs.track_import,
-        "rebuild MLflow's runs from files",
-        "dad track import results --uri sqlite:///mlflow.db",
+        "rebuild MLflow's runs from files: an experiment per table of the study",
+        "dad track import results --uri sqlite:///mlflow.db --config config/mini.yaml",
     )
     p.add_argument("results")
     p.add_argument("--uri", required=True)
     p.add_argument("--config", help="the study, which says which tables a cell belongs to")
+    p.add_argument("--reports", default="reports", help="rendered tables and figures to attach, if they are there (default: %(default)s)")
+    p.add_argument("--table", action="append", default=[], help="only this table (with --config); may be repeated")
     return parser
 
 

@@ -68,7 +68,7 @@ def data_manifest(arguments: argparse.Namespace) -> None:
     """Hash photos into a manifest."""
     from dad.data.manifest import describe, make_manifest
 
-    print(describe(make_manifest(arguments.root, arguments.out, seed=arguments.seed)))
+    print(describe(make_manifest(arguments.root, arguments.out, seed=arguments.seed, only=arguments.only)))
 
 
 def pretrain(arguments: argparse.Namespace) -> None:
@@ -92,7 +92,9 @@ def label(arguments: argparse.Namespace) -> None:
         plan, views = parse_model(LabelPlan, json.loads(arguments.plan), source="label plan"), ("square", "patches")
     else:
         cell = load_cell(arguments.cell, arguments.config)
-        plan, views = cell.label_plan, label_views(cell)
+        if arguments.role not in cell.label_plans:
+            raise UserError(f"cell {arguments.cell} has no {arguments.role}: its labels are the teacher's alone")
+        plan, views = cell.label_plans[arguments.role], label_views(cell)
     for view in [arguments.view] if arguments.view else views:
         out = Path(arguments.out) / view
         compute_labels(plan, Path(arguments.manifest), view, out, device=arguments.device, workers=arguments.workers)
@@ -117,6 +119,7 @@ def train(arguments: argparse.Namespace) -> None:
             cell,
             manifest=Path(arguments.manifest),
             labels=Path(arguments.labels) if arguments.labels else None,
+            assistant_labels=Path(arguments.assistant_labels) if arguments.assistant_labels else None,
             out=Path(arguments.out),
             work=Path(arguments.work or Path(arguments.out).parent.parent / "work" / cell_id(cell)),
             resume=arguments.resume == "auto",
@@ -240,4 +243,8 @@ def track_import(arguments: argparse.Namespace) -> None:
     from dad.tracking import import_results
 
     studies = [load_study(arguments.config)] if arguments.config else []
-    print(import_results(Path(arguments.results), arguments.uri, studies=studies))
+    reports = Path(arguments.reports)
+    report = import_results(Path(arguments.results), arguments.uri, studies=studies, reports=reports, tables=arguments.table)
+    for what, reason in report.skipped.items():
+        print(f"warning: {what}: {reason}", file=sys.stderr)
+    print(report)

@@ -12,9 +12,9 @@ import sys
 import tarfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,15 @@ class Listing:
     other: Counter[str] = field(default_factory=Counter)
 
 
-def find_photos(root: str | os.PathLike[str]) -> Listing:
-    """List the photos of a folder and of its .tar shards, or of one shard.
+def find_photos(root: str | os.PathLike[str], *, only: Sequence[str] | None = None) -> Listing:
+    """List the photos of a folder and of its .tar shards, or of one shard; of a folder, those under the folders `only`, if given:
+    a folder relative to it, and after a colon how many of its photos, the first by name.
 
-    Recursive; links are followed and hidden names ignored. Opens no photo. Raises UserError when `root` does not exist.
+    Recursive; links are followed and hidden names ignored. Opens no photo. Raises UserError when a folder does not exist.
     """
     root = Path(root)
+    if only:
+        return _joined(root, only)
     if root.is_file() and root.suffix.lower() == ".tar":
         listing = Listing(root.parent)
         _list_shard(root.name, listing)
@@ -77,6 +80,25 @@ def find_photos(root: str | os.PathLike[str]) -> Listing:
         for name in sorted(files):
             _list_file(Path(folder, name).relative_to(root).as_posix(), listing)
     return listing
+
+
+def _joined(root: Path, folders: Sequence[str]) -> Listing:
+    """The photos of several folders under `root`, with ids relative to it."""
+    joined = Listing(root)
+    for entry in dict.fromkeys(folders):
+        folder, _, count = entry.partition(":")
+        if count and not count.isdigit():
+            raise UserError(f"only {entry!r}: after the colon stands a number of photos")
+        part = find_photos(root / folder)
+        if count:
+            if len(part.places) < int(count):
+                raise UserError(f"only {entry!r}: {root / folder} has {len(part.places)} photos")
+            part.places = sorted(part.places, key=lambda place: place.id)[: int(count)]
+        prefix = Path(folder).as_posix()
+        joined.places += [replace(place, id=f"{prefix}/{place.id}", file=f"{prefix}/{place.file}") for place in part.places]
+        joined.unreadable |= {f"{prefix}/{name}": reason for name, reason in part.unreadable.items()}
+        joined.other += part.other
+    return joined
 
 
 def _list_file(name: str, listing: Listing) -> None:
@@ -176,8 +198,10 @@ def _shown(items: Iterable[Any], total: int, *, enabled: bool) -> Iterator[Any]:
         yield item
 
 
-def _scan(root: str | os.PathLike[str], *, progress: bool, workers: int | None) -> tuple[Listing, list[Photo], dict[str, str]]:
-    listing = find_photos(root)
+def _scan(
+    root: str | os.PathLike[str], *, progress: bool, workers: int | None, only: Sequence[str] | None = None
+) -> tuple[Listing, list[Photo], dict[str, str]]:
+    listing = find_photos(root, only=only)
     photos, unreadable = inspect_all(listing, progress=progress, workers=workers)
     if not photos:
         others = ", ".join(f"{count} {suffix}" for suffix, count in listing.other.most_common(4)) or "no other files"
@@ -190,16 +214,23 @@ def _scan(root: str | os.PathLike[str], *, progress: bool, workers: int | None) 
 
 
 def make_manifest(
-    root: str | os.PathLike[str], out: str | os.PathLike[str], *, seed: int = 0, progress: bool = True, workers: int | None = None
+    root: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    only: Sequence[str] | None = None,
+    progress: bool = True,
+    workers: int | None = None,
 ) -> dict[str, Any]:
-    """Read, hash and measure all photos under `root` and write the manifest `out` whole; returns its header.
+    """Read, hash and measure all photos under `root`, or under the folders `only` in it, and write the manifest `out` whole;
+    returns its header.
 
     Header: format, version, root, seed, count, digest (`Photos.digest`), duplicates (photos whose bytes another id has
     too; they are kept), unreadable (name: reason; they are left out). UserError when no photo is left.
     """
     if Path(out).is_dir():
         raise UserError(f"{out} is a folder: give the manifest file to write, such as {Path(out) / 'photos.jsonl'}")
-    listing, photos, unreadable = _scan(root, progress=progress, workers=workers)
+    listing, photos, unreadable = _scan(root, progress=progress, workers=workers, only=only)
     header = {
         "format": FORMAT,
         "version": VERSION,

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from dad.data.crops import CropStream
 from dad.distill.heads import cure_dead_head, make_student
-from dad.distill.labels import LabelCache, crop_plan, label_view, stream_batches, training_photos
+from dad.distill.labels import crop_plan, stream_batches, training_photos
 from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import (
     LossWeights,
@@ -24,17 +25,19 @@ from dad.distill.losses import (
     total_loss,
 )
 from dad.distill.monitor import CollapseDetector, StepLog
+from dad.distill.supervision import ROLES, Supervisor
 from dad.errors import UserError
 from dad.files import sha256_json, write_bytes, write_json
 from dad.models.checkpoints import load_network, save_network
-from dad.models.estimator import load
 from dad.provenance import provenance
 from dad.study.cells import cell_id, label_views
 from dad.study.config import Cell
 
 
 def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: nn.Module | None) -> StepResult:
-    """Eq. 9 for one batch. `batch` holds `square` (B,3,S,S) in [0,1], `boxes` (B,N,4), `side` (B,) and `labels_<view>`.
+    """Eq. 9 for one batch. `batch` holds `square` (B,3,S,S) in [0,1], `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where
+    labels are not trusted everywhere, `mask_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of the two
+    by itself.
 
     `frozen` is the encoder that feature alignment compares with, or None where that term has no weight.
     """
@@ -46,14 +49,14 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
     terms: dict[str, Tensor] = {}
     pairs = None
     if "labels_patches" in batch:
-        labels = batch["labels_patches"].float()
-        terms["local_global"] = local_global_loss(prediction, batch["boxes"], labels, square=batch["side"], **how)
+        labels, mask = batch["labels_patches"].float(), batch.get("mask_patches")
+        terms["local_global"] = local_global_loss(prediction, batch["boxes"], labels, mask, square=batch["side"], **how)
         crops = crop_patches(prediction, batch["boxes"], square=batch["side"], size=labels.shape[-1])
-        pairs = crops.flatten(0, 1), labels.flatten(0, 1)
+        pairs = crops.flatten(0, 1), labels.flatten(0, 1), None if mask is None else mask.flatten(0, 1)
     if "labels_square" in batch:
-        labels = batch["labels_square"].float()
-        terms["shared"] = distillation_loss(prediction, labels, **how)
-        pairs = prediction, labels
+        labels, mask = batch["labels_square"].float(), batch.get("mask_square")
+        terms["shared"] = distillation_loss(prediction, labels, mask, **how)
+        pairs = prediction, labels, mask
     assert pairs is not None, "a batch without labels"
     if loss.gradient:
         matching = {"normalization": cell.normalization, "variant": loss.variant, "scales": loss.gradient_scales}
@@ -64,7 +67,12 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
         terms["feature"] = feature_alignment_loss(features, anchor, margin=loss.feature_margin)
     weights = LossWeights(local_global=loss.local_global, feature=loss.feature, gradient=loss.gradient)
     total, logged = total_loss(weights, **terms)
-    return StepResult(total, {f"loss_{name}": value for name, value in logged.items() if name != "total"}, prediction)
+    columns = {f"loss_{name}": value for name, value in logged.items() if name != "total"}
+    if "turn" in batch:
+        columns["assistant_turn"] = batch["turn"].float()
+        for number, role in enumerate(ROLES):
+            columns[f"loss_by_{role}"] = torch.where(batch["turn"] == number, logged["total"], nan)
+    return StepResult(total, columns, prediction)
 
 
 class _Encoder(nn.Module):
@@ -84,6 +92,7 @@ def train(
     *,
     manifest: Path,
     labels: Path | None,
+    assistant_labels: Path | None = None,
     out: Path,
     work: Path,
     resume: bool = True,
@@ -92,24 +101,25 @@ def train(
 ) -> None:
     """Train the student of `cell`; writes config.json, metrics.csv, model.safetensors and, last, provenance.json into `out`.
 
-    `labels` is the folder of the cell's label cache (needed when `labels.mode` is cached). `work` holds the resumable
-    checkpoint and is removed at the end. `listeners` get the rows of the step log as they are written.
+    `labels` and `assistant_labels` are the folders of the cell's label caches (needed when `labels.mode` is cached). `work` holds
+    the resumable checkpoint and is removed at the end. `listeners` get the rows of the step log as they are written.
     """
     started = datetime.now(UTC)
     accelerator = Accelerator(mixed_precision=cell.optim.precision)
-    label_plan = cell.label_plan
+    label_plan = cell.label_plans["teacher"]
     photos, too_small = training_photos(label_plan, manifest)
-    sources = _label_sources(cell, labels, photos, accelerator.device)
+    supervisor = Supervisor(cell, {"teacher": labels, "assistant": assistant_labels}, photos, accelerator.device)
     labels_patches = cell.labels.mode == "online" and "patches" in label_views(cell)
     stream = CropStream(photos, crop_plan(label_plan), 0, label_plan.samples, patches=labels_patches)
 
     def batches(start: int) -> Iterator[dict[str, Tensor]]:
         rank, ranks = accelerator.process_index, accelerator.num_processes
-        for item in stream_batches(stream, cell.optim.batch, start, workers=workers, rank=rank, ranks=ranks):
-            batch = {key: item[key] for key in ("square", "boxes", "side")}
-            yield batch | {f"labels_{view}": source(item) for view, source in sources.items()}
+        items = stream_batches(stream, cell.optim.batch, start, workers=workers, rank=rank, ranks=ranks)
+        for step, item in enumerate(items, start):
+            yield {key: item[key] for key in ("square", "boxes", "side")} | supervisor.labels(step, item)
 
     network = make_student(cell.student, seed=cell.seed)
+    network.kind = supervisor.kind
     if network.config.patch and cell.crop.size % network.config.patch:
         raise UserError(f"crop.size {cell.crop.size} is not a multiple of the student's patch, {network.config.patch}")
     first = next(stream_batches(stream, cell.optim.batch, 0))
@@ -143,21 +153,9 @@ def train(
         "photos_too_small": too_small,
         "photos_digest": photos.digest(),
         "dead_head_cured": cured,
+        "assistant_share": supervisor.realised_share(),
         "parameters": sum(p.numel() for p in network.parameters()),
         "processes": accelerator.num_processes,
     }
     write_json(out / "provenance.json", facts | provenance(str(accelerator.device), started))
     shutil.rmtree(work)
-
-
-def _label_sources(cell: Cell, labels: Path | None, photos: Any, device: torch.device) -> dict[str, Any]:
-    """For each view the mode needs, a function from a batch of the stream to its labels."""
-    views = label_views(cell)
-    if cell.labels.mode == "cached":
-        if labels is None:
-            raise UserError("labels.mode is cached: give the folder of the label cache (--labels)")
-        caches = {view: LabelCache(labels / view, cell.label_plan, photos) for view in views}
-        return {view: lambda item, cache=cache: cache.read(item["index"]) for view, cache in caches.items()}
-    teacher = load(cell.teacher, device=str(device), short_side=cell.crop.size)
-    dtype = getattr(torch, cell.labels.dtype)
-    return {view: lambda item, view=view: label_view(teacher, item, view, dtype) for view in views}

@@ -29,6 +29,8 @@ class Header:
     origin: str
     official_keys: bool = False
     """Whether the tensors are named as in the official checkpoints, which a few families of ours do not do everywhere."""
+    kind: str | None = None
+    """What the map is, where it is not what the network's family gives: `depth` for a student of a depth teacher."""
 
 
 def zoo_names() -> list[str]:
@@ -85,6 +87,7 @@ def read_header(path: Path) -> Header:
             int(description["input_size"]),
             str(description["origin"]),
             description["keys"] == "official",
+            description.get("kind"),
         )
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a readable safetensors file: {error}") from None
@@ -120,6 +123,7 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     built.load_state_dict(state)
+    built.kind = header.kind or built.kind
     return built, header
 
 
@@ -142,6 +146,8 @@ def save_network(
         "origin": origin,
         "keys": "official" if official_keys else "ours",
     }
+    if network.kind != getattr(network.config, "target", "disparity"):
+        description["kind"] = network.kind
     with atomic_path(path) as temporary:
         # one entry only: safetensors writes several in an order that changes from process to process
         save_file(state, temporary, metadata={"dad": json.dumps(description, sort_keys=True)})

@@ -15,8 +15,6 @@ from dad.study.config import Cell, LabelPlan, StudyConfig
 from dad.study.paper import paper
 from dad.study.tables import ABLATION, TABLES, ZERO_SHOT, benchmark_groups, make_cell, table_specs
 
-__all__ = ["TABLES", "Row", "all_cells", "benchmark_groups", "cell_id", "label_id", "table_rows"]
-
 
 @dataclass(frozen=True)
 class Row:
@@ -108,6 +106,12 @@ def dataset_group(study: StudyConfig, dataset: str) -> str:
     column = benchmark.stands_for or paper().dataset_name(dataset)
     ablated = {column.dataset for column in paper().table("table1").columns}
     return ABLATION if column is None or column in ablated else ZERO_SHOT
+
+
+def study_groups(study: StudyConfig, table: str) -> tuple[str, ...]:
+    """The groups of benchmarks that a table reports and the study has data sets of."""
+    groups = {dataset_group(study, benchmark.dataset) for benchmark in study.scored}
+    return tuple(group for group in benchmark_groups(table) if group in groups)
 
 
 def find_cell(study: StudyConfig, name: str) -> Cell:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dad.errors import UserError
-from dad.study.config import Architecture, Cell, LossConfig, StudyConfig, StudentConfig
+from dad.study.config import Architecture, Cell, LossConfig, StudentConfig, StudyConfig
 
 OURS = {"mode": "cross", "normalization": "hybrid"}
 """The paper's method, in Tables 3 and 5 and Fig. 7."""
@@ -24,7 +24,9 @@ ABLATION, ZERO_SHOT = "ablation", "zero-shot"
 
 @dataclass(frozen=True)
 class Spec:
-    """A row before its cells have ids: what differs from the study's plain student, the model to score, or the reason for neither."""
+    """A row before its cells have ids: what differs from the study's plain student, the model to score, or the reason for
+    neither.
+    """
 
     factors: dict[str, str]
     changes: dict[str, Any] | None = None
@@ -75,8 +77,10 @@ def _table4(study: StudyConfig) -> Iterator[Spec]:
     absent = "the study names no assistant"
     assistant = study.assistant
     yield Spec({"supervision": "teacher"}, model=study.teacher)
-    yield Spec({"supervision": "assistant"}, model=assistant.model) if assistant else Spec(
-        {"supervision": "assistant"}, reason=absent
+    yield (
+        Spec({"supervision": "assistant"}, model=assistant.model)
+        if assistant
+        else Spec({"supervision": "assistant"}, reason=absent)
     )
     # not in the paper: students of one teacher alone, without which the two mixtures have nothing to be compared with
     yield Spec({"supervision": "teacher-student"}, OURS)
@@ -103,8 +107,10 @@ def _table5(study: StudyConfig) -> Iterator[Spec]:
         raise UserError(f"estimators: Table 5 has no method {unknown[0]!r}; it has {', '.join(_PRINTED)}")
     for method in _PRINTED:
         factors = {"method": method}
-        yield Spec(factors, model=models[method]) if method in models else Spec(
-            factors, reason="printed only: the study names no model of this method"
+        yield (
+            Spec(factors, model=models[method])
+            if method in models
+            else Spec(factors, reason="printed only: the study names no model of this method")
         )
     for method, architecture in (("ours-midas", "midas-l"), ("ours-depth-anything-v2", "da-l")):
         factors = {"method": method}

@@ -31,7 +31,7 @@ def run(cell, manifest, root, name, *, labels=None, **options):
     if labels is None and cell.labels.mode == "cached":
         labels = root / "labels" / cell.mode
         for view in label_views(cell):
-            compute_labels(cell.label_plan, manifest, view, labels / view)
+            compute_labels(cell.label_plans["teacher"], manifest, view, labels / view)
     train(cell, manifest=manifest, labels=labels, out=root / name, work=root / f"work-{name}", **options)
     return root / name
 
@@ -139,13 +139,13 @@ def test_another_configs_checkpoint_is_refused(cell, manifest, tmp_path):
 
 
 def test_labels_of_another_plan_or_other_photos_are_refused(cell, manifest, tmp_path):
-    compute_labels(cell.label_plan, manifest, "square", tmp_path / "square")
-    photos, _ = training_photos(cell.label_plan, manifest)
-    other = cell.label_plan.model_copy(update={"seed": 1})
+    compute_labels(cell.label_plans["teacher"], manifest, "square", tmp_path / "square")
+    photos, _ = training_photos(cell.label_plans["teacher"], manifest)
+    other = cell.label_plans["teacher"].model_copy(update={"seed": 1})
     with pytest.raises(UserError, match="another plan"):
         LabelCache(tmp_path / "square", other, photos)
     with pytest.raises(UserError, match="other photos"):
-        LabelCache(tmp_path / "square", cell.label_plan, photos.subset(3))
+        LabelCache(tmp_path / "square", cell.label_plans["teacher"], photos.subset(3))
     with pytest.raises(UserError, match="another plan"):
         compute_labels(other, manifest, "square", tmp_path / "square")
 
@@ -154,14 +154,14 @@ def test_labels_resume_without_recomputing(cell, manifest, tmp_path, monkeypatch
     from dad.distill import labels as module
 
     monkeypatch.setattr(module, "SHARD", 4)
-    compute_labels(cell.label_plan, manifest, "square", tmp_path)
+    compute_labels(cell.label_plans["teacher"], manifest, "square", tmp_path)
     files = sorted(tmp_path.glob("shard-*"))
     assert len(files) == 3
     before = {file.name: file.read_bytes() for file in files}
     kept = files[0].stat().st_mtime_ns
     files[1].unlink()
     (tmp_path / "index.json").unlink()
-    compute_labels(cell.label_plan, manifest, "square", tmp_path)
+    compute_labels(cell.label_plans["teacher"], manifest, "square", tmp_path)
     assert {file.name: file.read_bytes() for file in sorted(tmp_path.glob("shard-*"))} == before
     assert files[0].stat().st_mtime_ns == kept
 

@@ -33,17 +33,20 @@ def write_scenes(
 ) -> None:
     """Render scenes `seed` .. `seed + count - 1` into the folder `out`; a second call renders only what is missing.
 
-    Raises UserError if the folder already holds scenes of another recipe, so that two recipes are never mixed.
+    A folder that holds more scenes of the same recipe keeps them. Raises UserError if the folder already holds scenes of another
+    recipe, so that two recipes are never mixed.
     """
     if kind not in KINDS:
         raise UserError(f"unknown scene kind {kind!r}; choose one of {', '.join(KINDS)}")
     if count < 1 or workers < 1:
         raise UserError(f"count and workers must be at least 1, got count {count}, workers {workers}")
     root = Path(out)
+    held = 0
     recipe = {"kind": kind, "seed": seed, "height": height, "width": width, "samples": samples, "version": VERSION}
     for marker in (root / "scenes.json", root / "recipe.json"):
         if marker.exists():
-            found = {key: value for key, value in read_json(marker).items() if key != "count"}
+            found = read_json(marker)
+            held = max(held, found.pop("count", 0))
             if found != recipe:
                 raise UserError(f"{root} holds scenes of another recipe ({found}); asked for {recipe}: choose another folder")
     write_json(root / "recipe.json", recipe)
@@ -60,5 +63,5 @@ def write_scenes(
                 for job in concurrent.futures.as_completed(jobs):
                     job.result()
                     progress.advance()
-    write_json(root / "scenes.json", recipe | {"count": count})
-    (root / "recipe.json").unlink()
+    write_json(root / "scenes.json", recipe | {"count": max(count, held)})
+    (root / "recipe.json").unlink(missing_ok=True)

@@ -1,0 +1,122 @@
+"""Two teachers: who supervises which step, what their mean is, and what a student of both leaves behind."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dad.distill.labels import compute_labels
+from dad.distill.supervision import assistant_turn, average_labels
+from dad.distill.train import train
+from dad.errors import UserError
+from dad.study.cells import cell_id, label_id, label_views
+from dad.study.config import AssistantConfig, Cell
+
+
+def guided(cell, supervision, **changes):
+    assistant = AssistantConfig(model="zoo/vit-small", **changes)
+    return cell.model_copy(update={"supervision": supervision, "assistant": assistant, "mode": "cross"})
+
+
+def run(cell, manifest, root):
+    folders = {}
+    for role, plan in cell.label_plans.items():
+        folders[role] = root / label_id(plan)
+        for view in label_views(cell):
+            compute_labels(plan, manifest, view, folders[role] / view)
+    out = root / cell_id(cell)
+    options = {"labels": folders["teacher"], "assistant_labels": folders.get("assistant")}
+    train(cell, manifest=manifest, out=out, work=root / f"work-{cell_id(cell)}", **options)
+    with open(out / "metrics.csv") as file:
+        return json.loads((out / "provenance.json").read_text()), list(csv.DictReader(file))
+
+
+def test_the_draw_has_the_stated_share():
+    turns = [assistant_turn(0, step, 0.3) for step in range(20_000)]
+    # five standard deviations of a binomial share
+    assert abs(np.mean(turns) - 0.3) < 5 * math.sqrt(0.3 * 0.7 / len(turns))
+    assert turns[:50] != [assistant_turn(1, step, 0.3) for step in range(50)]
+
+
+@given(st.integers(0, 2**31), st.integers(0, 10**6))
+def test_a_larger_share_only_adds_turns(seed, step):
+    assert assistant_turn(seed, step, 0.2) <= assistant_turn(seed, step, 0.7)
+
+
+def test_the_mean_of_a_map_and_its_affine_copy_is_the_map():
+    teacher = torch.rand(2, 3, 1, 9, 9, generator=torch.Generator().manual_seed(0)) + 1
+    label, mask = average_labels(teacher, 5 * teacher - 2, 1.0)
+    assert torch.allclose(label, teacher, atol=1e-5)
+    assert mask.all()
+
+
+def test_the_mean_against_numpy_and_where_it_is_trusted():
+    rng = np.random.default_rng(0)
+    teacher, assistant = rng.gamma(2, 1, (2, 1, 8, 9)), rng.gamma(2, 1, (2, 1, 8, 9))
+    label, mask = average_labels(torch.tensor(teacher), torch.tensor(assistant), 0.8)
+    for index in range(2):
+        normal, frames = [], []
+        for values in (teacher[index], assistant[index]):
+            middle = np.sort(values.ravel())[(values.size - 1) // 2]
+            spread = np.abs(values - middle).mean()
+            normal.append((values - middle) / spread)
+            frames.append((middle, spread))
+        expected = (normal[0] + normal[1]) / 2 * frames[0][1] + frames[0][0]
+        assert np.allclose(label[index], expected, atol=1e-5)
+        assert (mask[index].numpy() == (np.abs(normal[0] - normal[1]) <= 0.8)).all()
+    assert average_labels(torch.tensor(teacher), torch.tensor(assistant), None)[1].all()
+
+
+def test_a_flat_map_averages_to_finite_numbers():
+    label, mask = average_labels(torch.full((1, 1, 4, 4), 3.0), torch.rand(1, 1, 4, 4), 1.0)
+    assert torch.isfinite(label).all()
+    assert mask.any()
+
+
+def test_selection_is_logged_step_by_step(cell, manifest, tmp_path):
+    chosen = guided(cell, "select", share=0.5)
+    facts, log = run(chosen, manifest, tmp_path)
+    turns = [float(row["assistant_turn"]) for row in log]
+    assert turns == [float(assistant_turn(chosen.seed, step, 0.5)) for step in range(chosen.optim.steps)]
+    assert facts["assistant_share"] == pytest.approx(np.mean(turns))
+    for row, turn in zip(log, turns, strict=True):
+        mine, other = ("loss_by_assistant", "loss_by_teacher") if turn else ("loss_by_teacher", "loss_by_assistant")
+        assert float(row[mine]) == pytest.approx(float(row["loss"]), rel=1e-5)
+        assert math.isnan(float(row[other]))
+
+
+def test_online_labels_give_the_same_training_with_an_assistant(cell, manifest, tmp_path):
+    for supervision in ("select", "average"):
+        cached = guided(cell, supervision, share=0.5)
+        online = cached.model_copy(update={"labels": cached.labels.model_copy(update={"mode": "online"})})
+        _, first = run(cached, manifest, tmp_path)
+        _, second = run(online, manifest, tmp_path / "online")
+        assert first == second
+
+
+def test_an_average_trains_on_what_both_teachers_say(cell, manifest, tmp_path):
+    _, average = run(guided(cell, "average"), manifest, tmp_path)
+    _, alone = run(cell.model_copy(update={"mode": "cross"}), manifest, tmp_path)
+    assert average[0]["loss"] != alone[0]["loss"]
+    assert "assistant_turn" not in average[0]
+
+
+def test_a_cell_has_an_assistant_exactly_where_it_needs_one(cell):
+    with pytest.raises(ValueError, match="needs an assistant"):
+        Cell.model_validate(cell.model_dump() | {"supervision": "select"})
+    with pytest.raises(ValueError, match="has no assistant"):
+        Cell.model_validate(cell.model_dump() | {"assistant": {"model": "zoo/vit-small"}})
+
+
+def test_a_missing_cache_is_named(cell, manifest, tmp_path):
+    chosen = guided(cell, "select")
+    for view in label_views(chosen):
+        compute_labels(chosen.label_plans["teacher"], manifest, view, tmp_path / "labels" / view)
+    with pytest.raises(UserError, match="the assistant's label cache"):
+        train(chosen, manifest=manifest, labels=tmp_path / "labels", out=tmp_path / "run", work=tmp_path / "work")
+    assert not (tmp_path / "run").exists()
