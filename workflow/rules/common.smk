@@ -10,8 +10,19 @@ sys.path.insert(0, str(workflow.basedir))
 
 from dad.errors import UserError
 from dad.study.base import parse_model, read_yaml
-from dad.study.cells import TABLES, all_cells, label_id, label_views, table_rows
+from dad.study.cells import (
+    TABLES,
+    all_cells,
+    all_models,
+    dataset_group,
+    label_id,
+    label_views,
+    model_id,
+    study_groups,
+    table_rows,
+)
 from dad.study.config import StudyConfig
+from dad.study.photos import manifest_name, of_kind, rendered_counts
 from dad.study.stages import STAGE_VERSION
 from dad.study.environment import use_this_interpreter
 from dad.study.zoo import ZooRecipe
@@ -29,19 +40,16 @@ ROOT = f"results/{STUDY.name}"
 RENDERED = {
     benchmark.dataset: benchmark for benchmark in STUDY.scored if benchmark.root is None
 }
-LABELS = {label_id(cell.label_plan): cell.label_plan for cell in CELLS.values()}
+MODELS = all_models(STUDY)
+LABELS = {
+    label_id(plan): plan for cell in CELLS.values() for plan in cell.label_plans.values()
+}
+MANIFESTS = {
+    manifest_name(cell.photos): cell.photos
+    for cell in CELLS.values()
+}
+FIGURES = ()
 STUDY_JSON = json.dumps(STUDY.model_dump(mode="json"), sort_keys=True)
-
-for place in [
-    getattr(STUDY.photos, "root", None),
-    STUDY.samples,
-    *(benchmark.root for benchmark in STUDY.benchmarks),
-]:
-    if place is not None and not os.path.exists(place):
-        raise WorkflowError(
-            f"the folder {place!r} named in the study's configuration does not exist"
-        )
-
 
 # The shipped weights are re-made by `snakemake --cores N results/zoo/vit-large.safetensors results/zoo/vit-large.json` and copied by
 # hand, with their log and scores, into dad/models/zoo: a study never overwrites what it was built on.
@@ -49,7 +57,7 @@ ZOO = {
     name: parse_model(
         ZooRecipe, read_yaml(f"{workflow.basedir}/config/zoo/{name}.yaml"), source=name
     )
-    for name in ("vit-large", "vit-small")
+    for name in ("vit-large", "vit-small", "midas-large", "midas-small", "genpercept")
 }
 HELD_OUT = [f"scenes-{kind}" for kind in ("indoor", "outdoor", "driving")]
 
@@ -57,10 +65,15 @@ HELD_OUT = [f"scenes-{kind}" for kind in ("indoor", "outdoor", "driving")]
 wildcard_constraints:
     cell="|".join(map(re.escape, CELLS)),
     kind="indoor|outdoor|driving",
+    model="|".join(map(re.escape, MODELS)),
+    group="ablation|zero-shot",
+    manifest="|".join(map(re.escape, MANIFESTS)),
+    scenes="\\d+",
     dataset="|".join(map(re.escape, RENDERED)) or "none",
     labels="|".join(map(re.escape, LABELS)),
     view="square|patches",
     table="|".join(TABLES),
+    figure="|".join(FIGURES) or "none",
     member="|".join(ZOO),
 
 
@@ -73,6 +86,26 @@ def table_cells(table):
     return [name for row in table_rows(STUDY, table) for name in row.cells]
 
 
+def table_groups(table):
+    return study_groups(STUDY, table)
+
+
+def table_models(table):
+    """The models a table's pages show beside its cells: its own rows', and the study's teacher."""
+    models = [model_id(row.model) for row in table_rows(STUDY, table) if row.model]
+    return list(dict.fromkeys([*models, model_id(STUDY.teacher)]))
+
+
+def table_scores(table):
+    """Every score file of a table, with its summary."""
+    return expand(
+        f"{ROOT}/scores/{{group}}/{{subject}}.{{form}}",
+        form=["csv", "json"],
+        group=table_groups(table),
+        subject=[*table_cells(table), *table_models(table)],
+    )
+
+
 def weights(model):
     """The file behind a model's name, so that other weights under the same name make new results; nothing for names of a hub."""
     path = (
@@ -83,24 +116,86 @@ def weights(model):
     return [path] if os.path.isfile(path) else []
 
 
+def table_weights(table):
+    """The files of a table's teachers."""
+    return [path for name in table_models(table) for path in weights(MODELS[name])]
+
+
 def label_inputs(wildcards):
     cell = CELLS[wildcards.cell]
     if cell.labels.mode == "online":
         return []
     return expand(
-        f"{ROOT}/labels/{label_id(cell.label_plan)}/{{view}}/index.json",
+        f"{ROOT}/labels/{{labels}}/{{view}}/index.json",
+        labels=[label_id(plan) for plan in cell.label_plans.values()],
         view=label_views(cell),
     )
 
 
-def benchmark_inputs(wildcards):
-    return expand(f"{ROOT}/benchmarks/{{dataset}}/scenes.json", dataset=RENDERED)
-
-
-def benchmark_options():
+def label_options(wildcards):
+    cell = CELLS[wildcards.cell]
+    options = {"teacher": "--labels", "assistant": "--assistant-labels"}
+    if cell.labels.mode == "online":
+        return ""
     return " ".join(
-        f"--dataset {b.dataset} --root {b.root or f'{ROOT}/benchmarks/{b.dataset}'}"
-        for b in STUDY.scored
+        f"{options[role]} {ROOT}/labels/{label_id(plan)}"
+        for role, plan in cell.label_plans.items()
+    )
+
+
+def group_benchmarks(group):
+    return [b for b in STUDY.scored if dataset_group(STUDY, b.dataset) == group]
+
+
+def benchmark_markers(groups):
+    """What says that the rendered benchmarks of these groups are there."""
+    return [
+        f"{ROOT}/benchmarks/{b.dataset}/scenes.json"
+        for group in groups
+        for b in group_benchmarks(group)
+        if b.root is None
+    ]
+
+
+def benchmark_inputs(wildcards):
+    return benchmark_markers([wildcards.group])
+
+
+def benchmark_options(wildcards):
+    return " ".join(
+        f"--dataset {b.dataset} --root {shlex.quote(b.root or f'{ROOT}/benchmarks/{b.dataset}')}"
+        for b in group_benchmarks(wildcards.group)
+    )
+
+
+def figure_inputs(wildcards):
+    return []
+
+
+def smaller_set(wildcards):
+    counts = rendered_counts(CELLS.values(), wildcards.kind)
+    smaller = [count for count in counts if count < int(wildcards.scenes)]
+    return [f"{ROOT}/photos/{wildcards.kind}/upto-{count}.json" for count in smaller[-1:]]
+
+
+def photo_kinds(wildcards):
+    """How many scenes of each kind a manifest holds; empty for a folder of the user's."""
+    photos = MANIFESTS[wildcards.manifest]
+    kinds = photos.kinds if photos.source == "scenes" else ()
+    counts = {kind: of_kind(photos, kind, photos.count) for kind in kinds}
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def manifest_inputs(wildcards):
+    return [
+        f"{ROOT}/photos/{kind}/upto-{count}.json"
+        for kind, count in photo_kinds(wildcards).items()
+    ]
+
+
+def manifest_folders(wildcards):
+    return " ".join(
+        f"--only {kind}/rgb:{count}" for kind, count in photo_kinds(wildcards).items()
     )
 
 
@@ -110,12 +205,3 @@ def zoo_scene_inputs(wildcards):
         f"results/zoo/scenes/{kind}-{scenes.count}-{scenes.seed}-{scenes.height}x{scenes.width}x{scenes.samples}/scenes.json"
         for kind in scenes.kinds
     ]
-
-
-def manifest_root(wildcards, input):
-    """The folder of photos: the user's, or the one that holds the rendered kinds."""
-    return (
-        STUDY.photos.root
-        if STUDY.photos.source == "folder"
-        else os.path.dirname(os.path.dirname(input[0]))
-    )

@@ -3,12 +3,12 @@ rule evaluate:
         model=f"{ROOT}/runs/{{cell}}/model.safetensors",
         benchmarks=benchmark_inputs,
     output:
-        scores=f"{ROOT}/scores/{{cell}}.csv",
-        summary=f"{ROOT}/scores/{{cell}}.json",
+        scores=f"{ROOT}/scores/{{group}}/{{cell}}.csv",
+        summary=f"{ROOT}/scores/{{group}}/{{cell}}.json",
     log:
-        f"{ROOT}/logs/evaluate/{{cell}}.log",
+        f"{ROOT}/logs/evaluate/{{group}}-{{cell}}.log",
     benchmark:
-        f"{ROOT}/benchmarks.tsv/evaluate-{{cell}}.tsv"
+        f"{ROOT}/benchmarks.tsv/evaluate-{{group}}-{{cell}}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -16,7 +16,7 @@ rule evaluate:
         mem_mb=2500,
         runtime=240,
     params:
-        benchmarks=benchmark_options(),
+        benchmarks=benchmark_options,
         protocols=",".join(STUDY.protocols),
         version=STAGE_VERSION["evaluate"],
     shell:
@@ -24,17 +24,17 @@ rule evaluate:
         " --protocol {params.protocols} --label {wildcards.cell} --out {output.scores} --summary {output.summary} > {log} 2>&1"
 
 
-rule evaluate_teacher:
+rule evaluate_model:
     input:
         benchmarks=benchmark_inputs,
-        teacher=weights(STUDY.teacher),
+        weights=lambda wildcards: weights(MODELS[wildcards.model]),
     output:
-        scores=f"{ROOT}/scores/teacher.csv",
-        summary=f"{ROOT}/scores/teacher.json",
+        scores=f"{ROOT}/scores/{{group}}/{{model}}.csv",
+        summary=f"{ROOT}/scores/{{group}}/{{model}}.json",
     log:
-        f"{ROOT}/logs/evaluate/teacher.log",
+        f"{ROOT}/logs/evaluate/{{group}}-{{model}}.log",
     benchmark:
-        f"{ROOT}/benchmarks.tsv/evaluate-teacher.tsv"
+        f"{ROOT}/benchmarks.tsv/evaluate-{{group}}-{{model}}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -42,10 +42,10 @@ rule evaluate_teacher:
         mem_mb=2500,
         runtime=240,
     params:
-        teacher=STUDY.teacher,
-        benchmarks=benchmark_options(),
+        model=lambda wildcards: MODELS[wildcards.model],
+        benchmarks=benchmark_options,
         protocols=",".join(STUDY.protocols),
         version=STAGE_VERSION["evaluate"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad evaluate --model {params.teacher} {params.benchmarks}"
-        " --protocol {params.protocols} --label teacher --out {output.scores} --summary {output.summary} > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad evaluate --model {params.model:q} {params.benchmarks}"
+        " --protocol {params.protocols} --label {wildcards.model} --out {output.scores} --summary {output.summary} > {log} 2>&1"

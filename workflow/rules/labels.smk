@@ -1,6 +1,6 @@
 rule label:
     input:
-        manifest=f"{ROOT}/photos.jsonl",
+        manifest=lambda wildcards: f"{ROOT}/{manifest_name(LABELS[wildcards.labels].photos)}",
         teacher=lambda wildcards: weights(LABELS[wildcards.labels].teacher),
     output:
         f"{ROOT}/labels/{{labels}}/{{view}}/index.json",

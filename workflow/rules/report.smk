@@ -3,29 +3,8 @@ localrules:
     track,
     table,
     contact_sheet,
-
-
-rule track:
-    input:
-        scores=lambda wildcards: expand(
-            f"{ROOT}/scores/{{cell}}.json", cell=table_cells(wildcards.table)
-        ),
-        previews="reports/{table}_photos.png",
-    output:
-        touch(f"{ROOT}/tracked/{{table}}"),
-    log:
-        f"{ROOT}/logs/track/{{table}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks.tsv/track-{{table}}.tsv"
-    conda:
-        "../../environment.yml"
-    params:
-        study=STUDY_JSON,
-        uri=STUDY.tracking_uri,
-    shell:
-        # files are the truth and MLflow a view of them: a view that can not be made is a warning, never a failed study
-        "python -m dad track import results --uri {params.uri} --config {params.study:q} > {log} 2>&1"
-        " || echo 'warning: MLflow was not updated, see {log}'"
+    claims,
+    page,
 
 
 rule contact_sheet:
@@ -34,7 +13,9 @@ rule contact_sheet:
             f"{ROOT}/runs/{{cell}}/model.safetensors",
             cell=table_cells(wildcards.table),
         ),
-        photos=f"{ROOT}/photos.jsonl",
+        photos=f"{ROOT}/{manifest_name(STUDY.photos)}",
+        benchmarks=lambda wildcards: benchmark_markers(table_groups(wildcards.table)),
+        weights=lambda wildcards: table_weights(wildcards.table),
     output:
         report(
             "reports/{table}_photos.png",
@@ -60,12 +41,16 @@ rule contact_sheet:
 
 rule table:
     input:
-        scores=lambda wildcards: expand(
-            f"{ROOT}/scores/{{cell}}.csv", cell=table_cells(wildcards.table)
+        scores=lambda wildcards: table_scores(wildcards.table),
+        provenance=lambda wildcards: expand(
+            f"{ROOT}/runs/{{cell}}/provenance.json",
+            cell=table_cells(wildcards.table),
         ),
-        teacher=f"{ROOT}/scores/teacher.csv",
-        sheet="reports/{table}_photos.png",
-        tracked=f"{ROOT}/tracked/{{table}}",
+        sheet=lambda wildcards: (
+            []
+            if wildcards.table == "scaling"
+            else f"reports/{wildcards.table}_photos.png"
+        ),
     output:
         csv=report(
             "reports/{table}.csv",
@@ -80,10 +65,76 @@ rule table:
             category="Tables",
             labels={"table": "{table}", "shows": "intervals"},
         ),
+        drawing="reports/{table}.svg",
     log:
-        f"{ROOT}/logs/table/{{table}}.log",
+        table=f"{ROOT}/logs/table/{{table}}.log",
+        track=f"{ROOT}/logs/track/{{table}}.log",
     benchmark:
         f"{ROOT}/benchmarks.tsv/table-{{table}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        tracking=1,
+    params:
+        study=STUDY_JSON,
+        uri=STUDY.tracking_uri,
+        version=STAGE_VERSION["table"],
+    shell:
+        # files are the truth and MLflow a view of them: a view that can not be made is a warning, never a failed study
+        "OMP_NUM_THREADS=1 python -m dad table {wildcards.table} --config {params.study:q} --results results"
+        " --out $(dirname {output.csv}) > {log.table} 2>&1 && "
+        "{{ python -m dad track import results --uri {params.uri} --config {params.study:q} --table {wildcards.table}"
+        " --reports $(dirname {output.csv}) > {log.track} 2>&1"
+        " || echo 'warning: MLflow was not updated, see {log.track}'; }}"
+
+
+rule figure:
+    input:
+        figure_inputs,
+    output:
+        png=report(
+            "reports/{figure}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        svg="reports/{figure}.svg",
+        caption="reports/{figure}.md",
+    log:
+        f"{ROOT}/logs/figure/{{figure}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks.tsv/figure-{{figure}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        study=STUDY_JSON,
+        version=STAGE_VERSION["figure"],
+    shell:
+        "OMP_NUM_THREADS={threads} python -m dad figure {wildcards.figure} --config {params.study:q} --results results"
+        " --out $(dirname {output.png}) > {log} 2>&1"
+
+
+rule claims:
+    input:
+        tables=expand("reports/{table}.csv", table=TABLES),
+        scores=lambda wildcards: [
+            path for table in TABLES for path in table_scores(table)
+        ],
+    output:
+        page=report(
+            "reports/claims.md", caption="../report/claims.rst", category="Claims"
+        ),
+        numbers="reports/claims.csv",
+        discrepancies="reports/discrepancies.md",
+    log:
+        f"{ROOT}/logs/claims.log",
+    benchmark:
+        f"{ROOT}/benchmarks.tsv/claims.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -92,5 +143,51 @@ rule table:
         study=STUDY_JSON,
         version=STAGE_VERSION["table"],
     shell:
-        "OMP_NUM_THREADS=1 python -m dad table {wildcards.table} --config {params.study:q} --results results"
-        " --out $(dirname {output.csv}) > {log} 2>&1"
+        "OMP_NUM_THREADS=1 python -m dad claims --config {params.study:q} --results results --out $(dirname {output.page})"
+        " > {log} 2>&1"
+
+
+rule page:
+    input:
+        tables=expand("reports/{table}.csv", table=TABLES),
+        figures=expand("reports/{figure}.png", figure=FIGURES),
+        claims="reports/claims.csv",
+        discrepancies="reports/discrepancies.md",
+    output:
+        report("reports/index.html", caption="../report/page.rst", category="Page"),
+    log:
+        f"{ROOT}/logs/page.log",
+    benchmark:
+        f"{ROOT}/benchmarks.tsv/page.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=3000,
+    params:
+        study=STUDY_JSON,
+        version=STAGE_VERSION["page"],
+    shell:
+        "OMP_NUM_THREADS={threads} python -m dad report --config {params.study:q} --results results --reports $(dirname {output})"
+        " --out $(dirname {output}) > {log} 2>&1"
+
+
+rule track:
+    input:
+        expand("reports/{table}.csv", table=TABLES),
+        expand("reports/{figure}.png", figure=FIGURES),
+    output:
+        touch(f"{ROOT}/tracked"),
+    log:
+        f"{ROOT}/logs/track.log",
+    benchmark:
+        f"{ROOT}/benchmarks.tsv/track.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        tracking=1,
+    params:
+        study=STUDY_JSON,
+        uri=STUDY.tracking_uri,
+    shell:
+        "python -m dad track import results --uri {params.uri} --config {params.study:q} --reports reports > {log} 2>&1"
+        " || echo 'warning: MLflow was not updated, see {log}'"

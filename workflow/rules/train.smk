@@ -1,6 +1,6 @@
 rule train:
     input:
-        manifest=f"{ROOT}/photos.jsonl",
+        manifest=lambda wildcards: f"{ROOT}/{manifest_name(CELLS[wildcards.cell].photos)}",
         labels=label_inputs,
         student=lambda wildcards: weights(CELLS[wildcards.cell].student.model),
     output:
@@ -20,11 +20,7 @@ rule train:
         runtime=2880,
     params:
         cell=lambda wildcards: cell_json(CELLS[wildcards.cell]),
-        labels=lambda wildcards: (
-            f"--labels {ROOT}/labels/{label_id(CELLS[wildcards.cell].label_plan)}"
-            if label_inputs(wildcards)
-            else ""
-        ),
+        labels=label_options,
         # not an output: Snakemake deletes outputs before a retry, and the checkpoint must survive it
         work=lambda wildcards: f"{ROOT}/work/{wildcards.cell}",
         tracking=(
