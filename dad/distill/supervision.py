@@ -36,9 +36,9 @@ def average_labels(teacher: Tensor, assistant: Tensor, agreement: float | None) 
     frame. Pixels where the two are farther apart than `agreement` mean absolute deviations are not trusted; None trusts all. The
     paper does not say how it averages (note D21).
     """
-    frames = [_frame(values.float()) for values in (teacher, assistant)]
-    ours, theirs = ((values.float() - median) / spread for values, (median, spread) in zip((teacher, assistant), frames,
-    strict=True)) median, spread = frames[0]
+    frames = [_frame(maps.float()) for maps in (teacher, assistant)]
+    ours, theirs = ((maps.float() - frame[0]) / frame[1] for maps, frame in zip((teacher, assistant), frames, strict=True))
+    median, spread = frames[0]
     trusted = torch.ones_like(ours, dtype=torch.bool) if agreement is None else (ours - theirs).abs() <= agreement
     return (ours + theirs) / 2 * spread + median, trusted
 
