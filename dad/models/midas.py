@@ -9,6 +9,7 @@ from dad.errors import UserError
 from dad.models.config import MidasDptConfig
 from dad.models.midas_decoder import MidasDecoder
 from dad.models.midas_encoders import MidasBeit, MidasVit, relative_index
+from dad.models.midas_names import is_transformers_dpt, midas_names, with_unused
 from dad.models.network import DepthNetwork
 from dad.models.policy import HALF, InputPolicy
 
@@ -88,8 +89,10 @@ class MidasDpt(DepthNetwork):
 
     def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Official BEiT files carry the index tables of their 24 blocks, which follow from the grid; anything else there is
-        refused.
+        refused. transformers' names are read too.
         """
+        if is_transformers_dpt(state):
+            state = with_unused(midas_names(state), self.state_dict())
         kept = {}
         for key, value in state.items():
             if not (self.config.encoder == "beit" and key.endswith(".attn.relative_position_index")):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dad.errors import UserError
 from dad.models.config import MidasSwinConfig
 from dad.models.midas_decoder import MidasDecoder
+from dad.models.midas_names import is_transformers_dpt, midas_names, with_unused
 from dad.models.network import DepthNetwork
 from dad.models.policy import HALF, InputPolicy
 
@@ -71,8 +72,10 @@ class MidasSwin(DepthNetwork):
 
     def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Official files merge patches at the end of a stage and call the classifier `head`; they carry window masks, which
-        follow from the size.
+        follow from the size. transformers' names are read too.
         """
+        if is_transformers_dpt(state):
+            state = with_unused(midas_names(state), self.to_official(self.state_dict()))
         named, masks = {}, self._masks()
         for key, value in state.items():
             if key in masks:

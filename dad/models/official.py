@@ -17,7 +17,8 @@ from torch import Tensor
 
 from dad.errors import UserError
 from dad.models.catalogue import Source, licence_notice, source_of
-from dad.models.config import NETWORKS, GenPerceptConfig, NetworkConfig, VitDptConfig
+from dad.models.config import NETWORKS, GenPerceptConfig, NetworkConfig
+from dad.models.huggingface import config_from_huggingface
 from dad.models.network import DepthNetwork
 from dad.models.recognise import recognise
 from dad.models.registry import build_network
@@ -103,40 +104,15 @@ def _read_folder(path: Path, name: str, network: str | None) -> tuple[NetworkCon
     if not (path / "config.json").exists():
         known = recognise(state, f"{name}/{preferred.name}", network=network)
         return NETWORKS[known], state, known
-    described = _read_json(path / "config.json")
-    if described.get("model_type") != "depth_anything":
-        raise UserError(
-            f"{name} is a Hugging Face model of type {described.get('model_type')!r}; only depth_anything folders are "
-            f"read (docs/teachers.md shows how to add one)"
-        )
-    config = config_from_huggingface(described, name)
+    config = config_from_huggingface(_read_json(path / "config.json"), name)
     if network is not None and NETWORKS.get(network) != config:
-        raise UserError(f"{name} describes another network than {network}: taps {config.taps}, width {config.width}")
-    return config, state, next((known for known, value in NETWORKS.items() if value == config), "depth-anything")
+        raise UserError(f"{name} describes another network than {network}: {_described(config)}")
+    return config, state, next((known for known, value in NETWORKS.items() if value == config), config.family)
 
 
-def config_from_huggingface(described: Mapping[str, Any], name: str) -> VitDptConfig:
-    """Our config from transformers' DepthAnythingConfig. Raises UserError where it describes something else."""
-    backbone = described.get("backbone_config") or {}
-    try:
-        patch = described.get("patch_size", 14)
-        indices = backbone.get("out_indices") or [int(stage.removeprefix("stage")) for stage in backbone["out_features"]]
-        config = VitDptConfig(
-            width=backbone["hidden_size"],
-            depth=backbone.get("num_hidden_layers", 12),
-            heads=backbone["num_attention_heads"],
-            taps=tuple(index - 1 for index in indices),
-            patch=patch,
-            grid=backbone.get("image_size", 518) // patch,
-            reassemble=tuple(described["neck_hidden_sizes"]),
-            fusion=described["fusion_hidden_size"],
-            head_hidden=described.get("head_hidden_size", 32),
-        )
-    except (KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{name}/config.json does not describe a Depth Anything network: {_first_line(error)}") from None
-    if described.get("depth_estimation_type", "relative") != "relative":
-        raise UserError(f"{name} is a metric model; only relative depth is supported")
-    return next((known for known in NETWORKS.values() if known == config.model_copy(update={"layer_scale": 1.0})), config)
+def _described(config: NetworkConfig) -> str:
+    """A config's numbers in one line, for messages."""
+    return ", ".join(f"{key} {value}" for key, value in config.model_dump().items() if key not in ("family", "layer_scale"))
 
 
 def _read_genpercept(path: Path, name: str) -> tuple[GenPerceptConfig, dict[str, Tensor]]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dad.errors import UserError
 from dad.models.config import NETWORKS, VitDptConfig
+from dad.models.midas_names import midas_names
 from dad.models.names import depth_anything_names
 from dad.models.network import shorten
 
@@ -36,6 +37,7 @@ def recognise(state: Mapping[str, Tensor], name: str, *, network: str | None = N
 def _by_keys(state: Mapping[str, Tensor], name: str, network: str | None) -> str:
     if any(key.startswith("pretrained.model.patch_embed.backbone.") for key in state):
         raise UserError(f"{name} is MiDaS's DPT-Hybrid, which is not supported; use DPT-Large or a v3.1 network")
+    state = midas_names(state)
     if any(key.startswith(("depth_head.", "neck.", "backbone.embeddings.")) for key in state):
         return _depth_anything(state, name, network)
     for key, known in _MARKS:

@@ -6,8 +6,8 @@ from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation
 
 from dad.errors import UserError
 from dad.models.config import VitDptConfig
+from dad.models.huggingface import config_from_huggingface
 from dad.models.names import depth_anything_names, to_huggingface
-from dad.models.official import config_from_huggingface
 from dad.models.registry import build_network
 
 CONFIG = VitDptConfig(width=32, depth=4, heads=2, taps=(0, 1, 2, 3), grid=4, reassemble=(8, 8, 16, 16), fusion=8, head_hidden=8)
