@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from dad.errors import UserError
 from dad.report.results import TableResult
-from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig
+from dad.report.run_facts import distinct, photos_fact, shared_facts, short_name, student_fact, teacher_fact
+from dad.study.config import Cell
 
 Provenance = dict[str, Any]
 
@@ -29,42 +30,51 @@ def read_provenance(paths: Mapping[str, Path], cells: Iterable[str]) -> dict[str
 def summary_line(result: TableResult, provenance: Mapping[str, Provenance]) -> str:
     """One sentence: study, students, data, scale, hardware, time and code."""
     study, cells = result.study, [cell for row in result.trained for cell in row.cells]
-    seeds = f"seed{'s' if result.seeds > 1 else ''} {', '.join(map(str, study.seeds))}"
-    images = ", ".join(f"{count} of {name}" for name, count in _image_counts(result).items())
-    return (
-        f"What was run: study `{study.name}` ({study.description}); {len(cells)} students `{short_name(study.student.model)}`, "
-        f"{_INIT[study.student.init]}, {seeds}, of the teacher `{short_name(study.teacher)}`; {study.optim.steps:,} steps × "
-        f"{study.optim.batch} crops of {study.crop.size} px from {_photos(study)}; scored on {images}; {_devices(provenance)}, "
-        f"{_total_time(provenance)} of training; commit {_commits(provenance)}. More at the end of this page."
-    )
+    images = ", ".join(f"{count} of {name}" for name, count in image_counts(result).items()) or "nothing"
+    said = [f"study `{study.name}` ({study.description})"]
+    if cells:
+        seeds = f"seed{'s' if result.seeds > 1 else ''} {', '.join(map(str, study.seeds))}"
+        teachers = distinct(result, teacher_fact)
+        said += [
+            f"{len(cells)} student{'s' if len(cells) > 1 else ''} {distinct(result, student_fact)}, {seeds}, "
+            f"of the teacher{'s' if ' / ' in teachers else ''} {teachers}",
+            f"{distinct(result, _scale)} from {distinct(result, photos_fact)}",
+        ]
+    if models := [row.model for row in result.scored if row.model]:
+        said.append(f"{len(models)} estimator{'s' if len(models) > 1 else ''} scored as they are")
+    said.append(f"scored on {images}")
+    if cells:
+        said += [_devices(provenance) + f", {_total_time(provenance)} of training", f"commit {_commits(provenance)}"]
+    return f"What was run: {'; '.join(said)}. More at the end of this page."
 
 
 def run_details(result: TableResult, provenance: Mapping[str, Provenance]) -> list[tuple[str, str]]:
-    """(what, value) pairs for the section on what was run."""
-    study = result.study
-    pixels = f"{study.crop.size} px squares, side of the crop {study.crop.min_crop} px to the photo's short side"
-    rates = f"encoder rate {study.optim.encoder_rate:g}, head rate {study.optim.head_rate:g}"
-    used = _numbers(provenance, "photos_used")
-    small = _numbers(provenance, "photos_too_small")
-    details = [
-        ("Study", f"`{study.name}`: {study.description}"),
-        ("Teacher", f"`{short_name(study.teacher)}`"),
-        (
-            "Student",
-            f"`{short_name(study.student.model)}`, {_INIT[study.student.init]}; {_numbers(provenance, 'parameters')} parameters",
-        ),
-        ("Photos", f"{_photos(study)}; used {used}, too small {small}"),
-        ("Crops", f"{pixels}; {study.crop.patches} patches in the local-global mode"),
-        ("Optimisation", f"{study.optim.steps:,} steps × {study.optim.batch} crops; {rates}"),
-        ("Seeds", ", ".join(map(str, study.seeds))),
-        ("Benchmarks", ", ".join(f"{column.title}: {_image_counts(result)[column.dataset]} images" for column in result.columns)),
+    """(what, value) pairs for the section on what was run: what all rows have in common."""
+    study, trained = result.study, bool(result.trained)
+    details = [("Study", f"`{study.name}`: {study.description}"), *shared_facts(result)]
+    if trained:
+        used, small = _numbers(provenance, "photos_used"), _numbers(provenance, "photos_too_small")
+        details += [
+            ("Students' size", f"{_numbers(provenance, 'parameters')} parameters"),
+            ("Photos that were read", f"used {used}, too small {small}"),
+            ("Seeds", ", ".join(map(str, study.seeds))),
+        ]
+    if models := [f"`{short_name(row.model)}` ({result.label(row)})" for row in (*result.teachers, *result.scored) if row.model]:
+        details.append(("Scored as they are", ", ".join(models)))
+    counts = image_counts(result)
+    measured = [f"{column.title}: {counts[column.dataset]} images" for column in result.columns if column.dataset in counts]
+    details += [
+        ("Benchmarks", ", ".join(measured) or "none: no row has scores"),
         ("Protocol", f"`{result.protocol}` (rules {result.protocol_hash})"),
-        ("Hardware", _devices(provenance)),
-        ("Training time", _times(provenance)),
-        ("Versions", _versions(provenance)),
-        ("Commit", _commits(provenance)),
-        ("Started", _started(provenance)),
     ]
+    if trained:
+        details += [
+            ("Hardware", _devices(provenance)),
+            ("Training time", _times(provenance)),
+            ("Versions", _versions(provenance)),
+            ("Commit", _commits(provenance)),
+            ("Started", _started(provenance)),
+        ]
     if empty := {name: count for name, count in result.empty.items() if count}:
         details.append(("Images left out", ", ".join(f"{count} of {name} (no scored pixel)" for name, count in empty.items())))
     if cured := [cell for cell, values in provenance.items() if values.get("dead_head_cured")]:
@@ -72,32 +82,15 @@ def run_details(result: TableResult, provenance: Mapping[str, Provenance]) -> li
     return details
 
 
-def short_name(model: str) -> str:
-    """A model's name as it is; of a checkpoint file only the file's name, as folders belong to one machine."""
-    return PurePath(model).name if model.endswith(".safetensors") or PurePath(model).is_absolute() else model
+def _scale(cell: Cell) -> str:
+    return f"{cell.optim.steps:,} steps × {cell.optim.batch} crops of {cell.crop.size} px"
 
 
-_INIT = {
-    "full": "starting from all its weights",
-    "encoder": "starting from its encoder with a random head",
-    "none": "starting at random",
-}
-
-
-def _photos(study: StudyConfig) -> str:
-    photos = study.photos
-    if isinstance(photos, ScenePhotos):
-        return f"{photos.count:,} rendered photos ({', '.join(photos.kinds)}; {photos.width}×{photos.height})"
-    assert isinstance(photos, FolderPhotos)
-    folder = f"the folder `{PurePath(photos.root).name}`"
-    return f"{photos.count:,} photos of {folder}" if photos.count else f"all photos of {folder}"
-
-
-def _image_counts(result: TableResult) -> dict[str, int]:
-    return {
-        column.dataset: int(result.scores.loc[result.scores["dataset"] == column.dataset, "image"].nunique())
-        for column in result.columns
-    }
+def image_counts(result: TableResult) -> dict[str, int]:
+    """Data set -> its scored images; data sets that nothing was scored on are left out."""
+    lines = result.scores.drop_duplicates(["dataset", "image"])
+    counts = lines["dataset"].value_counts()
+    return {column.dataset: int(counts[column.dataset]) for column in result.columns if column.dataset in counts}
 
 
 def _distinct(provenance: Mapping[str, Provenance], key: str) -> list[Any]:

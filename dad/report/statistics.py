@@ -1,15 +1,15 @@
 """Means, intervals and paired differences of per-image scores.
 
 Scores come as a tidy DataFrame with the columns `row` (a table's row), `seed`, `dataset`, `image` and one column per metric: one
-line per image and trained student. Everything here is a pure function of it and of a fixed seed.
+line per image and scored model. Everything here is a pure function of it and of a fixed seed.
 
 What an interval covers. One seed: the images are resampled, so the interval says how the value would change on other images of
 the same kind, and nothing about another training. Several seeds: seeds and images are resampled, independently of each other,
 because all seeds are scored on the same images (Owen 2007, "The pigeonhole bootstrap"; resampling images anew for every seed would
-average an image's difficulty away). With few seeds that is a rough interval: three values say little about a spread.
+average an image's difficulty away). With few seeds that is a rough interval: three values say little about a spread. A model that
+is scored as it is has no seeds; it counts as one, and its interval covers images only.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,38 +49,66 @@ def bootstrap_mean(values: Values, *, seed: int = 0, resamples: int = RESAMPLES,
     One seed: bias-corrected and accelerated (BCa) over images. Several: percentile over seeds and images (see the module). All rows
     that are given the same `seed` and have equally many images are resampled alike. NaN anywhere gives NaN everywhere.
     """
-    values = np.asarray(values, dtype=np.float64)
-    mean = float(values.mean())
-    if not np.isfinite(values).all():
+    return bootstrap_average([values], seed=seed, resamples=resamples, level=level)
+
+
+def bootstrap_average(parts: Sequence[Values], *, seed: int = 0, resamples: int = RESAMPLES, level: float = LEVEL) -> Interval:
+    """The mean over data sets of their means, each data set weighing the same, and its bootstrap interval.
+
+    parts: (seeds, images) per data set, the same seeds in all. Images are resampled within each data set, seeds (of which a drawn
+    one brings its scores on every data set) as in `bootstrap_mean`.
+    """
+    parts = [np.asarray(values, dtype=np.float64) for values in parts]
+    seeds = len(parts[0])
+    if any(len(values) != seeds for values in parts):
+        raise ValueError(f"data sets have different numbers of seeds: {', '.join(str(len(values)) for values in parts)}")
+    mean = float(np.mean([values.mean() for values in parts]))
+    if not all(np.isfinite(values).all() for values in parts) or min(values.shape[1] for values in parts) < 2:
         return Interval(mean, np.nan, np.nan)
-    seeds, images = values.shape
-    if images < 2:
-        return Interval(mean, np.nan, np.nan)
-    if np.ptp(values) == 0:
+    if all(np.ptp(values) == 0 for values in parts):
         return Interval(mean, mean, mean)
     options = {"n_resamples": resamples, "confidence_level": level, "rng": np.random.default_rng(seed), "vectorized": True}
     if seeds == 1:
-        result = stats.bootstrap((values[0],), np.mean, method="BCa", **options)
+
+        def average_mean(*drawn: Values, axis: int = -1) -> Values:
+            return sum(values.mean(axis=axis) for values in drawn) / len(drawn)
+
+        result = stats.bootstrap([values[0] for values in parts], average_mean, method="BCa", **options)
     else:
 
-        def crossed_mean(drawn_seeds: NDArray[np.intp], drawn_images: NDArray[np.intp], axis: int = -1) -> Values:
-            return values[drawn_seeds[..., :, None], drawn_images[..., None, :]].mean(axis=(-2, -1))
+        def crossed_mean(drawn_seeds: NDArray[np.intp], *drawn_images: NDArray[np.intp], axis: int = -1) -> Values:
+            means = [
+                values[drawn_seeds[..., :, None], images[..., None, :]].mean(axis=(-2, -1))
+                for values, images in zip(parts, drawn_images, strict=True)
+            ]
+            return sum(means) / len(means)
 
-        result = stats.bootstrap((np.arange(seeds), np.arange(images)), crossed_mean, method="percentile", batch=500, **options)
+        places = [np.arange(seeds), *(np.arange(values.shape[1]) for values in parts)]
+        result = stats.bootstrap(places, crossed_mean, method="percentile", batch=500, **options)
     return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
-def paired_difference(values: Values, reference: Values, *, seed: int = 0, resamples: int = RESAMPLES) -> Difference:
-    """`values` minus `reference`, both (seeds, images), image by image and seed by seed.
-
-    p is Wilcoxon's signed-rank test, two-sided, over images (of the mean over seeds); images without a difference are left out, and
-    without any difference p is 1. The effect is (W+ - W-) / (W+ + W-): 1 where every image is larger than in the reference.
-    """
-    if values.shape != reference.shape:
+def paired(values: Values, reference: Values) -> Values:
+    """`values` minus `reference`, image by image and seed by seed; an estimator, which has no seeds, is paired with every seed."""
+    if values.shape[1] != reference.shape[1] or (values.shape[0] != reference.shape[0] and 1 not in (len(values), len(reference))):
         raise ValueError(f"paired values have different shapes, {values.shape} and {reference.shape}")
-    difference = values - reference
-    interval = bootstrap_mean(difference, seed=seed, resamples=resamples)
-    per_image = difference.mean(axis=0)
+    return values - reference
+
+
+def paired_difference(values: Values, reference: Values, *, seed: int = 0, resamples: int = RESAMPLES) -> Difference:
+    """`values` minus `reference`, both (seeds, images), as `paired` pairs them."""
+    return judged_difference([paired(values, reference)], seed=seed, resamples=resamples)
+
+
+def judged_difference(parts: Sequence[Values], *, seed: int = 0, resamples: int = RESAMPLES) -> Difference:
+    """The interval, p and effect of paired differences, (seeds, images) per data set.
+
+    The interval is that of `bootstrap_average`. p is Wilcoxon's signed-rank test, two-sided, over the images of all data sets (of
+    the mean over seeds); images without a difference are left out, and without any difference p is 1. The effect is
+    (W+ - W-) / (W+ + W-): 1 where every image is larger than in the reference.
+    """
+    interval = bootstrap_average(parts, seed=seed, resamples=resamples)
+    per_image = np.concatenate([values.mean(axis=0) for values in parts])
     if not np.isfinite(per_image).all():
         return Difference(interval, np.nan, np.nan)
     per_image = per_image[per_image != 0]
@@ -109,52 +137,14 @@ def value_matrix(scores: pd.DataFrame, row: str, dataset: str, metric: str) -> V
     return chosen.pivot(index="seed", columns="image", values=metric).to_numpy(dtype=np.float64)
 
 
+def value_matrices(scores: pd.DataFrame, row: str, datasets: Sequence[str], metric: str) -> list[Values]:
+    """One (seeds, images) matrix per data set."""
+    return [value_matrix(scores, row, dataset, metric) for dataset in datasets]
+
+
 def compare(
-    scores: pd.DataFrame, row: str, reference: str, dataset: str, metric: str, *, factor: float = 1.0, seed: int = 0
+    scores: pd.DataFrame, row: str, reference: str, datasets: Sequence[str], metric: str, *, factor: float = 1.0, seed: int = 0
 ) -> Difference:
-    """The paired difference of `row` minus `factor` times `reference`."""
-    return paired_difference(
-        value_matrix(scores, row, dataset, metric), factor * value_matrix(scores, reference, dataset, metric), seed=seed
-    )
-
-
-def table_statistics(scores: pd.DataFrame, better: dict[str, str], *, seed: int = 0) -> pd.DataFrame:
-    """One line per row, data set and metric, in the order in which rows and data sets first appear in `scores`.
-
-    better: metric -> "lower" or "higher"; the best row of a data set and metric is chosen by it, the others are compared with it.
-
-    Columns: row, dataset, metric, mean, ci_low, ci_high, n (images), seeds, difference_to_best, diff_low, diff_high, p_holm,
-    effect. `p_holm` is adjusted over the rows of one data set and metric. The best row is chosen from the same scores that it is
-    compared on, which favours it a little; its own difference is 0, without an interval.
-    """
-    rows, datasets = (list(dict.fromkeys(scores[column])) for column in ("row", "dataset"))
-    lines = []
-    for dataset, (metric, direction) in itertools.product(datasets, better.items()):
-        matrices = {row: value_matrix(scores, row, dataset, metric) for row in rows}
-        means = {row: float(values.mean()) for row, values in matrices.items()}
-        finite = [row for row in rows if np.isfinite(means[row])]
-        best = min(finite, key=lambda row: means[row] if direction == "lower" else -means[row], default=None)
-        differences = {row: paired_difference(matrices[row], matrices[best], seed=seed) for row in rows if best not in (None, row)}
-        adjusted = dict(zip(differences, holm([difference.p for difference in differences.values()]), strict=True))
-        for row in rows:
-            interval = bootstrap_mean(matrices[row], seed=seed)
-            difference = differences.get(row)
-            lines.append(
-                {
-                    "row": row,
-                    "dataset": dataset,
-                    "metric": metric,
-                    "mean": interval.mean,
-                    "ci_low": interval.low,
-                    "ci_high": interval.high,
-                    "n": matrices[row].shape[1],
-                    "seeds": matrices[row].shape[0],
-                    "difference_to_best": difference.interval.mean if difference else 0.0 if row == best else np.nan,
-                    "diff_low": difference.interval.low if difference else np.nan,
-                    "diff_high": difference.interval.high if difference else np.nan,
-                    "p_holm": adjusted.get(row, np.nan),
-                    "effect": difference.effect if difference else np.nan,
-                }
-            )
-    order = {name: index for index, name in enumerate(rows)}
-    return pd.DataFrame(lines).sort_values("row", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    """The paired difference of `row` minus `factor` times `reference`, on one data set or averaged over several."""
+    pairs = zip(*(value_matrices(scores, name, datasets, metric) for name in (row, reference)), strict=True)
+    return judged_difference([paired(values, factor * others) for values, others in pairs], seed=seed)

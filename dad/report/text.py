@@ -47,3 +47,10 @@ def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]], *, lef
     """A Markdown table; the first `left` columns are left-aligned, the others right."""
     ruler = [":---" if index < left else "---:" for index in range(len(header))]
     return ["| " + " | ".join(cells) + " |" for cells in (header, ruler, *lines)]
+
+
+def percent(change: float | None) -> str:
+    """A change as the paper writes it, e.g. `(−14.6 %)`; nothing where there is none."""
+    if change is None or math.isnan(change):
+        return ""
+    return f"({change:+.1f} %)".replace("-", "−")

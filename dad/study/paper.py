@@ -16,6 +16,8 @@ from dad.errors import UserError
 from dad.study.base import Frozen, parse_model, read_yaml
 
 FILE = Path(__file__).with_name("paper.yaml")
+AVERAGE = "average"
+"""Name of the column that averages over the benchmarks."""
 
 
 class Metric(Frozen):
@@ -50,6 +52,15 @@ class PaperRow(Frozen):
     """Id of a note -> the data sets whose numbers in this row it is about."""
 
 
+class Reference(Frozen):
+    """Which row the others of a table are compared with."""
+
+    of: dict[str, str] = Field(default_factory=dict)
+    """The rule is for rows with these levels; empty: for all."""
+    against: dict[str, str]
+    """Their reference is the row with these factors replaced."""
+
+
 class PaperTable(Frozen):
     """One printed table and how it is laid out."""
 
@@ -69,6 +80,10 @@ class PaperTable(Frozen):
     columns: tuple[PaperColumn, ...]
     base: dict[str, str] | None = None
     """The percentages are relative to the row with these factors replaced."""
+    average: bool = False
+    """Whether the mean over the benchmarks is a column of its own (`AVERAGE`)."""
+    reference: tuple[Reference, ...] = ()
+    """What paired differences are taken to, the first rule that fits a row; none at all: the table's best row."""
     rows: tuple[PaperRow, ...]
 
     @model_validator(mode="after")
@@ -92,6 +107,29 @@ class PaperTable(Frozen):
         """The factors that tell the rows of one block apart."""
         return tuple(factor for factor in self.factors if factor not in self.block)
 
+    @property
+    def name(self) -> str:
+        """What it is called in print, e.g. `Table 1` or `Fig. 7`."""
+        return self.printed_as or f"Table {self.number}"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics it prints, in the order of its columns."""
+        return tuple(dict.fromkeys(column.metric for column in self.columns))
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The benchmarks it prints, in the order of its columns."""
+        return tuple(dict.fromkeys(column.dataset for column in self.columns))
+
+    def reference_of(self, factors: Mapping[str, str]) -> dict[str, str] | None:
+        """The factors of the row that the row with these factors is compared with, or None; no row is its own reference."""
+        for rule in self.reference:
+            if rule.of.items() <= factors.items():
+                reference = {**factors, **rule.against}
+                return None if reference == dict(factors) else reference
+        return None
+
     def label(self, factor: str, level: str) -> str:
         """How a level is written; a level that the paper does not have is written as it is called here."""
         return self.labels.get(factor, {}).get(level, level)
@@ -104,6 +142,8 @@ class Note(Frozen):
     evidence: Literal["paper", "upstream", "reported", "recalled"]
     """`paper`: follows from the paper alone; `upstream`: read in a public repository; `reported`: by a third party, named;
     `recalled`: from another paper, not looked up again."""
+    foreign: bool = False
+    """The numbers it is about follow another protocol than the paper's own, or there is good reason to think so."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +210,14 @@ class Paper(Frozen):
             if (printed.row, printed.dataset, printed.metric) == (dict(row), dataset, metric):
                 return printed
         return None
+
+    def within_noise(self, first: float, second: float) -> bool:
+        """Whether two printed values are no further apart than the paper prints one and the same cell."""
+        return abs(first - second) <= self.noise_floor * (1 + 1e-6)
+
+    def foreign(self, number: Printed) -> bool:
+        """Whether a printed number is known, or with good reason suspected, to follow another protocol than the paper's own."""
+        return any(self.notes[note].foreign for note in number.notes)
 
     def dataset_name(self, dataset: str) -> str | None:
         """The paper's spelling of a real benchmark's name (`eth3d` -> `ETH3D`), or None if the paper has no such benchmark."""

@@ -1,0 +1,114 @@
+"""A table's score files: where they are, how they are read, and whether they can be compared."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from dad.errors import UserError
+from dad.report.columns import Column
+from dad.study.cells import Row, all_models, dataset_group, model_id, study_groups, table_rows
+from dad.study.config import StudyConfig
+
+METRICS = ("abs_rel", "delta1")
+"""What tables report: the paper's two metrics."""
+
+ScoreFiles = Mapping[tuple[str, str], Path]
+"""(group of benchmarks, subject) -> per-image CSV as `dad evaluate` writes it."""
+
+UNSEEDED = -1
+"""Stands in the place of a seed for a model that is scored as it is."""
+
+
+def teacher_rows(study: StudyConfig, table: str) -> tuple[Row, ...]:
+    """The teachers of a table's students that have no row in it, as rows of their own; shown above the others for comparison."""
+    rows = table_rows(study, table)
+    shown, scored = {row.model for row in rows}, set(all_models(study).values())
+    teachers = dict.fromkeys([cell.teacher for row in rows for cell in row.cells.values()] or [study.teacher])
+    return tuple(
+        Row(table, {"teacher": model_id(name)}, {}, model=name) for name in teachers if name in scored and name not in shown
+    )
+
+
+def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str, str], Path]:
+    """(group, subject) -> where its per-image scores are written: every group the table reports, every cell and model in its rows,
+    and the teachers of its students. A summary of the same name with the suffix .json lies beside each.
+    """
+    subjects = dict.fromkeys(name for row in (*teacher_rows(study, table), *table_rows(study, table)) for name in row.subjects)
+    folder = results / study.name / "scores"
+    return {(group, name): folder / group / f"{name}.csv" for group in study_groups(study, table) for name in subjects}
+
+
+def provenance_paths(study: StudyConfig, table: str, results: Path) -> dict[str, Path]:
+    """Cell id -> where its training's provenance is written."""
+    runs = results / study.name / "runs"
+    return {cell: runs / cell / "provenance.json" for row in table_rows(study, table) for cell in row.cells}
+
+
+def read_rows(
+    study: StudyConfig, rows: Iterable[Row], columns: tuple[Column, ...], files: ScoreFiles, protocol: str
+) -> pd.DataFrame:
+    """All lines of all rows on the data sets of `columns` under one protocol, with the columns row, subject and seed."""
+    wanted: dict[str, list[str]] = {}
+    for column in columns:
+        for dataset in () if column.over else column.datasets:
+            wanted.setdefault(dataset_group(study, dataset), []).append(dataset)
+    frames = [
+        _read_scores(subject, files.get((group, subject)), protocol, datasets).assign(row=row.name, subject=subject, seed=seed)
+        for row in rows
+        for subject, seed in _seeds(row)
+        for group, datasets in wanted.items()
+    ]
+    if not frames:
+        return pd.DataFrame(columns=["row", "subject", "seed", "dataset", "protocol_hash", "image", "scene", "n", *METRICS])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _seeds(row: Row) -> Iterator[tuple[str, int]]:
+    """The subjects of a row and their seeds."""
+    if row.model:
+        yield model_id(row.model), UNSEEDED
+    for name, cell in row.cells.items():
+        yield name, cell.seed
+
+
+def _read_scores(subject: str, path: Path | None, protocol: str, datasets: list[str]) -> pd.DataFrame:
+    """One subject's lines under one protocol, data sets in the given order."""
+    if path is None or not path.is_file():
+        raise UserError(f"there are no scores of {subject}{f' at {path}' if path else ''}; evaluate it first")
+    needed = ["model", "dataset", "protocol", "protocol_hash", "image", "scene", "n", *METRICS]
+    types = dict.fromkeys(needed[:6], str) | {"n": "int64"} | dict.fromkeys(METRICS, "float64")
+    try:
+        frame = pd.read_csv(path, usecols=needed, dtype=types, float_precision="round_trip")
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path} is not a table of scores: {' '.join(str(error).split())}") from None
+    if strange := sorted(set(frame["model"]) - {subject}):
+        raise UserError(f"{path} holds the scores of {strange[0]}, not of {subject}")
+    parts = []
+    for dataset in datasets:
+        part = frame[(frame["dataset"] == dataset) & (frame["protocol"] == protocol)]
+        if part.empty:
+            raise UserError(f"{path} has no scores on {dataset} under {protocol}; evaluate {subject} again")
+        if part["image"].duplicated().any():
+            raise UserError(f"{path} has two lines for {part['image'][part['image'].duplicated()].iloc[0]} on {dataset}")
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def check_comparable(table: str, protocol: str, scores: pd.DataFrame) -> None:
+    """Rows are compared image by image: everything must be scored under the same rules, on the same pixels of the same images.
+
+    Raises UserError otherwise, and where a data set has no scored pixel at all.
+    """
+    hashes = sorted(set(scores["protocol_hash"]))
+    if len(hashes) > 1:
+        raise UserError(f"{table} mixes scores under different rules of {protocol} ({', '.join(hashes)}); evaluate all again")
+    for dataset, lines in scores.drop_duplicates(["subject", "dataset", "image"]).groupby("dataset", sort=False):
+        counts = lines.pivot(index="image", columns="subject", values="n")
+        different = counts[counts.nunique(axis=1, dropna=False) > 1]
+        if not different.empty:
+            raise UserError(
+                f"{table} was not scored on the same pixels of {dataset} (image {different.index[0]}); evaluate all again"
+            )
+        if not (lines["n"] > 0).any():
+            raise UserError(f"no image of {dataset} has a scored pixel")
