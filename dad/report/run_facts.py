@@ -101,7 +101,15 @@ def distinct(result: TableResult, fact: Callable[[Cell], str]) -> str:
 
 
 def _joined(values: Sequence[str]) -> str:
-    return " / ".join(dict.fromkeys(values))
+    """The different values with the words in which they all end said once: `100 / 250 rendered photos`."""
+    different = [value.split(" ") for value in dict.fromkeys(values)]
+    shortest = min(map(len, different), default=0)
+    same = next((n for n in range(shortest - 1, 0, -1) if len({tuple(words[-n:]) for words in different}) == 1), 0)
+    if len(different) < 2 or not same:
+        return " / ".join(" ".join(words) for words in different)
+    heads = [" ".join(words[:-same]) for words in different]
+    comma = "," if all(head.endswith(",") for head in heads) else ""
+    return f"{' / '.join(head.removesuffix(comma) for head in heads)}{comma} {' '.join(different[0][-same:])}"
 
 
 def _one_per_row(result: TableResult) -> list[tuple[str, Cell]]:

@@ -58,6 +58,18 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def save_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
+    """Write the figure as PNG to `path` and as SVG beside it. Call inside `styled`."""
+    save_png(figure, path, dpi=dpi)
+    save_svg(figure, path.with_suffix(".svg"))
+
+
+def save_svg(figure: Figure, path: Path) -> None:
+    """Write the figure atomically with repeatable bytes (`svg.hashsalt` is in the style). Call inside `styled`."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+
+
 def save_png(figure: Figure, path: Path, *, dpi: int = 200) -> None:
     """Write the figure atomically, without the writer's name or a date in the file. Call inside `styled`."""
     with atomic_path(path) as temporary:
