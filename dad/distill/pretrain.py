@@ -1,11 +1,16 @@
 """Pretraining on labelled scenes, which makes the teachers of the procedural zoo.
 
 As Depth Anything V2 trains its teacher on synthetic images: an affine-invariant loss on disparity plus gradient
-matching. Sky is disparity 0, the limit of infinite depth.
+matching. Sky is disparity 0, the limit of infinite depth. A diffusion network has losses of its own
+(`dad.distill.pretrain_diffusion`).
 """
 
+import csv
+import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +24,7 @@ from dad.distill.heads import cure_dead_head
 from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import distillation_loss, normalised_gradient_loss, scale_anchor_loss
 from dad.distill.monitor import CollapseDetector, StepLog
+from dad.distill.pretrain_diffusion import autoencoder_loss, draw_prompt, one_step_loss, train_only
 from dad.errors import UserError
 from dad.files import read_json, sha256_json, write_text
 from dad.models.checkpoints import save_network
@@ -95,24 +101,69 @@ def scene_loss(network: nn.Module, batch: dict[str, Tensor], recipe: ZooRecipe) 
     return StepResult(total, terms, prediction)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One training of a recipe; it goes on from the weights of the one before."""
+
+    recipe: ZooRecipe
+    """The recipe with this training's own optimisation and seed."""
+    loss: Callable[[nn.Module, dict[str, Tensor]], StepResult]
+    trained: tuple[str, ...] | None = None
+    """Names that the moving parameters begin with; None: all that the network trains."""
+
+
+def stages(recipe: ZooRecipe) -> list[Stage]:
+    """The recipe's trainings in order."""
+    if recipe.autoencoder is None:
+        optims, loss = [recipe.optim], partial(scene_loss, recipe=recipe)
+        plans = [(loss, None)]
+    else:
+        optims, loss = [recipe.autoencoder.optim, recipe.optim], partial(one_step_loss, gradient=recipe.gradient)
+        plans = [(partial(autoencoder_loss, kl=recipe.autoencoder.kl), ("vae.",)), (loss, ("unet.",))]
+    if recipe.refine is not None:
+        optims.append(recipe.refine)
+        plans.append((loss, None if recipe.autoencoder is None else ("unet.", "vae.decoder.", "vae.post_quant_conv.")))
+    return [
+        Stage(recipe.model_copy(update={"optim": optim, "seed": recipe.seed + number}), *plan)
+        for number, (optim, plan) in enumerate(zip(optims, plans, strict=True))
+    ]
+
+
+def start(recipe: ZooRecipe, scenes: LabelledScenes) -> nn.Module:
+    """The network before its first step, a pure function of the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe.network)
+    if recipe.autoencoder is not None:
+        draw_prompt(network, recipe.seed)
+    cure_dead_head(network, next(batches(scenes, stages(recipe)[0].recipe, 0))["rgb"])
+    return network
+
+
+def _step(network: nn.Module, batch: dict[str, Tensor], *, stage: Stage, accelerator: Accelerator) -> StepResult:
+    # parts of a network that a loss calls by themselves need the precision too; the context ends with the step, since within
+    # one autocast keeps its first half-precision copies of the weights
+    with accelerator.autocast():
+        return stage.loss(network, batch)
+
+
 def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> None:
     """Train `recipe` on the scenes under `roots`; writes OUT/NAME.safetensors (half precision) and OUT/NAME.csv (thinned step log).
 
     An interrupted call is continued by the same call from the checkpoints in `work`.
     """
     accelerator = Accelerator(mixed_precision=recipe.optim.precision)
-    torch.manual_seed(recipe.seed)
-    network = build_network(recipe.network)
     scenes = LabelledScenes(roots)
-    cure_dead_head(network, next(batches(scenes, recipe, 0))["rgb"])
+    network = start(recipe, scenes)
     logs = []
     for number, stage in enumerate(stages(recipe)):
         log = StepLog(work / str(number) / "metrics.csv", listeners=(CollapseDetector(),))
+        if stage.trained is not None:
+            train_only(network, stage.trained)
         network, _ = fit(
             network,
-            lambda start, stage=stage: prefetch(batches(scenes, stage, start), accelerator.device),
-            lambda model, batch: scene_loss(model, batch, recipe),
-            stage.optim,
+            lambda first, stage=stage: prefetch(batches(scenes, stage.recipe, first), accelerator.device),
+            partial(_step, stage=stage, accelerator=accelerator),
+            stage.recipe.optim,
             work=work / str(number),
             identity=sha256_json(recipe.model_dump(mode="json"))[:8],
             log=log,
@@ -125,22 +176,19 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
     shutil.rmtree(work)
 
 
-def stages(recipe: ZooRecipe) -> list[ZooRecipe]:
-    """The recipe's trainings in order; each goes on from the weights of the one before."""
-    if recipe.refine is None:
-        return [recipe]
-    return [recipe, recipe.model_copy(update={"optim": recipe.refine, "seed": recipe.seed + 1})]
-
-
 def thinned(logs: list[str], every: int = 20) -> str:
-    """Step logs of one stage after the other, steps counted on: every `every`-th step and each stage's last."""
-    header = logs[0].splitlines(keepends=True)[0]
-    lines, before = [header], 0
-    for log in logs:
-        rows = log.splitlines(keepends=True)[1:]
-        for index, row in enumerate(rows):
-            if index % every == 0 or index == len(rows) - 1:
-                step, rest = row.split(",", 1)
-                lines.append(f"{before + int(step)},{rest}")
-        before += len(rows)
-    return "".join(lines)
+    """Step logs of one stage after the other, steps counted on: every `every`-th step and each stage's last.
+
+    Stages with other losses have other columns: what a stage does not have stays empty in its rows.
+    """
+    tables = [list(csv.DictReader(io.StringIO(log))) for log in logs]
+    columns = list(dict.fromkeys(column for log in logs for column in log.splitlines()[0].split(",")))
+    text, before = io.StringIO(), 0
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    for table in tables:
+        for index, row in enumerate(table):
+            if index % every == 0 or index == len(table) - 1:
+                writer.writerow(row | {"step": before + int(row["step"])})
+        before += len(table)
+    return text.getvalue()

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dad.models.config import NetworkConfig
 from dad.study.base import Frozen
@@ -21,6 +21,14 @@ class ZooScenes(Frozen):
     """Rays per pixel and axis; training crops are shrunk, which smooths edges by itself."""
 
 
+class AutoencoderRecipe(Frozen):
+    """How a diffusion network's autoencoder is trained before the rest: to give back the scenes and maps that it gets."""
+
+    kl: Weight = 1e-3
+    """Weight of the latents' divergence from a unit normal (mean over their elements) beside the L1 reconstruction."""
+    optim: OptimConfig
+
+
 class ZooRecipe(Frozen):
     """How a member of the zoo is made (the verb `pretrain`)."""
 
@@ -32,10 +40,25 @@ class ZooRecipe(Frozen):
     min_crop: Positive
     """Smallest side of the random square cut from a scene."""
     gradient: Weight = 2.0
-    """Weight of gradient matching beside the affine-invariant loss (Depth Anything v2 has 1 : 2)."""
+    """Weight of gradient matching beside the affine-invariant loss (Depth Anything v2 has 1 : 2), or a diffusion network's L1."""
     anchor: Weight = 0.05
-    """Weight of the term that keeps the output's scale, which the affine-invariant loss leaves free, from drifting."""
+    """Weight of the term that keeps the output's scale, which the affine-invariant loss leaves free, from drifting; a
+    diffusion network's maps are bounded and have no such term."""
+    autoencoder: AutoencoderRecipe | None = None
+    """The training that comes first where the network has an autoencoder, and only there; afterwards the autoencoder is frozen."""
     optim: OptimConfig
     refine: OptimConfig | None = None
-    """A second training from the first one's weights, a warm restart: lower rates, other crops (seed + 1); null: none."""
+    """A last training from the weights so far, a warm restart: lower rates, other crops; null: none. In a diffusion network the
+    autoencoder's decoder moves too."""
     seed: Count = 0
+    """Of the initial weights and of the first training's crops; every further training takes the next one."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ZooRecipe":
+        if (self.network.family == "genpercept") != (self.autoencoder is not None):
+            raise ValueError(f"autoencoder belongs to the family genpercept and must be given there, not to {self.network.family}")
+        trainings = (self.optim, self.refine, self.autoencoder and self.autoencoder.optim)
+        precisions = {training.precision for training in trainings if training is not None}
+        if len(precisions) > 1:
+            raise ValueError(f"all trainings of a recipe must have one precision, got {', '.join(sorted(precisions))}")
+        return self

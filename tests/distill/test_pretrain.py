@@ -80,6 +80,10 @@ def test_thinning_keeps_the_header_and_each_stages_last_step():
     assert both == ["step", "0", "20", "40", "44", "45", "65", "85", "89"]
 
 
+def test_logs_of_stages_with_other_losses_share_one_table():
+    assert thinned(["step,loss,a\n0,1.5,2\n", "step,loss,b\n0,0.5,3\n"]) == "step,loss,a,b\n0,1.5,2,\n1,0.5,,3\n"
+
+
 def test_refining_goes_on_from_the_weights_with_other_crops(recipe, roots, tmp_path):
     short = recipe.model_copy(update={"name": "once", "refine": recipe.optim.model_copy(update={"steps": 4, "head_rate": 1e-9})})
     short = short.model_copy(update={"refine": short.refine.model_copy(update={"encoder_rate": 1e-9, "weight_decay": 0.0})})
@@ -88,7 +92,7 @@ def test_refining_goes_on_from_the_weights_with_other_crops(recipe, roots, tmp_p
     one, two = load_network(tmp_path / "tiny.safetensors")[0], load_network(tmp_path / "once.safetensors")[0]
     assert all(torch.allclose(value, two.state_dict()[key], atol=1e-3) for key, value in one.state_dict().items())
     assert (tmp_path / "once.csv").read_text().splitlines()[-1].startswith("15,")
-    first, second = (next(batches(LabelledScenes(roots), stage, 0)) for stage in stages(short))
+    first, second = (next(batches(LabelledScenes(roots), stage.recipe, 0)) for stage in stages(short))
     assert not torch.equal(first["rgb"], second["rgb"])
 
 
