@@ -12,8 +12,9 @@ from dad.errors import UserError
 from dad.provenance import git_state
 from dad.study.cells import cell_id
 from dad.study.config import Cell
-from dad.tracking.content import code_tags, factor_tags, flatten, is_shown, row_points
-from dad.tracking.store import Store, check_uri, connect, experiment_name, first_line, metric_key, shown, this_process
+from dad.tracking.content import code_tags, factor_tags, is_shown, row_points, run_name, run_params, source_tags
+from dad.tracking.places import Place, experiment_name
+from dad.tracking.store import PARENT_TAG, Store, check_uri, connect, first_line, shown, this_process
 
 _logger = logging.getLogger(__name__)
 
@@ -31,11 +32,14 @@ class LiveTracker:
     After SIGKILL it stays RUNNING until the cell is trained again or `import_results` sees that its process has ended. An
     import completes the run with scores and files.
 
+    `tables` are the cell's places as `tables_by_cell` gives them: the run goes into the first table's experiment, below that
+    table's parent run; an import adds the others. Without any it goes into the study's own experiment.
+
     The first failure of MLflow gives one warning and switches the tracker off. Only a URI of an unsupported kind raises
     (UserError, on construction, before work is spent).
     """
 
-    def __init__(self, uri: str, cell: Cell, *, study: str, tables: Sequence[str] = ()) -> None:
+    def __init__(self, uri: str, cell: Cell, *, study: str, tables: Sequence[Place] = ()) -> None:
         self.uri = check_uri(uri)
         self.cell, self.study, self.tables = cell, study, tuple(tables)
         self._store: Store | None = None
@@ -92,10 +96,16 @@ class LiveTracker:
 
     def _open_run(self, store: Store) -> str:
         name, config = cell_id(self.cell), self.cell.model_dump(mode="json")
-        home = store.experiment(experiment_name(self.study, self.tables))
-        runs = store.runs(self.study).get(name, [])
+        place = self.tables[0] if self.tables else None
+        home = store.experiment(experiment_name(self.study, place.table if place else None))
+        runs = [run for (_, subject), found in store.runs(self.study).items() if subject == name for run in found]
         unfinished = [run for run in runs if run.info.status != "FINISHED" and run.info.experiment_id == home]
-        tags = factor_tags(self.study, name, self.tables, config) | code_tags(*git_state()) | {"dad.process": this_process()}
+        tags = factor_tags(self.study, name, self.tables, place, config) | code_tags(*git_state())
+        tags |= source_tags("dad train")
+        tags["dad.process"] = this_process()
+        label = run_name(name, place, self.cell.seed)
+        if place is not None:
+            tags[PARENT_TAG] = store.open_parent(self.study, place.table, place.title, self._started)
         if unfinished:
             run_id = unfinished[0].info.run_id
             store.client.update_run(run_id, status="RUNNING")
@@ -103,11 +113,11 @@ class LiveTracker:
                 store.client.delete_tag(run_id, "dad.error")
             self._last_step = max((point.step for point in store.client.get_metric_history(run_id, "loss")), default=-1)
         else:
-            run_id = store.client.create_run(home, start_time=self._started, tags=tags, run_name=name).info.run_id
+            run_id = store.client.create_run(home, start_time=self._started, tags=tags, run_name=label).info.run_id
         for run in runs:
             if run.info.run_id != run_id:
                 store.client.delete_run(run.info.run_id)
-        store.log(run_id, params={metric_key(key): value for key, value in flatten(config).items()}, tags=tags)
+        store.log(run_id, params=run_params(place, config), tags=tags)
         return run_id
 
     def _end(self, error: BaseException | None) -> None:

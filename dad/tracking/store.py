@@ -1,7 +1,7 @@
 """The MLflow store: which addresses are accepted, how it is opened, its experiments and our runs in it.
 
-A run of ours is found by its tags `dad.study` and `dad.cell`, never by MLflow's run id: ids can not be chosen, and a
-rebuilt store has new ones.
+A run of ours is found by its experiment and its tags `dad.study` and `dad.cell` (a table's parent run: `dad.table`), never
+by MLflow's run id: ids can not be chosen, and a rebuilt store has new ones.
 """
 
 import contextlib
@@ -20,8 +20,7 @@ import filelock
 import psutil
 
 from dad.errors import UserError
-from dad.study.cells import TABLES, table_rows
-from dad.study.config import StudyConfig
+from dad.tracking.places import experiment_name
 
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -35,6 +34,12 @@ SETTINGS = {
 
 LOCK_SECONDS = 300
 """How long to wait for another process that is creating the same database (about 6 s of work)."""
+
+PARENT = ""
+"""Stands for a table in the place of a cell's id."""
+
+PARENT_TAG = "mlflow.parentRunId"
+"""By this tag MLflow nests a run below another."""
 
 _POINTS_PER_BATCH = 1000
 _PAIRS_PER_BATCH = 100
@@ -71,21 +76,6 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {shown(text[0])[:200]}" if text else type(error).__name__
 
 
-def experiment_name(study: str, tables: Sequence[str]) -> str:
-    """A cell's experiment: that of the first table it belongs to, or the study's own where no table is known."""
-    return f"{study}/{tables[0]}" if tables else study
-
-
-def tables_by_cell(study: StudyConfig) -> dict[str, tuple[str, ...]]:
-    """For each cell of a study by id, the tables it belongs to, in the order of the paper."""
-    tables: dict[str, list[str]] = {}
-    for table in TABLES:
-        for row in table_rows(study, table):
-            for cell in row.cells:
-                tables.setdefault(cell, []).append(table)
-    return {cell: tuple(dict.fromkeys(names)) for cell, names in tables.items()}
-
-
 def this_process() -> str:
     """Value of the tag `dad.process`: host, process id and the process's start in seconds, which tells reused ids apart."""
     return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.0f}"
@@ -103,14 +93,25 @@ def has_ended(process: str | None) -> bool:
         return True
 
 
+def subject_of(run: Any) -> str | None:
+    """What a run of ours shows: the id of a cell or model, PARENT for a table's parent run; None for runs of others."""
+    tags = run.data.tags
+    return tags.get("dad.cell", PARENT if "dad.table" in tags else None)
+
+
 @dataclass
 class Store:
-    """An opened store. `folder` is where a local store keeps artifacts, None on a server, which decides itself."""
+    """An opened store. `database` is a local store's file, None on a server."""
 
     client: Any
     uri: str
-    folder: Path | None
+    database: Path | None
     _experiments: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where a local store keeps artifacts; a server decides itself."""
+        return None if self.database is None else self.database.parent / "mlruns"
 
     def experiment(self, name: str) -> str:
         """Id of the experiment with this name, created (or taken out of the trash) if need be."""
@@ -142,22 +143,59 @@ class Store:
                 )
         return found.experiment_id
 
-    def runs(self, study: str) -> dict[str, list[Any]]:
-        """Our runs of a study by cell, newest first, in whichever of the study's experiments they are."""
-        names = [item for item in self.client.search_experiments() if item.name == study or item.name.startswith(f"{study}/")]
-        cells: dict[str, list[Any]] = {}
+    def runs(self, study: str) -> dict[tuple[str, str], list[Any]]:
+        """Our runs of a study by experiment and subject (`subject_of`), newest first."""
+        every = {item.experiment_id: item.name for item in self.client.search_experiments()}
+        homes = {number: name for number, name in every.items() if name == study or name.startswith(f"{study}/")}
+        runs: dict[tuple[str, str], list[Any]] = {}
+        for run in self._search(list(homes)):
+            if run.data.tags.get("dad.study") == study:
+                runs.setdefault((homes[run.info.experiment_id], subject_of(run)), []).append(run)
+        return runs
+
+    def parents(self, experiment: str) -> list[Any]:
+        """The parent runs in an experiment, oldest first: one, unless processes without a common lock have just made one each."""
+        runs = self._search([self.experiment(experiment)], "tags.`dad.table` LIKE '%'")
+        return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+
+    def _search(self, experiments: list[str], query: str = "") -> list[Any]:
+        runs: list[Any] = []
         token = None
-        while names:
-            page = self.client.search_runs(
-                [item.experiment_id for item in names], order_by=["attributes.start_time DESC"], page_token=token
-            )
-            for run in page:
-                if run.data.tags.get("dad.study") == study and "dad.cell" in run.data.tags:
-                    cells.setdefault(run.data.tags["dad.cell"], []).append(run)
+        while experiments:
+            page = self.client.search_runs(experiments, query, order_by=["attributes.start_time DESC"], page_token=token)
+            runs += page
             token = page.token
             if not token:
                 break
-        return cells
+        return [run for run in runs if subject_of(run) is not None]
+
+    def open_parent(self, study: str, table: str, title: str, started: int) -> str:
+        """Id of the table's parent run, made if need be; it has no process of its own and counts as finished from the start.
+
+        started: milliseconds since 1970.
+        """
+        home = experiment_name(study, table)
+        with self.locked("lock"):
+            found = self.parents(home)
+            if not found:
+                tags = {"dad.study": study, "dad.table": table, "title": title}
+                run = self.client.create_run(self.experiment(home), start_time=started, tags=tags, run_name=table)
+                self.client.set_terminated(run.info.run_id, "FINISHED", end_time=started)
+                # on a server there is no lock: of several parents the same one must be taken by everyone
+                found = self.parents(home)
+        return found[0].info.run_id
+
+    @contextlib.contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold a lock of a local store, kept beside its database; a server has none."""
+        if self.database is None:
+            yield
+            return
+        try:
+            with filelock.FileLock(f"{self.database}.{name}", timeout=LOCK_SECONDS):
+                yield
+        except filelock.Timeout:
+            raise UserError(f"another process has been using {self.database} for {LOCK_SECONDS} s: end it and try again") from None
 
     def log(self, run_id: str, *, params: dict[str, str] | None = None, tags: dict[str, str] | None = None) -> None:
         """Write params and tags, cut at MLflow's limits (key 250, param 6000 and tag 8000 characters, 100 per request)."""
@@ -232,7 +270,7 @@ def connect(uri: str) -> Store:
                 client = MlflowClient(tracking_uri=uri)  # creates the tables
         except filelock.Timeout:
             raise UserError(f"another process has been creating {database} for {LOCK_SECONDS} s: end it and try again") from None
-        return Store(client, uri, database.parent / "mlruns")
+        return Store(client, uri, database)
 
 
 def _check_database(database: Path) -> None:
