@@ -189,8 +189,9 @@ def _transform(
         if high < np.inf:
             np.minimum(aligned, np.float32(high), out=aligned)
         if low > -np.inf:
-            # fmax turns NaN into the smallest depth, as Marigold's `disparity2depth` followed by its clip does
-            np.fmax(aligned, np.float32(low), out=aligned)
+            # fmax turns NaN into the smallest depth, as Marigold's `disparity2depth` followed by its clip does; without an
+            # inversion upstream keeps NaN
+            (np.fmax if invert else np.maximum)(aligned, np.float32(low), out=aligned)
         return aligned
 
     return transform

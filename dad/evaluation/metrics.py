@@ -54,7 +54,8 @@ def measure(
             squared_relative += float(difference @ quotient)
             if abs_rel_offset:
                 quotient = difference / (g + np.float32(abs_rel_offset))
-            relative += float(np.abs(quotient, out=quotient).sum())
+            # |p - g| / g: the sign of the truth counts, as upstream's formula has it, should a mask let a negative one through
+            relative += float(np.copysign(quotient, g, out=quotient).sum())
             difference /= p
             difference /= g
             inverse_squared += float(difference @ difference)
