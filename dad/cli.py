@@ -176,8 +176,10 @@ def _parser() -> argparse.ArgumentParser:
         p.add_argument("--results", default="results", help="where the runs and scores are (default: %(default)s)")
         p.add_argument("--out", default="reports", help="where to write (default: %(default)s)")
 
-    p = verb(top, "table", verbs.table, "render a table of the paper: CSV, markdown and a plot", "dad table table1")
-    p.add_argument("name")
+    p = verb(top, "table", verbs.table, "render a table of the paper: CSV, Markdown and a plot (PNG, SVG)", "dad table table1")
+    p.add_argument("name", help="table1 to table5, or scaling: the numbers behind Fig. 7")
+    report_options(p)
+    p = verb(top, "claims", verbs.claims, "the paper's claims on our cells, and the log of its discrepancies", "dad claims")
     report_options(p)
     p = verb(top, "figure", verbs.figure, "render a figure", "dad figure contact-sheet --table table1")
     p.add_argument("name", choices=["contact-sheet"])

@@ -229,6 +229,15 @@ def table(arguments: argparse.Namespace) -> None:
     table_files(load_study(arguments.config), arguments.name, Path(arguments.results), Path(arguments.out))
 
 
+def claims(arguments: argparse.Namespace) -> None:
+    """Hold the paper's claims against a study's results."""
+    from dad.report.claims_page import claims_files
+    from dad.study.cells import load_study
+
+    for path in claims_files(load_study(arguments.config), Path(arguments.results), Path(arguments.out)):
+        print(path)
+
+
 def figure(arguments: argparse.Namespace) -> None:
     """Render a figure."""
     from dad.report.previews import contact_sheet_of_table

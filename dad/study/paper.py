@@ -142,6 +142,11 @@ class Note(Frozen):
     evidence: Literal["paper", "upstream", "reported", "recalled"]
     """`paper`: follows from the paper alone; `upstream`: read in a public repository; `reported`: by a third party, named;
     `recalled`: from another paper, not looked up again."""
+    between: Literal["paper", "configs", "publications", "upstream", "open"]
+    """Where the discrepancy lies: within the paper; between it and its released configs, the publications it takes numbers from, or
+    the code it builds on; `open`: what the paper does not say."""
+    choice: str | None = None
+    """What is done about it here."""
     foreign: bool = False
     """The numbers it is about follow another protocol than the paper's own, or there is good reason to think so."""
 
