@@ -47,8 +47,11 @@ def export(source: str | Path, out: str | Path, *, form: str, short_side: int | 
         )
         if target.exists():
             target.rmdir()
+        # safetensors and mkdtemp write for the owner alone; an export is meant to be shared like any other file
         umask = os.umask(0)
         os.umask(umask)
+        for file in temporary.iterdir():
+            file.chmod(0o666 & ~umask)
         temporary.chmod(0o777 & ~umask)
         temporary.rename(target)
     finally:

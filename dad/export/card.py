@@ -9,7 +9,13 @@ from dad.export.parity import Parity
 from dad.files import read_json
 from dad.models.catalogue import licence_notice
 from dad.models.checkpoints import Header
+from dad.models.config import NetworkConfig, VitDptConfig
 from dad.models.network import DepthNetwork
+
+
+def native_to_transformers(config: NetworkConfig) -> bool:
+    """Whether transformers has a class for this network (Depth Anything); every other one has to bring its own along."""
+    return isinstance(config, VitDptConfig) and config.stem == "patch"
 
 
 def model_card(source: str, network: DepthNetwork, header: Header, form: str, parities: list[Parity]) -> str:
@@ -41,6 +47,10 @@ def model_card(source: str, network: DepthNetwork, header: Header, form: str, pa
         "",
         *_scores(run, name),
         "",
+        "## How to use it",
+        "",
+        *_usage(network, form),
+        "",
         "## This export",
         "",
         f"Format: {form}. Agreement with the source, measured when it was written:",
@@ -53,6 +63,55 @@ def model_card(source: str, network: DepthNetwork, header: Header, form: str, pa
         "",
     ]
     return "\n".join(lines)
+
+
+def _usage(network: DepthNetwork, form: str) -> list[str]:
+    """How to load the files, where "FOLDER" is this one."""
+    if form == "hf" and native_to_transformers(network.config):
+        code = [
+            "from transformers import pipeline",
+            "",
+            'depth = pipeline("depth-estimation", model="FOLDER")("photo.jpg")["predicted_depth"]',
+        ]
+        return ["```python", *code, "```", "", "The class is transformers' own: nothing else has to be installed."]
+    if form == "hf":
+        code = [
+            "from transformers import pipeline",
+            "",
+            'pipe = pipeline("depth-estimation", model="FOLDER", trust_remote_code=True)',
+            'depth = pipe("photo.jpg")["predicted_depth"]',
+        ]
+        return [
+            "```python",
+            *code,
+            "```",
+            "",
+            "transformers has no class for this network. `modeling_dad.py` in this folder brings it along: transformers loads it",
+            "with `trust_remote_code=True` only, and it needs the package `dad` to be installed.",
+        ]
+    if form == "onnx":
+        policy = network.policy
+        return [
+            "```python",
+            "import onnxruntime",
+            "",
+            'session = onnxruntime.InferenceSession("FOLDER/model.onnx")',
+            'depth = session.run(None, {"image": image})[0]  # (B,1,H,W)',
+            "```",
+            "",
+            f"`image` is float32 (B,3,H,W): RGB in 0..1, minus {policy.mean}, divided by {policy.std}; H and W multiples of "
+            f"{network.config.patch}.",
+        ]
+    return [
+        "```python",
+        "from dad.models import load",
+        "",
+        'estimator = load("FOLDER/model.safetensors")',
+        "depth = estimator(rgb)  # rgb (B,3,H,W) in 0..1 -> (B,1,H,W)",
+        "```",
+        "",
+        "The tensors have the names of the official checkpoints of this family, where there are any.",
+    ]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from dad.errors import UserError
 from dad.export import remote
+from dad.export.card import native_to_transformers
 from dad.export.parity import Parity, compare, require, sample_image
 from dad.files import write_json
 from dad.models.config import VitDptConfig
@@ -30,7 +31,7 @@ def write_folder(network: DepthNetwork, input_size: int, out: Path) -> list[Pari
     `trust_remote_code=True` where this package is installed, and is exact for all inputs.
     """
     config = network.config
-    native = isinstance(config, VitDptConfig) and config.stem == "patch"
+    native = native_to_transformers(config)
     if native:
         grid = input_size // config.patch
         state = dict(network.state_dict())

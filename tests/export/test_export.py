@@ -132,6 +132,25 @@ def test_the_model_card_tells_origin_scores_and_licence(runs, tmp_path):
     assert json.loads((tmp_path / "out" / "parity.json").read_text())[0]["difference"] == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "form", "said"),
+    [
+        ("patch", "hf", "transformers' own: nothing else has to be installed"),
+        ("hybrid", "hf", "trust_remote_code=True"),
+        ("hybrid", "onnx", "onnxruntime.InferenceSession"),
+        ("hybrid", "safetensors", "from dad.models import load"),
+    ],
+)
+def test_the_model_card_tells_how_to_load_it_and_files_can_be_shared(runs, tmp_path, kind, form, said):
+    export(runs(kind, 56), tmp_path / "out", form=form)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert said in card
+    assert ("trust_remote_code" in card) == (kind == "hybrid" and form == "hf")
+    (tmp_path / "plain").touch()
+    usual = (tmp_path / "plain").stat().st_mode
+    assert {file.stat().st_mode for file in (tmp_path / "out").iterdir()} == {usual}
+
+
 def test_a_bad_export_leaves_nothing(runs, tmp_path, monkeypatch):
     run = runs("patch", 56)
     (tmp_path / "full").mkdir()
