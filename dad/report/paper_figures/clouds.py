@@ -1,0 +1,173 @@
+"""Fig. 10: our student's maps as coloured points, in PLY files and seen from the side."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dad.evaluation.fitting import Fitted
+from dad.evaluation.score import score_fitted
+from dad.models.estimator import AnyEstimator
+from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_ply
+from dad.report.colour import colourise
+from dad.report.paper_figures.job import Drawing, Job
+from dad.report.paper_figures.pictures import (
+    SPARSE,
+    Picture,
+    as_disparity,
+    benchmark_of,
+    benchmark_pictures,
+    load_method,
+    photo_pictures,
+    predict,
+)
+from dad.report.paper_figures.sheet import Sheet, row_heights
+from dad.report.paper_figures.splat import View, splat
+
+PHOTOS = 3
+OF_SAMPLES = 2
+"""Images of the real RGB-D pairs; of every other benchmark one is shown."""
+NEAR, FAR = 1.0, 5.0
+"""Assumed distances of the nearest and farthest point of a photo without truth."""
+VIEWS = {"from the left": View(-22, 8), "from the right": View(22, 8)}
+RENDERED = 560
+"""Longest side in pixels of a rendered view."""
+BEYOND = 0.9
+"""Where the truth is sparse it does not tell what is sky: points farther than this share of the data set's range are left out."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A picture's map as points: depth (H,W), which pixels are points, the camera, and the numbers of its caption."""
+
+    picture: Picture
+    disparity: NDArray[np.floating]
+    depth: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+    camera: Camera
+    numbers: dict[str, Any]
+
+    def of(self, depth: NDArray[np.floating], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Points (N,3) and colours (N,3) of a depth map (H,W) where the mask is true."""
+        chosen = mask.ravel()
+        return unproject(depth, self.camera)[chosen], self.picture.rgb.reshape(-1, 3)[chosen]
+
+    @property
+    def file(self) -> str:
+        """Name of its PLY file."""
+        return re.sub(r"[^A-Za-z0-9.]+", "-", f"{self.picture.source}-{Path(self.picture.id).with_suffix('')}") + ".ply"
+
+
+def draw(job: Job) -> Drawing:
+    """Photo, map, two views of its points, one of the truth's; and the PLY files into OUT/fig10."""
+    estimator = load_method(job.needs.method("ours"), job.root)
+    clouds = [cloud_of(job, picture, estimator) for picture in _pictures(job)]
+    labelled = any(cloud.picture.depth is not None for cloud in clouds)
+    columns = ["photo", "our map", *(f"our points,\n{name}" for name in VIEWS)] + ["true points,\nfrom the right"] * labelled
+    sheet = Sheet(row_heights([cloud.picture.rgb.shape for cloud in clouds]), columns, title=job.title, tile=1.9, foot=0.38)
+    folder = job.out / job.name
+    for old in folder.glob("*.ply"):
+        old.unlink()  # of other pictures, when the study has changed
+    numbers = []
+    for row, cloud in enumerate(clouds):
+        points, colours = cloud.of(cloud.depth, cloud.mask)
+        write_ply(folder / cloud.file, points, colours)
+        sheet.show(row, 0, cloud.picture.rgb)
+        sheet.show(row, 1, colourise(cloud.disparity))
+        for column, view in enumerate(VIEWS.values(), start=2):
+            sheet.show(row, column, _seen(cloud, cloud.depth, cloud.mask, view))
+        if cloud.picture.depth is not None:
+            sheet.show(row, 4, _seen(cloud, cloud.picture.depth, cloud.picture.mask, VIEWS["from the right"]))
+        elif labelled:
+            sheet.note(row, 4, "no truth")
+        sheet.row_title(row, cloud.picture.source)
+        ends = {"nearest": float(cloud.depth[cloud.mask].min()), "farthest": float(cloud.depth[cloud.mask].max())}
+        numbers.append({"file": cloud.file, "image": cloud.picture.id, **cloud.numbers, "points": str(len(points)), **ends})
+    sheet.colour_key()
+    return Drawing(sheet.figure, _notes(job, clouds), numbers)
+
+
+def _pictures(job: Job) -> list[Picture]:
+    pictures: list[Picture] = []
+    for dataset in job.needs.datasets:
+        benchmark = benchmark_of(job.study, job.root, dataset)
+        pictures += benchmark_pictures(benchmark, OF_SAMPLES if dataset == "samples" else 1)
+    return pictures + (photo_pictures(job.root, job.needs.manifest, PHOTOS) if job.needs.manifest else [])
+
+
+def cloud_of(job: Job, picture: Picture, estimator: AnyEstimator) -> Cloud:
+    """A map brought to true depth by the protocol's alignment, or to assumed distances where there is no truth."""
+    prediction = predict(estimator, picture.rgb)
+    disparity = as_disparity(prediction, estimator.kind)
+    camera, known = _camera(picture)
+    numbers: dict[str, Any] = {"camera": "known" if known else "assumed"}
+    if picture.depth is None:
+        depth = relative_to_depth(prediction, estimator.kind, near=NEAR, far=FAR)
+        return Cloud(picture, disparity, depth, np.isfinite(depth), camera, numbers | {"scale": "assumed", "abs_rel": float("nan")})
+    fitted = picture.fit(prediction, estimator.kind, job.protocol)
+    depth = _metres(fitted)
+    numbers |= {"scale": "fitted to the truth", "abs_rel": score_fitted(fitted)["abs_rel"]}
+    return Cloud(picture, disparity, depth, _solid(picture, depth), camera, numbers)
+
+
+def _metres(fitted: Fitted) -> NDArray[np.float64]:
+    """The whole aligned prediction (H,W) as depth."""
+    aligned = fitted.transform(fitted.prediction.copy()).astype(np.float64)
+    return 1 / np.maximum(aligned, 1e-6) if fitted.rules.score_domain == "disparity" else aligned
+
+
+def _solid(picture: Picture, depth: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which pixels (H,W) become points: those with a truth, or, where it is sparse, those that are not at the far end."""
+    if picture.mask.mean() >= SPARSE:
+        return picture.mask
+    farthest = picture.limits.max_depth if np.isfinite(picture.limits.max_depth) else picture.depth[picture.mask].max()
+    return depth < BEYOND * farthest
+
+
+def _camera(picture: Picture) -> tuple[Camera, bool]:
+    """A rendered scene's camera, or an assumed one; and whether it is known."""
+    folder, _, name = picture.id.rpartition("rgb/")
+    path = picture.root / folder / "camera" / Path(name).with_suffix(".json") if picture.root else None
+    if path and name and path.is_file():
+        return read_camera(path), True
+    return assumed_camera(*picture.rgb.shape[:2]), False
+
+
+def _seen(cloud: Cloud, depth: NDArray[np.floating], mask: NDArray[np.bool_], view: View) -> NDArray[np.uint8]:
+    """A depth map's points from a view, in the photo's shape."""
+    height, width = depth.shape
+    factor = RENDERED / max(height, width)
+    size = (round(height * factor), round(width * factor))
+    dense = mask.mean() >= SPARSE
+    if dense:  # as many points as the view has pixels; nearest, so that no point lies between two surfaces
+        depth, mask, rgb = (_resized(values, size) for values in (depth.astype(np.float32), mask, cloud.picture.rgb))
+        camera = Camera(*(value * factor for value in (cloud.camera.fx, cloud.camera.fy, cloud.camera.cx, cloud.camera.cy)))
+        scaled = replace(cloud, picture=replace(cloud.picture, rgb=rgb), camera=camera)
+        points, colours = scaled.of(depth, mask)
+    else:
+        points, colours = cloud.of(depth, mask)
+    pivot = float(np.median(cloud.depth[cloud.mask]))
+    return splat(points, colours, view, pivot=pivot, focal=cloud.camera.fx * factor, size=size, thick=1 if dense else 4)
+
+
+def _resized(values: NDArray, size: tuple[int, int]) -> NDArray:
+    """A map or picture at (H,W), every pixel the nearest of the old ones."""
+    return np.asarray(Image.fromarray(values).resize(size[::-1], Image.Resampling.NEAREST))
+
+
+def _notes(job: Job, clouds: list[Cloud]) -> list[str]:
+    names = ", ".join(f"{cloud.picture.source} `{cloud.picture.id}`" for cloud in clouds)
+    notes = [
+        f"Images, spread evenly by their number alone: {names}. The points are in `{job.name}/*.ply`, one file each.",
+        "The paper aligns its maps with those of MoGe, which this project does not have: here scale and shift are fitted to the "
+        f"true depth under the protocol {job.protocol}, and points without a truth (sky) are left out.",
+        f"Where the camera is not known, a lens of {FIELD_OF_VIEW:g} degrees across the longer side is assumed. The views turn by "
+        "22 degrees around the median depth.",
+    ]
+    if any(cloud.picture.depth is None for cloud in clouds):
+        notes.append(f"Photos have no truth: their points lie between {NEAR:g} and {FAR:g} units, which is an assumption.")
+    return notes

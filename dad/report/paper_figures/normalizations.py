@@ -1,0 +1,171 @@
+"""Fig. 4: what each normalization makes of a real pseudo-label, and which pixels a pixel is normalized with."""
+
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from dad.data.crops import CropPlan
+from dad.distill.normalization import LEVELS, group_index, normalise
+from dad.models.estimator import load
+from dad.report.colour import colourise
+from dad.report.paper_figures.job import Drawing, Job, method_title
+from dad.report.paper_figures.pictures import photo_pictures
+from dad.report.paper_figures.sheet import Sheet
+from dad.report.style import HAIRLINE, PALETTE, QUIET
+from dad.study.config import LossConfig
+
+MARK = (0.7, 0.4)
+"""Where the marked pixel is: its row and column as a share of the map."""
+RED = "#E8000B"
+BINS = 48
+SHADE = 0.82
+"""How far pixels outside the area are moved towards white."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One normalization at one level: the area (S,S) bool of the marked pixel, and the map (S,S) that results.
+
+    edges: the label values between which the groups of the level lie; empty without groups of ranges.
+    """
+
+    title: str
+    area: NDArray[np.bool_]
+    values: NDArray[np.float32]
+    edges: tuple[float, ...] = ()
+
+
+def label_of(job: Job) -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
+    """The largest central square of the middle photo at the training's size (S,S,3), the teacher's map (S,S), the photo's id."""
+    picture = photo_pictures(job.root, job.needs.manifest, 1, largest=None)[0]
+    crop = job.study.crop
+    plan = CropPlan(seed=0, min_crop=1, size=crop.size, patches=0, flip=False, context="center")
+    height, width = picture.rgb.shape[:2]
+    square = plan.views(picture.rgb, plan.draw(picture.id, 0, width, height)).square
+    teacher = load(job.study.teacher, short_side=crop.size)
+    label = teacher(torch.from_numpy(square)[None])[0, 0].float().cpu().numpy()
+    return (square.transpose(1, 2, 0) * 255).round().astype(np.uint8), label, picture.id
+
+
+def marked(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Row and column of the marked pixel."""
+    return int(MARK[0] * shape[0]), int(MARK[1] * shape[1])
+
+
+def panels(label: NDArray[np.float32], loss: LossConfig) -> list[Panel]:
+    """Global, hybrid at its three levels, local and none, by the code that the loss runs on."""
+    target = torch.from_numpy(label)[None, None]
+    options = {"groups": loss.groups, "variant": loss.variant}
+    made = []
+    for normalization in ("global", "hybrid", "local"):
+        groups = group_index(target, normalization=normalization, **options)[0].numpy()
+        maps = normalise(target, normalization=normalization, **options)[0].numpy()
+        for level, group, values in zip(LEVELS[normalization], groups, maps, strict=True):
+            name = {"global": "global norm.", "hybrid": f"hybrid norm., S = {level}", "local": f"local norm., S = {level}"}
+            inside = group >= 0
+            area = (group == group[marked(group.shape)]) & inside
+            made.append(Panel(name[normalization], area, np.where(inside, values, np.nan), _edges(label, group, loss)))
+    itself = np.zeros(label.shape, np.bool_)
+    itself[marked(label.shape)] = True
+    return [*made, Panel("no norm.", itself, label)]
+
+
+def _edges(label: NDArray[np.float32], group: NDArray[np.int64], loss: LossConfig) -> tuple[float, ...]:
+    """The smallest label of every group but the first; groups of the image plane have no such edges."""
+    if loss.groups == "spatial":
+        return ()
+    return tuple(float(label[group == one].min()) for one in np.unique(group[group >= 0])[1:])
+
+
+def draw(job: Job) -> Drawing:
+    """The photo and its label on the left; per normalization the area, the map and the label's histogram."""
+    rgb, label, photo = label_of(job)
+    shown = panels(label, job.study.loss)
+    columns = ["photo and label", *(panel.title for panel in shown)]
+    sheet = Sheet([1, 1, 0.72], columns, title=job.title, tile=1.5, column_gaps={1: 0.28, 2: 0.12, 5: 0.12, 6: 0.12}, foot=0.55)
+    place = marked(label.shape)
+    for row, pixels in enumerate((rgb, colourise(label))):
+        _dot(sheet.show(row, 0, pixels), place)
+    for column, panel in enumerate(shown, start=1):
+        _dot(sheet.show(0, column, _faded(colourise(label), panel.area)), place)
+        sheet.show(1, column, colourise(panel.values))
+        _histogram(sheet.axes(2, column, inset=(0.02, 0.1, 0.02, 0)), label, panel, place)
+    for row, text in enumerate(("norm. area", "normalized map", "pixels by value")):
+        sheet.row_title(row, text, x=sheet.left(1) - 0.12)
+    _key(sheet)
+    loss = job.study.loss
+    open_above = loss.variant == "hdn" and loss.groups != "spatial"
+    top = ", but for the largest value, which upstream's code leaves out of every group" if open_above else ""
+    notes = [
+        f"The label is the map of {method_title(job.needs.methods[0], lines=False)} for the largest central square of the middle "
+        f"photo of the training set, `{photo}`, at the training's {job.study.crop.size} pixels.",
+        f"The marked pixel is at row {place[0]} and column {place[1]} of the label, chosen beforehand "
+        f"({MARK[0]:.0%} down, {MARK[1]:.0%} across).",
+        f"Groups (`{loss.groups}`) and arithmetic (`{loss.variant}`) are those that the study trains with, drawn by the loss's "
+        "own code. Hybrid normalization averages the differences of student and label over its three levels; its S = 1 holds the "
+        f"same pixels as global normalization{top}.",
+        "Histograms (counts on a square-root scale): all label values grey, those of the area blue, the groups' edges dashed, the "
+        "marked pixel's value red.",
+    ]
+    numbers = [
+        {
+            "panel": panel.title,
+            "area_pixels": int(panel.area.sum()),
+            "area_share": float(panel.area.mean()),
+            "marked_value": float(panel.values[place]),
+            "least": float(np.nanmin(panel.values)),
+            "most": float(np.nanmax(panel.values)),
+        }
+        for panel in shown
+    ]
+    return Drawing(sheet.figure, notes, numbers)
+
+
+def _faded(pixels: NDArray[np.uint8], area: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A picture (H,W,3) with what is outside the area grey and almost white."""
+    grey = pixels.mean(axis=2, keepdims=True).repeat(3, axis=2)
+    faded = grey + SHADE * (255 - grey)
+    return np.where(area[..., None], pixels, faded).astype(np.uint8)
+
+
+def _dot(axes: Axes, place: tuple[int, int]) -> None:
+    axes.plot(place[1], place[0], "o", markersize=5.5, markerfacecolor=RED, markeredgecolor="white", markeredgewidth=1)
+
+
+def _histogram(axes: Axes, label: NDArray[np.float32], panel: Panel, place: tuple[int, int]) -> None:
+    bins = np.linspace(label.min(), label.max(), BINS + 1)
+    axes.hist(label.ravel(), bins, color="#C8C8C8")
+    if panel.area.sum() > 1:
+        axes.hist(label[panel.area], bins, color=PALETTE[0])
+    for edge in panel.edges:
+        axes.axvline(edge, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.axvline(label[place], color=RED, linewidth=1.2)
+    axes.set_yscale("function", functions=(np.sqrt, np.square))  # the sky alone can fill one bin
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="x", labelsize=7, length=2, pad=1.5)
+    axes.locator_params(axis="x", nbins=4)
+    axes.set_facecolor("none")
+    axes.spines["bottom"].set_color(HAIRLINE)
+
+
+def _key(sheet: Sheet) -> None:
+    """Below the first column the colours, below the histograms what their axis is."""
+    text = "label value (disparity; each map is coloured on a scale of its own)"
+    sheet.text(sheet.left(1), sheet.bottom + 0.34, text, fontsize=8, va="center", color=QUIET)
+    axes = sheet.box(sheet.left(0) + 0.3, sheet.bottom - 0.9, 0.9, 0.1)
+    axes.imshow(matplotlib.colormaps["Spectral_r"](np.linspace(0, 1, 256))[None], aspect="auto")
+    axes.set_axis_off()
+    sheet.text(sheet.left(0) + 0.25, sheet.bottom - 0.85, "far", fontsize=8, ha="right", va="center")
+    sheet.text(sheet.left(0) + 1.25, sheet.bottom - 0.85, "near", fontsize=8, va="center")
+    for height, colour, text in (
+        (-0.6, RED, "the marked pixel"),
+        (-0.42, PALETTE[0], "in its area"),
+        (-0.24, "#C8C8C8", "all pixels"),
+    ):
+        sheet.text(sheet.left(0) + 0.05, sheet.bottom + height, "\u25cf", fontsize=8, color=colour, va="center")
+        sheet.text(sheet.left(0) + 0.22, sheet.bottom + height, text, fontsize=8, va="center")
