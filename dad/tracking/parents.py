@@ -8,7 +8,7 @@ from pathlib import Path
 from dad.errors import UserError
 from dad.study.cells import table_rows
 from dad.study.config import StudyConfig
-from dad.study.paper import paper
+from dad.study.figures import FIGURES
 from dad.tracking.content import RunContent, code_tags, digest_of, source_tags
 from dad.tracking.places import Place, table_title
 from dad.tracking.store import PARENT, metric_key
@@ -18,9 +18,9 @@ NOTE_LENGTH = 7500
 
 
 def report_files(reports: Path, table: str) -> dict[str, Path]:
-    """A table's rendered files that exist, by artifact path: `table1.*`, `table1_*`, and `fig7*` of what is printed as a figure."""
-    printed = (paper().table(table).printed_as or "").lower().replace(" ", "").replace(".", "")
-    patterns = [f"{table}.*", f"{table}_*.*"] + ([f"{printed}.*", f"{printed}_*.*"] if printed else [])
+    """A table's rendered files that exist, by artifact path: `table1.*`, `table1_*`, and the figures made of its cells."""
+    figures = [figure for figure, text in FIGURES.items() if table in text.tables]
+    patterns = [f"{name}{rest}" for name in (table, *figures) for rest in (".*", "_*.*")]
     endings = (".csv", ".md", ".png", ".svg", ".pdf")
     return {path.name: path for pattern in patterns for path in sorted(reports.glob(pattern)) if path.suffix in endings}
 

@@ -3,7 +3,6 @@ import pytest
 from dad.errors import UserError
 from dad.files import write_bytes, write_csv, write_text
 from dad.study.cells import table_rows
-from dad.study.paper import paper
 from dad.tracking.parents import describe, report_files
 
 PARENT = "mlflow.parentRunId"
@@ -142,12 +141,11 @@ def test_single_table_needs_its_study(kit, results, uri):
         kit.bring_in(results, uri, tables=["table9"])
 
 
-def test_files_of_a_table_and_of_the_figure_it_is_printed_as(tmp_path):
+def test_files_of_a_table_and_of_the_figures_made_of_its_cells(tmp_path):
     names = ["table1.csv", "table1.md", "table1.svg", "table1_photos.png", "table1.tmp", "table10.csv", "table2.csv", "fig7.png"]
     for name in [*names, "scaling.csv"]:
         (tmp_path / name).write_text("x")
     assert set(report_files(tmp_path, "table1")) == {"table1.csv", "table1.md", "table1.svg", "table1_photos.png"}
-    assert paper().table("scaling").printed_as == "Fig. 7"
     assert set(report_files(tmp_path, "scaling")) == {"scaling.csv", "fig7.png"}
 
 
