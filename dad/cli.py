@@ -181,9 +181,11 @@ def _parser() -> argparse.ArgumentParser:
     report_options(p)
     p = verb(top, "claims", verbs.claims, "the paper's claims on our cells, and the log of its discrepancies", "dad claims")
     report_options(p)
-    p = verb(top, "figure", verbs.figure, "render a figure", "dad figure contact-sheet --table table1")
-    p.add_argument("name", choices=["contact-sheet"])
-    p.add_argument("--table", default="table1")
+    p = verb(
+        top, "figure", verbs.figure, "render a figure of the paper: PNG, SVG and caption; or a contact sheet", "dad figure fig7"
+    )
+    p.add_argument("name", help="fig2, fig4 to fig11, or contact-sheet: what a table's students make of some pictures")
+    p.add_argument("--table", default="table1", help="whose contact sheet (default: %(default)s)")
     report_options(p)
 
     track = top.add_parser("track", help="MLflow as a view of the files").add_subparsers(

@@ -239,11 +239,18 @@ def claims(arguments: argparse.Namespace) -> None:
 
 
 def figure(arguments: argparse.Namespace) -> None:
-    """Render a figure."""
-    from dad.report.previews import contact_sheet_of_table
+    """Render a figure of the paper, or a table's contact sheet."""
     from dad.study.cells import load_study
 
-    contact_sheet_of_table(load_study(arguments.config), arguments.table, Path(arguments.results), Path(arguments.out))
+    study, results, out = load_study(arguments.config), Path(arguments.results), Path(arguments.out)
+    if arguments.name == "contact-sheet":
+        from dad.report.previews import contact_sheet_of_table
+
+        contact_sheet_of_table(study, arguments.table, results, out)
+    else:
+        from dad.report.paper_figures import write_paper_figure
+
+        write_paper_figure(study, arguments.name, results, out)
 
 
 def track_import(arguments: argparse.Namespace) -> None:
