@@ -24,4 +24,11 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
+        # what lies between is named too: Snakemake makes a removed intermediate result again only when it is asked for
+        expand(f"{ROOT}/runs/{{cell}}/model.safetensors", cell=CELLS),
+        [path for table in TABLES for path in table_scores(table)],
         expand("reports/{table}.csv", table=TABLES),
+        expand("reports/{figure}.png", figure=FIGURES),
+        "reports/claims.md",
+        "reports/index.html",
+        f"{ROOT}/tracked",

@@ -37,11 +37,14 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     p = verb(
-        top, "matrix", verbs.matrix, "list the cells of a study, or print one cell's resolved config", "dad matrix --table table1"
+        top,
+        "matrix",
+        verbs.matrix,
+        "list a study's cells and what they cost, or print one cell's config",
+        "dad matrix --table table1",
     )
     p.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
     p.add_argument("--table", help="only this table")
-    p.add_argument("--cost", action="store_true", help="the estimated cost of the study, or of the table, and what is missing here")
     p.add_argument("--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)")
     p.add_argument("--format", choices=["tsv", "json"], default="tsv")
 
@@ -201,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("results")
     p.add_argument("--uri", required=True)
     p.add_argument("--config", help="the study, which says which tables a cell belongs to")
-    p.add_argument("--reports", default="reports", help="rendered tables and figures to attach, if they are there (default: %(default)s)")
+    p.add_argument("--reports", default="reports", help="rendered tables and figures to attach (default: %(default)s)")
     p.add_argument("--table", action="append", default=[], help="only this table (with --config); may be repeated")
     return parser
 

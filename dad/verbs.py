@@ -14,27 +14,36 @@ from dad.errors import UserError
 
 
 def matrix(arguments: argparse.Namespace) -> None:
-    """List a study's cells, or print one cell's resolved config."""
+    """List a study's rows and cells with their cost, or print one cell's resolved config."""
     from dad.study.cells import TABLES, find_cell, load_study, loss_terms, table_rows
+    from dad.study.cost import cost_lines, estimate
+    from dad.study.missing import missing
 
     study = load_study(arguments.config)
     if arguments.cell:
         cell = find_cell(study, arguments.cell)
         print(json.dumps({"cell": cell.model_dump(mode="json"), "loss_terms": loss_terms(cell)}, indent=2))
         return
-    rows = [
-        {"id": name, "table": table, "row": row.name, **row.factors, "reason": row.reason or ""}
-        for table in ([arguments.table] if arguments.table else TABLES)
-        for row in table_rows(study, table)
-        for name in (row.cells or {"-": None})
-    ]
+    rows = []
+    for table in [arguments.table] if arguments.table else TABLES:
+        for row in table_rows(study, table):
+            about = {"table": table, "row": row.name, **row.factors, "reason": row.reason or ""}
+            rows += [{"id": name} | about | {"steps": cell.optim.steps} for name, cell in row.cells.items()]
+            if not row.cells:
+                rows.append({"id": row.model or "-"} | about)
     if arguments.format == "json":
         print(json.dumps(rows, indent=2))
         return
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("reason", "steps"))) + ["steps", "reason"]
     print("\t".join(columns))
     for row in rows:
         print("\t".join(str(row.get(key, "")) for key in columns))
+    if arguments.table:
+        cells = [cell for row in table_rows(study, arguments.table) for cell in row.cells.values()]
+        print(f"{arguments.table}: {estimate(cells, study.rates).line()}", file=sys.stderr)
+        return
+    for line in [*cost_lines(study), *(f"missing here: {line}" for line in missing(study))]:
+        print(line, file=sys.stderr)
 
 
 def data_scenes(arguments: argparse.Namespace) -> None:

@@ -200,7 +200,9 @@ class BenchmarkConfig(Frozen):
     dataset: str
     """`scenes-indoor`, `scenes-outdoor`, `scenes-driving` (rendered here) or `samples` (a CSV manifest of RGB-D pairs)."""
     root: str | None = None
-    """Folder of the data; scenes are rendered where this is null."""
+    """Folder of the data, or a .tar of it; scenes are rendered where this is null."""
+    list: str | None = None
+    """Published benchmarks: file that names the images, one per line; null: all that are there."""
     count: Positive | None = None
     """Rendered scenes only: how many."""
     seed: Count | None = None
@@ -221,6 +223,8 @@ class BenchmarkConfig(Frozen):
                 raise ValueError(f"{self.dataset} is rendered (root is null) and needs {', '.join(absent)}")
         elif any(value is not None for value in recipe.values()):
             raise ValueError(f"{self.dataset} is read from root: count, seed, height and width do not apply")
+        if self.root is None and self.list is not None:
+            raise ValueError(f"{self.dataset} is rendered (root is null): list does not apply")
         return self
 
 

@@ -22,6 +22,15 @@ from dad.study.cells import (
     table_rows,
 )
 from dad.study.config import StudyConfig
+from dad.study.figures import FIGURES, figure_subjects
+from dad.study.cost import cost_lines
+from dad.study.missing import (
+    hub_repository,
+    missing,
+    missing_data,
+    missing_photos,
+    missing_weights,
+)
 from dad.study.photos import manifest_name, of_kind, rendered_counts
 from dad.study.stages import STAGE_VERSION
 from dad.study.environment import use_this_interpreter
@@ -42,13 +51,13 @@ RENDERED = {
 }
 MODELS = all_models(STUDY)
 LABELS = {
-    label_id(plan): plan for cell in CELLS.values() for plan in cell.label_plans.values()
-}
-MANIFESTS = {
-    manifest_name(cell.photos): cell.photos
+    label_id(plan): plan
     for cell in CELLS.values()
+    for plan in cell.label_plans.values()
 }
-FIGURES = ()
+MANIFESTS = {manifest_name(cell.photos): cell.photos for cell in CELLS.values()}
+# asked of the command line, because while the Snakefile is read Snakemake does not know yet
+DRY_RUN = any(re.fullmatch(r"--dry-?run|-[a-zA-Z]*n[a-zA-Z]*", a) for a in sys.argv)
 STUDY_JSON = json.dumps(STUDY.model_dump(mode="json"), sort_keys=True)
 
 # The shipped weights are re-made by `snakemake --cores N results/zoo/vit-large.safetensors results/zoo/vit-large.json` and copied by
@@ -75,6 +84,17 @@ wildcard_constraints:
     table="|".join(TABLES),
     figure="|".join(FIGURES) or "none",
     member="|".join(ZOO),
+
+
+if DRY_RUN:
+    for line in [*cost_lines(STUDY), *(f"missing here: {m}" for m in missing(STUDY))]:
+        logger.info(line)
+
+
+def require(problems):
+    """Refuse to start what can not be finished; a dry run goes on and lists it."""
+    if problems and not DRY_RUN:
+        raise WorkflowError("; ".join(problems))
 
 
 def cell_json(cell):
@@ -108,6 +128,8 @@ def table_scores(table):
 
 def weights(model):
     """The file behind a model's name, so that other weights under the same name make new results; nothing for names of a hub."""
+    problem = missing_weights(model)
+    require([problem] if problem and not hub_repository(model) else [])
     path = (
         os.path.join(PACKAGE, "models", f"{model}.safetensors")
         if model.startswith("zoo/")
@@ -149,6 +171,9 @@ def group_benchmarks(group):
 
 def benchmark_markers(groups):
     """What says that the rendered benchmarks of these groups are there."""
+    require(
+        [line for g in groups for b in group_benchmarks(g) for line in missing_data(b)]
+    )
     return [
         f"{ROOT}/benchmarks/{b.dataset}/scenes.json"
         for group in groups
@@ -162,20 +187,39 @@ def benchmark_inputs(wildcards):
 
 
 def benchmark_options(wildcards):
-    return " ".join(
-        f"--dataset {b.dataset} --root {shlex.quote(b.root or f'{ROOT}/benchmarks/{b.dataset}')}"
-        for b in group_benchmarks(wildcards.group)
-    )
+    options = []
+    for b in group_benchmarks(wildcards.group):
+        root = b.root or f"{ROOT}/benchmarks/{b.dataset}"
+        options.append(f"--dataset {b.dataset} --root {shlex.quote(root)}")
+        if b.list is not None:
+            options.append(f"--list {shlex.quote(f'{b.dataset}={b.list}')}")
+    return " ".join(options)
 
 
 def figure_inputs(wildcards):
-    return []
+    """What a figure is drawn from; nothing where the study can not make it, and the figure says why."""
+    needs = figure_subjects(STUDY, wildcards.figure)
+    if needs.reason:
+        return []
+    return [
+        *(f"{ROOT}/runs/{cell}/model.safetensors" for cell in needs.cells),
+        *(f"{ROOT}/scores/{group}/{subject}.csv" for group, subject in needs.scores),
+        *(path for model in needs.models for path in weights(model)),
+        *(
+            f"{ROOT}/benchmarks/{dataset}/scenes.json"
+            for dataset in needs.datasets
+            if dataset in RENDERED
+        ),
+        *([f"{ROOT}/{needs.manifest}"] if needs.manifest else []),
+    ]
 
 
 def smaller_set(wildcards):
     counts = rendered_counts(CELLS.values(), wildcards.kind)
     smaller = [count for count in counts if count < int(wildcards.scenes)]
-    return [f"{ROOT}/photos/{wildcards.kind}/upto-{count}.json" for count in smaller[-1:]]
+    return [
+        f"{ROOT}/photos/{wildcards.kind}/upto-{count}.json" for count in smaller[-1:]
+    ]
 
 
 def photo_kinds(wildcards):
@@ -187,6 +231,7 @@ def photo_kinds(wildcards):
 
 
 def manifest_inputs(wildcards):
+    require(missing_photos(STUDY))
     return [
         f"{ROOT}/photos/{kind}/upto-{count}.json"
         for kind, count in photo_kinds(wildcards).items()

@@ -1,0 +1,101 @@
+"""What a study costs before anything runs: steps, crops through teachers and students, hours at stated rates, label storage."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dad.study.cells import TABLES, all_cells, label_id, label_views, table_rows
+from dad.study.config import Cell, CostRates, LabelPlan, StudyConfig
+
+_BYTES = {"float16": 2, "float32": 4}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a set of cells, each counted once. Hours are None where the study states no rates."""
+
+    cells: int
+    steps: int
+    """Training steps of all cells together."""
+    trained: int
+    """Crops through a training step."""
+    labelled: int
+    """Crops and patches through a teacher; shared caches count once, online labels for every cell."""
+    storage: int
+    """Bytes of the label caches, uncompressed; 0 online."""
+    train_hours: float | None
+    label_hours: float | None
+
+    def line(self) -> str:
+        """The estimate in one line."""
+        parts = [f"{self.cells} students", f"{self.steps:,} steps", f"{self.trained:,} crops trained"]
+        parts.append(f"{self.labelled:,} labelled")
+        if self.train_hours is not None and self.label_hours is not None:
+            parts.append(f"{duration(self.train_hours + self.label_hours)} (training {duration(self.train_hours)})")
+        parts.append(f"label caches {size(self.storage)}" if self.storage else "labels online, none stored")
+        return ", ".join(parts)
+
+
+def estimate(cells: Iterable[Cell], rates: CostRates | None) -> Cost:
+    """The cost of these cells."""
+    cells = list(cells)
+    plans: dict[tuple[str, str], LabelPlan] = {}
+    labelled: list[tuple[LabelPlan, int]] = []
+    storage = 0
+    for cell in cells:
+        for role, plan in cell.label_plans.items():
+            for view in label_views(cell):
+                crops = plan.samples * (plan.crop.patches if view == "patches" else 1)
+                if cell.labels.mode == "online":
+                    labelled.append((plan, round(crops * _share(cell, role))))
+                elif (label_id(plan), view) not in plans:
+                    plans[label_id(plan), view] = plan
+                    labelled.append((plan, crops))
+                    storage += crops * plan.crop.size**2 * _BYTES[plan.dtype]
+    trained = [(cell.student.model, cell.optim.steps * cell.optim.batch) for cell in cells]
+    return Cost(
+        cells=len(cells),
+        steps=sum(cell.optim.steps for cell in cells),
+        trained=sum(crops for _, crops in trained),
+        labelled=sum(crops for _, crops in labelled),
+        storage=storage,
+        train_hours=_hours(trained, rates.train) if rates else None,
+        label_hours=_hours([(plan.teacher, crops) for plan, crops in labelled], rates.label) if rates else None,
+    )
+
+
+def _share(cell: Cell, role: str) -> float:
+    """The share of iterations in which an online estimator runs."""
+    if cell.supervision != "select" or cell.assistant is None:
+        return 1.0
+    return cell.assistant.share if role == "assistant" else 1 - cell.assistant.share
+
+
+def _hours(crops: Iterable[tuple[str, int]], rates: Mapping[str, float]) -> float:
+    return sum(count / rates.get(model, rates["default"]) for model, count in crops) / 3600
+
+
+def cost_lines(study: StudyConfig) -> list[str]:
+    """The study's estimate as lines: every table by itself, then all of them, whose shared cells count once."""
+    lines = []
+    for table in TABLES:
+        cells = {name: cell for row in table_rows(study, table) for name, cell in row.cells.items()}
+        if cells:
+            lines.append(f"{table}: {estimate(cells.values(), study.rates).line()}")
+    lines.append(f"all, shared students once: {estimate(all_cells(study).values(), study.rates).line()}")
+    if study.rates:
+        lines.append(f"hours are of {study.rates.device}")
+    return lines
+
+
+def duration(hours: float) -> str:
+    """`3 min`, `2.5 h`, `180 h`."""
+    return f"{60 * hours:.0f} min" if hours < 1 else f"{hours:.1f} h" if hours < 10 else f"{hours:,.0f} h"
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
