@@ -41,7 +41,7 @@ def zoo_names() -> list[str]:
 def split_network(text: str) -> tuple[str | None, str]:
     """`NETWORK:PATH`, by which a user says what a file holds, into its parts; (None, text) for anything else."""
     network, colon, rest = text.partition(":")
-    return (network, rest) if colon and network in NETWORKS else (None, text)
+    return (network, rest) if colon and rest and network in NETWORKS else (None, text)
 
 
 def resolve(name_or_path: str | Path) -> Path:

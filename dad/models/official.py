@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,21 +37,36 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} is no weights file: known are {', '.join(WEIGHTS)}")
     if path.stat().st_size == 0:
         raise UserError(f"{path} is empty")
+    _refuse_stand_in(path)
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
             raise UserError(f"{path} is not a readable safetensors file: {_first_line(error)}") from None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch warns of unusual pickles that it goes on to refuse
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it wants to run {found[1]}" if found else _first_line(error)
         raise UserError(
-            f"{path} is refused: it is broken or holds more than tensors, and objects with code are not loaded "
-            f"({_first_line(error)})"
+            f"{path} is refused: it is broken or holds more than tensors, and objects with code are not loaded ({reason})"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
         raise UserError(f"{path} is not a readable PyTorch file: {_first_line(error)}") from None
     return _unwrap(content, path)
+
+
+def _refuse_stand_in(path: Path) -> None:
+    """Raise UserError for what downloads often leave in the place of weights."""
+    with open(path, "rb") as file:
+        start = file.read(64).lstrip()
+    if start.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path} is a pointer of git LFS, not the weights: fetch them with `git lfs pull` in its repository")
+    if start[:1] == b"<":
+        raise UserError(f"{path} is a web page, not weights: the download went wrong")
 
 
 def _first_line(error: BaseException) -> str:

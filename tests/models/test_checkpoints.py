@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import warnings
 
 import pytest
 import torch
@@ -189,11 +190,31 @@ def test_pickles_with_code_are_refused_and_not_run(small, tmp_path):
         ("a.pt", Payload(tmp_path / "ran")),
     ):
         torch.save(content, tmp_path / file)
-        _refused(tmp_path / file, "refused: it is broken or holds more than tensors")
+        _refused(tmp_path / file, r"refused: it is broken or holds more than tensors.*\(it wants to run \S+\)$")
     with open(tmp_path / "plain.pth", "wb") as file:
         pickle.dump(Payload(tmp_path / "ran"), file)
     _refused(tmp_path / "plain.pth", "refused|not a readable PyTorch file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a warning would be a second line
+        with open(tmp_path / "foreign.pth", "wb") as file:
+            pickle.dump({"state_dict": Payload(tmp_path / "ran")}, file, protocol=4)
+        _refused(tmp_path / "foreign.pth", "refused: it is broken or holds more than tensors")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_what_downloads_leave_in_the_place_of_weights_is_named(tmp_path, suffix):
+    path = tmp_path / f"depth_anything_v2_vits{suffix}"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 99\n")
+    _refused(path, "is a pointer of git LFS.*git lfs pull")
+    path.write_text("\n<!doctype html><html>not found</html>")
+    _refused(path, "is a web page, not weights")
+
+
+def test_a_network_without_a_path_is_no_model(tmp_path, monkeypatch, small):
+    torch.save(small, tmp_path / "depth_anything_v2_vits.pth")
+    monkeypatch.chdir(tmp_path)
+    _refused("depth-anything-v2-small:", "no model 'depth-anything-v2-small:'")
 
 
 def _fuzzed(small):
