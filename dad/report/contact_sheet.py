@@ -33,7 +33,7 @@ def contact_sheet(
     photos: (name, uint8 (H,W,3)).
     maps: column title (a line break in it starts a second line) -> one disparity map (H,W) per photo, of any size; all are shown
     at the photo's aspect.
-    tile: width of a column in pixels.
+    tile: width of a column in pixels; title: written above all, in as many lines as it needs.
 
     The same input gives the same bytes. Raises UserError without photos, or when a column has more or fewer maps than there are
     photos.
@@ -46,14 +46,15 @@ def contact_sheet(
     heading, small = _font("DejaVuSans-Bold.ttf", max(11, tile // 16)), _font("DejaVuSans.ttf", max(9, tile // 22))
     titles = [_fit("photo", heading, tile), *(_fit(name, heading, tile) for name in maps)]
     line, label = _line_height(heading), _line_height(small)
-    head = MARGIN + (2 * line if title else 0)
+    width = 2 * MARGIN + len(titles) * tile + (len(titles) - 1) * GAP
+    title = _fit(title, heading, width - 2 * MARGIN) if title else None
+    head = MARGIN + ((title.count("\n") + 2) * line if title else 0)
     top = head + max(text.count("\n") + 1 for text in titles) * line + GAP
     sizes = [_tile_size(photo.shape[:2], tile) for _, photo in photos]
-    width = 2 * MARGIN + len(titles) * tile + (len(titles) - 1) * GAP
     sheet = Image.new("RGB", (width, top + sum(height + label + 2 * GAP for _, height in sizes) + MARGIN - GAP), "white")
     draw = ImageDraw.Draw(sheet)
     if title:
-        draw.text((MARGIN, MARGIN), title, fill=INK, font=heading)
+        draw.multiline_text((MARGIN, MARGIN), title, fill=INK, font=heading, spacing=2)
     for index, text in enumerate(titles):
         draw.multiline_text((MARGIN + index * (tile + GAP), head), text, fill=INK, font=heading, spacing=2)
     y = top
