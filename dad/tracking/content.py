@@ -16,7 +16,7 @@ from dad.files import read_json, sha256_file, sha256_json
 from dad.tracking.places import Place
 from dad.tracking.store import metric_key
 
-CONTENT_VERSION = 2
+CONTENT_VERSION = 3
 """Raised when the same files are to be shown differently, so that an import refreshes every run."""
 
 CURVE_POINTS = 2000
@@ -44,7 +44,7 @@ class RunContent:
 
     def time_of(self, key: str, step: int) -> int:
         """When a point was measured, as far as the files tell: steps spread evenly over the run, scores at its end."""
-        if "/" in key:
+        if "/" in key:  # a score
             return self.finished
         return self.started + (self.finished - self.started) * (step + 1) // max(self.steps, step + 1)
 
@@ -113,7 +113,7 @@ def row_points(row: Mapping[str, Any]) -> dict[tuple[str, int], float]:
 
 
 def score_points(summary: Mapping[str, Any]) -> dict[tuple[str, int], float]:
-    """The benchmark means as `<dataset>/<protocol>/<metric>` at step 0, which the UI draws as bars over runs.
+    """The benchmark means as `<metric>/<dataset> <protocol>` at step 0: the UI draws them as bars over runs, a section per metric.
 
     The protocol's name stands without its version where the data set was scored under one protocol of that name.
     """
@@ -125,7 +125,7 @@ def score_points(summary: Mapping[str, Any]) -> dict[tuple[str, int], float]:
         protocol = short if names[item["dataset"], short] == 1 else item["protocol"]
         for metric, value in item["mean"].items():
             if value is not None and math.isfinite(value):
-                points[metric_key(f"{item['dataset']}/{protocol}/{metric}"), 0] = float(value)
+                points[metric_key(f"{metric}/{item['dataset']} {protocol}"), 0] = float(value)
     return points
 
 

@@ -33,11 +33,11 @@ def test_import_shows_a_cell_as_its_files_say(kit, results, uri):
     assert factors == {"mode": "shared", "normalization": cell.normalization, "seed": "0"}
     for key in ("loss", "output_median", "rate"):
         assert kit.history(uri, run, key) == kit.curve(name, key)
-    assert kit.history(uri, run, "scenes-indoor/marigold/abs_rel") == [(0, 0.25)]
-    assert kit.history(uri, run, "scenes-indoor/marigold/delta1") == [(0, 0.5)]
+    assert kit.history(uri, run, "abs_rel/scenes-indoor marigold") == [(0, 0.25)]
+    assert kit.history(uri, run, "delta1/scenes-indoor marigold") == [(0, 0.5)]
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.digest == ("0123456789abcdef" * 4)[:36]
-    (best,) = kit.active_runs(uri, f"metrics.`scenes-indoor/marigold/abs_rel` < 0.3 and tags.`dad.cell` = '{name}'")
+    (best,) = kit.active_runs(uri, f"metrics.`abs_rel/scenes-indoor marigold` < 0.3 and tags.`dad.cell` = '{name}'")
     assert best.info.run_id == run.info.run_id
 
 
@@ -66,7 +66,7 @@ def test_changed_scores_replace_the_run(kit, results, uri):
     assert str(kit.bring_in(results, uri)) == "1 replaced, 2 unchanged"
     assert len(kit.active_runs(uri)) == 2
     (run,) = kit.active_runs(uri, f"tags.`dad.cell` = '{kit.NAMES[0]}'")
-    assert kit.history(uri, run, "scenes-indoor/marigold/abs_rel") == [(0, 0.125)]
+    assert kit.history(uri, run, "abs_rel/scenes-indoor marigold") == [(0, 0.125)]
     assert kit.history(uri, run, "loss") == kit.curve(kit.NAMES[0])
 
 
@@ -79,7 +79,7 @@ def test_scores_that_arrive_later_complete_the_same_run(kit, results, uri):
     assert str(kit.bring_in(results, uri)) == "2 updated, 1 unchanged"
     (run,) = kit.active_runs(uri, f"tags.`dad.cell` = '{kit.NAMES[0]}'")
     assert run.info.run_id in before
-    assert kit.history(uri, run, "scenes-indoor/marigold/abs_rel") == [(0, 0.25)]
+    assert kit.history(uri, run, "abs_rel/scenes-indoor marigold") == [(0, 0.25)]
     assert kit.history(uri, run, "loss") == kit.curve(kit.NAMES[0])
 
 

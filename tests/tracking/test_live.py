@@ -23,7 +23,7 @@ def test_live_run_is_completed_by_the_import(kit, results, uri):
     (run,) = kit.active_runs(uri, f"tags.`dad.cell` = '{kit.NAMES[0]}'")
     assert run.info.run_id == live.info.run_id
     assert kit.history(uri, run, "loss") == kit.curve(kit.NAMES[0])
-    assert kit.history(uri, run, "scenes-indoor/marigold/abs_rel") == [(0, 0.25)]
+    assert kit.history(uri, run, "abs_rel/scenes-indoor marigold") == [(0, 0.25)]
     assert str(kit.bring_in(results, uri)) == "3 unchanged"
 
 

@@ -75,8 +75,8 @@ def test_cell_of_two_tables_is_shown_in_both(kit, results, uri, database):
         assert run.data.tags["dad.tables"] == "table1, table2"
         assert run.data.tags[PARENT] == kit.parent_run(uri, f"mini/{table}").info.run_id
         assert kit.history(uri, run, "loss") == kit.curve(kit.SHARED)
-        assert kit.history(uri, run, "scenes-driving/marigold/abs_rel") == [(0, 0.5)]
-        assert kit.history(uri, run, "scenes-indoor/marigold/abs_rel") == [(0, 0.25)]
+        assert kit.history(uri, run, "abs_rel/scenes-driving marigold") == [(0, 0.5)]
+        assert kit.history(uri, run, "abs_rel/scenes-indoor marigold") == [(0, 0.25)]
     before = kit.dump(database)
     assert str(kit.bring_in(results, uri)) == "6 unchanged"
     assert kit.dump(database) == before
@@ -97,7 +97,7 @@ def test_model_that_is_scored_as_it_is_stands_beside_the_students(kit, results, 
     assert run.info.run_name == "teacher"
     assert run.data.params == {"supervision": "teacher"}
     assert run.data.tags["model"] == "zoo/vit-large"
-    assert run.data.metrics == {"scenes-indoor/marigold/abs_rel": 0.125, "scenes-indoor/marigold/delta1": 0.5}
+    assert run.data.metrics == {"abs_rel/scenes-indoor marigold": 0.125, "delta1/scenes-indoor marigold": 0.5}
     assert run.data.tags[PARENT] == kit.parent_run(uri, "mini/table4").info.run_id
 
 
