@@ -191,6 +191,10 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--table", default="table1", help="whose contact sheet (default: %(default)s)")
     report_options(p)
 
+    p = verb(top, "report", verbs.report, "one HTML page of the whole study, which opens from disk without a network", "dad report")
+    report_options(p)
+    p.add_argument("--reports", default="reports", help="where the tables, figures and claims are (default: %(default)s)")
+
     track = top.add_parser("track", help="MLflow as a view of the files").add_subparsers(
         dest="track_verb", required=True, metavar="VERB"
     )

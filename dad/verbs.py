@@ -262,6 +262,15 @@ def figure(arguments: argparse.Namespace) -> None:
         write_paper_figure(study, arguments.name, results, out)
 
 
+def report(arguments: argparse.Namespace) -> None:
+    """Write the page of the whole study."""
+    from dad.report.page import write_page
+    from dad.study.cells import load_study
+
+    path = write_page(load_study(arguments.config), Path(arguments.results), Path(arguments.reports), Path(arguments.out))
+    print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+
+
 def track_import(arguments: argparse.Namespace) -> None:
     """Rebuild MLflow from files."""
     from dad.study.cells import load_study
