@@ -161,7 +161,8 @@ def _check_list(benchmark: Listed, report: CheckReport) -> None:
     found = Counter(benchmark.group(image) for image in images) if not absent else Counter()
     short = [f"{group}: {found[group]} of {count}" for group, count in benchmark.groups.items() if found and found[group] != count]
     if len(images) != benchmark.known:
-        differs = f"{len(images)} of {benchmark.known} images" + (f" ({', '.join(short)})" if short else "")
+        few = "only " if len(images) < benchmark.known else ""
+        differs = f"{few}{len(images)} of {benchmark.known} images" + (f" ({', '.join(short)})" if short else "")
         chosen = benchmark.list_file or len(images) > benchmark.known
         (report.warnings if chosen else report.missing).append(f"{differs}: scores are comparable with published ones for all only")
 

@@ -171,6 +171,8 @@ def _suspicion(fitted: Fitted) -> str:
     if fitted.kind == "disparity" and low <= 0:
         share = float(np.mean(fitted.pixels <= 0))
         return f"{share:.2%} of the predicted disparities are not positive"
+    if fitted.fit.scale < 0:
+        return "the fit turns the prediction around (its scale is negative): nearer and farther may be mixed up"
     return ""
 
 

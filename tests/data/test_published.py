@@ -350,7 +350,7 @@ def test_what_is_not_a_data_set_is_refused(nyu, tmp_path):
 def test_check_counts_names_what_is_missing_and_says_how_to_get_it(nyu, monkeypatch):
     report = check("nyuv2", nyu)
     assert not report.ok
-    assert report.missing == ["2 of 654 images: scores are comparable with published ones for all only"]
+    assert report.missing == ["only 2 of 654 images: scores are comparable with published ones for all only"]
     assert "nyu_depth_v2_labeled.mat" in report.text.splitlines()[-1]
     monkeypatch.setattr(PUBLISHED["nyuv2"], "known", 2)
     report = check("nyuv2", nyu)
@@ -368,7 +368,7 @@ def test_check_tells_which_part_is_short(make_folder, encoded, pixels, tmp_path,
     folder = make_folder(diode_files(encoded, pixels))
     report = check("diode", folder)
     assert report.missing == [
-        "2 of 771 images (indoor: 1 of 325, outdoor: 1 of 446): scores are comparable with published ones for all only"
+        "only 2 of 771 images (indoor: 1 of 325, outdoor: 1 of 446): scores are comparable with published ones for all only"
     ]
     assert "val.tar.gz" in report.advice
     monkeypatch.setattr(PUBLISHED["diode"], "known", 2)
@@ -386,4 +386,4 @@ def test_check_takes_a_list_at_its_word(kitti, tmp_path):
     report = check("kitti", kitti, list_file=listed)
     assert report.ok
     assert report.counts["listed without ground truth"] == 1
-    assert report.warnings == ["1 of 652 images: scores are comparable with published ones for all only"]
+    assert report.warnings == ["only 1 of 652 images: scores are comparable with published ones for all only"]

@@ -195,9 +195,9 @@ def test_data_check_from_the_command_line(tmp_path, capsys):
     text = capsys.readouterr().out
     assert "published list: 800 images" in text
     assert "decoded: 1 of 1 tried" in text
-    assert "missing: 2 of 800 images" in text
+    assert "missing: only 2 of 800 images" in text
     assert "scannet_val_sampled_list_800_1.txt of prs-eth/Marigold" in text
     listed = tmp_path / "list.txt"
     listed.write_text(f"{rgb_name(1)} {rgb_name(1).replace('color', 'depth')}")
     assert main(["data", "check", "scannet", str(root), "--list", str(listed)]) == 0
-    assert "warning: 1 of 800 images" in capsys.readouterr().out
+    assert "warning: only 1 of 800 images" in capsys.readouterr().out

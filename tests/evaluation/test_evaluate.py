@@ -12,7 +12,16 @@ import dad.models
 from dad.data.benchmarks.base import Sample
 from dad.errors import UserError
 from dad.evaluation import load_protocol, score
-from dad.evaluation.evaluate import COLUMNS, PredictionFolder, evaluate, evaluate_to_files, resolve_protocols, summarise
+from dad.evaluation.evaluate import (
+    COLUMNS,
+    PredictionFolder,
+    _suspicion,
+    evaluate,
+    evaluate_to_files,
+    resolve_protocols,
+    summarise,
+)
+from dad.evaluation.fitting import fit_image
 from dad.evaluation.metrics import METRICS
 
 SHAPE = (12, 16)
@@ -396,6 +405,13 @@ def test_suspicious_predictions_are_scored_and_said(samples, tmp_path):
         ("two.png", "ok", "91.67% of the predicted disparities are not positive"),
     }
     assert all(math.isfinite(float(row["abs_rel"])) for row in rows)
+
+
+def test_a_prediction_that_the_fit_turns_around_is_said():
+    depth = np.random.default_rng(0).uniform(1, 9, SHAPE).astype(np.float32)
+    for kind, said in (("depth", ""), ("disparity", "the fit turns the prediction around")):
+        fitted = fit_image(2 * depth + 1, depth, np.ones(SHAPE, bool), kind=kind)
+        assert _suspicion(fitted).partition(" (")[0] == said
 
 
 def test_upstreams_prediction_names_and_other_layouts(tmp_path):
