@@ -169,11 +169,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
         strict=arguments.strict,
         on_scored=previews,
     )
+    wide = max(len(f"{result['dataset']}  {result['protocol']}") for result in written["results"])
     for result in written["results"]:
         mean = result["mean"]
         apart = [f"{result[status]} of them {status}" for status in ("empty", "failed") if result[status]]
         images = ", ".join([f"{result['images']} images", *apart])
-        print(f"{result['dataset']}  {result['protocol']}  abs_rel {mean['abs_rel']:.4f}  delta1 {mean['delta1']:.4f}  ({images})")
+        name = f"{result['dataset']}  {result['protocol']}".ljust(wide)
+        print(f"{name}  abs_rel {mean['abs_rel']:.4f}  delta1 {mean['delta1']:.4f}  ({images})")
     failures = written["failures"]
     for failure in failures[:20]:
         print(f"dad: {failure['dataset']}: {failure['message']}", file=sys.stderr)
