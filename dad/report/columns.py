@@ -38,7 +38,8 @@ def table_columns(study: StudyConfig, table: str) -> tuple[Column, ...]:
     """
     layout, groups = paper().table(table), study_groups(study, table)
     known = list(layout.datasets)
-    single = [_column(benchmark) for benchmark in study.scored if dataset_group(study, benchmark.dataset) in groups]
+    every = [_column(benchmark) for benchmark in study.scored]
+    single = [column for column in every if dataset_group(study, column.dataset) in groups]
     single.sort(key=lambda column: known.index(column.paper) if column.paper in known else len(known))
     averaged = tuple(column.dataset for column in single if column.paper in known)
     average = [Column(AVERAGE, AVERAGE, stand_in=False, over=averaged)] if layout.average and averaged else []

@@ -17,7 +17,7 @@ def result(study, results, write_scores, paper_like):
 @pytest.fixture
 def drawn(result, monkeypatch, tmp_path):
     kept = []
-    monkeypatch.setattr(figures, "save_png", lambda figure, path: kept.append(figure))
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: kept.append(figure))
     figures.write_table_figure(result, tmp_path / "unused.png")
     return kept[0]
 
@@ -53,10 +53,11 @@ def test_what_is_not_there_is_said(make_study, results, write_scores, edit_score
     paths = write_scores(study, results, paper_like)
     edit_scores(next(iter(paths.values())), lambda lines: [line | {"abs_rel": "nan"} for line in lines])
     kept = []
-    monkeypatch.setattr(figures, "save_png", lambda figure, path: kept.append(figure))
+    monkeypatch.setattr(figures, "save_figure", lambda figure, path: kept.append(figure))
     figures.write_table_figure(load_table(study, "table1", paths), tmp_path / "unused.png")
     words = [[text.get_text() for text in axes.texts] for axes in kept[0].axes]
-    assert sorted(words[0]) == ["no number"] + 4 * ["not trained"]
+    reason = "local-global distillation with loss.local_global: 0 has no …"
+    assert sorted(words[0]) == 4 * [reason] + ["no number"]
     assert words[1] == []
     assert words[5] == ["not in the paper"]
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dad.report.statistics import bootstrap_mean, compare, holm, paired_difference, table_statistics, value_matrix
+from dad.report.statistics import bootstrap_average, bootstrap_mean, compare, holm, paired_difference, value_matrix
+from dad.report.table_statistics import table_statistics
 
 
 def test_one_seed_agrees_with_the_normal_interval_on_normal_data():
@@ -165,4 +166,64 @@ def test_a_row_without_a_number_is_neither_best_nor_hidden():
 def test_matrices_and_factors():
     scores = tidy({"a": {"x": [[0.1, 0.2, 0.3]]}, "b": {"x": [[0.3, 0.2, 0.4]]}})
     assert value_matrix(scores, "b", "x", "abs_rel").tolist() == [[0.3, 0.2, 0.4]]
-    assert compare(scores, "b", "a", "x", "abs_rel", factor=1.5).interval.mean == pytest.approx(0.3 - 1.5 * 0.2)
+    assert compare(scores, "b", "a", ["x"], "abs_rel", factor=1.5).interval.mean == pytest.approx(0.3 - 1.5 * 0.2)
+
+
+def test_an_estimator_without_seeds_is_paired_with_every_seed():
+    rng = np.random.default_rng(9)
+    students, estimator = rng.random((3, 30)), rng.random((1, 30))
+    found = paired_difference(students, estimator)
+    repeated = paired_difference(students, np.repeat(estimator, 3, axis=0))
+    assert found == repeated
+    assert found.interval.mean == pytest.approx(students.mean() - estimator.mean())
+    assert found.p == pytest.approx(stats.wilcoxon(students.mean(0), estimator[0]).pvalue)
+    back = paired_difference(estimator, students)
+    assert back.interval.mean == pytest.approx(-found.interval.mean)
+    with pytest.raises(ValueError, match="different shapes"):
+        paired_difference(rng.random((2, 30)), students)
+
+
+def test_an_average_weighs_data_sets_the_same_and_resamples_images_within_each():
+    rng = np.random.default_rng(10)
+    parts = [rng.normal(0.2, 0.05, (1, 300)), rng.normal(0.6, 0.2, (1, 100))]
+    interval = bootstrap_average(parts)
+    assert interval.mean == pytest.approx((parts[0].mean() + parts[1].mean()) / 2)
+    # stratified: the variances of the two means add up, and the distance between the data sets does not count
+    deviation = np.sqrt(sum(values.var() / values.shape[1] for values in parts)) / 2
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * deviation, rel=0.06)
+    assert bootstrap_average(parts[:1]) == bootstrap_mean(parts[0])
+
+
+def test_a_seed_brings_its_scores_on_every_data_set():
+    # a seed's effect is the same on both data sets: it must not average out over them
+    seed = np.random.default_rng(11).normal(0, 0.5, 14)
+    parts = [np.repeat(seed[:, None], 40, axis=1), np.repeat(seed[:, None], 40, axis=1)]
+    both, one = bootstrap_average(parts), bootstrap_mean(parts[0])
+    assert both.high - both.low == pytest.approx(one.high - one.low, rel=0.05)
+    with pytest.raises(ValueError, match="different numbers of seeds"):
+        bootstrap_average([np.zeros((2, 5)), np.zeros((3, 5))])
+
+
+def test_differences_to_a_reference_are_a_family_of_their_own():
+    rng = np.random.default_rng(12)
+    base = rng.random((1, 25))
+    scores = tidy({"base": {"x": base}, "ours": {"x": base - 0.05 * rng.random((1, 25))}, "other": {"x": rng.random((1, 25))}})
+    table = table_statistics(scores, {"abs_rel": "lower"}, references={"ours": "base", "other": "base"}).set_index("row")
+    values = {row: value_matrix(scores, row, "x", "abs_rel")[0] for row in ("base", "ours", "other")}
+    raw = [stats.wilcoxon(values[row], values["base"]).pvalue for row in ("ours", "other")]
+    assert table.loc[["ours", "other"], "ref_p_holm"].tolist() == pytest.approx(holm(raw).tolist())
+    assert table.loc["ours", "ref_difference"] == pytest.approx((values["ours"] - values["base"]).mean())
+    assert table.loc["ours", "ref_effect"] == -1
+    assert table["reference"].to_dict() == {"base": "", "ours": "base", "other": "base"}
+    assert np.isnan(table.loc["base", "ref_difference"])
+
+
+def test_an_averaged_column_pools_the_images_and_averages_the_means():
+    scores = tidy({"a": {"x": [[0.1, 0.3]], "y": [[0.6, 0.6, 0.6]]}, "b": {"x": [[0.2, 0.4]], "y": [[0.5, 0.7, 0.9]]}})
+    table = table_statistics(scores, {"abs_rel": "lower"}, columns={"average": ("x", "y"), "x": ("x",)}).set_index(
+        ["row", "dataset"]
+    )
+    assert table.loc[("a", "average"), "mean"] == pytest.approx(0.4)
+    assert table.loc[("b", "average"), "difference_to_best"] == pytest.approx(0.1)
+    assert table.loc[("a", "average"), ["n", "seeds"]].tolist() == [5, 1]
+    assert table.loc[("a", "x"), "mean"] == pytest.approx(0.2)

@@ -8,10 +8,11 @@ from dad.errors import UserError
 from dad.report.provenance import duration
 from dad.report.results import load_table, provenance_paths, score_paths, table_columns
 from dad.report.tables import render_table, table_files
-from dad.study.cells import table_rows
+from dad.study.cells import model_id, table_rows
 
 COLUMNS = ["cell", "mode", "normalization", "dataset", "protocol", "metric", "mean", "ci_low", "ci_high", "n", "seeds", "paper"]
 COLUMNS += ["difference_to_best", "diff_low", "diff_high", "p_holm", "effect", "stands_for", "reason"]
+FURTHER = ["reference", "ref_difference", "ref_low", "ref_high", "ref_p_holm", "ref_effect", "percent", "paper_percent", "notes"]
 
 
 def read_csv(path):
@@ -67,13 +68,15 @@ def page_of(study, results):
 
 def test_the_csv_has_a_line_per_row_data_set_and_metric_with_means_of_the_files(study, results, files):
     lines = read_csv(files[0])
-    assert list(lines[0]) == COLUMNS
+    assert list(lines[0]) == COLUMNS + FURTHER
     assert len(lines) == 8 * 2 * 2
     assert [line["normalization"] for line in lines[::4]] == ["global", "none", "local", "hybrid"] * 2
     paths = score_paths(study, "table1", results)
     best = {}
     for line in lines:
-        scores = [float(row[line["metric"]]) for row in read_csv(paths[line["cell"]]) if row["dataset"] == line["dataset"]]
+        scores = [
+            float(row[line["metric"]]) for row in read_csv(paths["ablation", line["cell"]]) if row["dataset"] == line["dataset"]
+        ]
         assert float(line["mean"]) == pytest.approx(np.mean(scores), abs=1e-6)
         assert float(line["ci_low"]) < float(line["mean"]) < float(line["ci_high"])
         assert (line["n"], line["seeds"], line["protocol"]) == ("24", "1", "marigold@1")
@@ -137,23 +140,24 @@ def test_the_page_has_ours_and_the_printed_numbers_side_by_side(files):
 def test_the_teacher_stands_above_its_students(study, own, write_scores, paper_like):
     write_scores(study, own, paper_like)
     without = page_of(study, own)
-    summary = {"model": "teacher", "results": []}
-    for dataset, error in (("scenes-indoor", 0.1234), ("scenes-outdoor", 0.2345)):
-        summary["results"].append({"dataset": dataset, "protocol": "marigold@1", "mean": {"abs_rel": error, "delta1": 1 - error}})
-    (own / study.name / "scores" / "teacher.json").write_text(json.dumps(summary))
-    table_files(study, "table1", own, own)
-    lines = (own / "table1.md").read_text().splitlines()
+    write_scores(study, own, lambda row, *_: 0.11 if row.model else paper_like(row, *_), teacher=True)
+    page, _ = page_of(study, own)
+    lines = page.splitlines()
     first = next(index for index, line in enumerate(lines) if line.startswith("| :---"))
-    assert lines[first + 1] == f"| the teacher, `{study.teacher}` |  | 0.123 | – | 0.234 | – |"
-    assert "the teacher, `" not in without
+    teacher = [cell.strip() for cell in lines[first + 1].strip("|").split("|")]
+    assert teacher[0] == f"the teacher, `{study.teacher}`"
+    assert teacher[1::2] == ["", "–", "–"]
+    path = score_paths(study, "table1", own)["ablation", model_id(study.teacher)]
+    mean = np.mean([float(line["abs_rel"]) for line in read_csv(path) if line["dataset"] == "scenes-indoor"])
+    assert teacher[2].startswith(f"{mean:.3f} [")
+    assert "the teacher, `" not in without[0]
 
 
 def test_the_page_says_what_was_run(files):
     page = files[1].read_text()
     for said in (
         "study `tiny` (made-up scores)",
-        "8 students `zoo/small`, starting from its encoder with a random head, seed 0",
-        "teacher `zoo/big`",
+        "8 students `zoo/small`, starting from its encoder with a random head, seed 0, of the teacher `zoo/big`",
         "20 steps × 4 crops of 28 px from 12 rendered photos (indoor, outdoor; 48×32)",
         "cpu, Some Processor, 1 thread, 4 min 08 s of training; commit `0123456789ab`",
         "python 3.11.2, torch 2.15.0",
@@ -194,7 +198,7 @@ def test_differing_provenance_is_not_averaged_away(study, own, write_scores, pap
 def test_the_same_inputs_give_the_same_bytes(study, results, files):
     before = [path.read_bytes() for path in files]
     again = table_files(study, "table1", results, results / "again")
-    assert [path.name for path in again] == ["table1.csv", "table1.md", "table1.png"]
+    assert [path.name for path in again] == ["table1.csv", "table1.md", "table1.png", "table1.svg"]
     assert [path.read_bytes() for path in again] == before
 
 
@@ -218,8 +222,8 @@ def test_a_row_that_can_not_be_trained_is_printed_with_its_reason(make_study, ow
     assert {(line["cell"], line["mean"], line["n"]) for line in lines} == {("", "", "")}
     assert all("no distillation term" in line["reason"] for line in lines)
     page = files[1].read_text()
-    assert page.count("| not trained |") == 8 + 4
-    assert "- Not trained, because local-global distillation with loss.local_global: 0 has no distillation term left: " in page
+    assert page.count("not run (a)") == 8 + 8
+    assert "- (a) Not run, because local-global distillation with loss.local_global: 0 has no distillation term left: " in page
 
 
 def test_a_data_set_that_the_paper_does_not_have_is_an_extra_column(make_study, own, write_scores, paper_like, tmp_path):
@@ -269,7 +273,7 @@ def change_all(**values):
         (drop("scenes-indoor"), "has no scores on scenes-indoor under marigold@1"),
         (change_all(protocol="moge@1"), "has no scores on scenes-indoor under marigold@1"),
         (change_all(protocol_hash="ffffffff"), "mixes scores under different rules"),
-        (change_all(model="other"), "holds the scores of other, not of cell"),
+        (change_all(model="other"), "holds the scores of other, not of "),
         (lambda lines: lines[:-1], "not scored on the same pixels of scenes-indoor"),
         (lambda lines: [lines[0] | {"n": "7"}, *lines[1:]], "not scored on the same pixels of scenes-outdoor"),
         (lambda lines: [*lines, lines[0]], "two lines for rgb/000000.png on scenes-outdoor"),
@@ -286,9 +290,9 @@ def test_scores_that_can_not_be_compared_are_refused(study, own, write_scores, e
 
 def test_a_missing_score_file_and_an_unknown_table_are_refused(study, own, write_scores, paper_like):
     paths = write_scores(study, own, paper_like)
-    cell, path = list(paths.items())[5]
+    (_, cell), path = list(paths.items())[5]
     path.unlink()
-    with pytest.raises(UserError, match=f"no scores of cell {cell}"):
+    with pytest.raises(UserError, match=f"no scores of {cell}"):
         table_files(study, "table1", own, own / "reports")
     assert not (own / "reports").exists()
     with pytest.raises(UserError, match="unknown table 'table7'"):
@@ -297,11 +301,10 @@ def test_a_missing_score_file_and_an_unknown_table_are_refused(study, own, write
 
 def test_a_real_benchmark_is_no_stand_in(make_study):
     study = make_study(benchmarks=[{"dataset": "nyuv2", "root": "data"}, {"dataset": "eth3d", "root": "data"}])
-    columns = table_columns(study, "table1")
-    assert [(column.dataset, column.paper, column.stand_in, column.title) for column in columns] == [
-        ("eth3d", "ETH3D", False, "ETH3D"),
-        ("nyuv2", "NYUv2", False, "NYUv2"),
-    ]
+    eth3d, nyuv2 = ("eth3d", "ETH3D", False, "ETH3D"), ("nyuv2", "NYUv2", False, "NYUv2")
+    for table, expected in (("table1", [eth3d]), ("table5", [nyuv2, eth3d])):
+        columns = table_columns(study, table)
+        assert [(column.dataset, column.paper, column.stand_in, column.title) for column in columns] == expected
 
 
 def test_a_stand_in_for_nothing_known_is_refused(make_study):
