@@ -26,7 +26,7 @@ from dad.report.paper_figures.pictures import (
     predict,
 )
 from dad.report.paper_figures.sheet import Sheet, row_heights
-from dad.report.paper_figures.splat import View, splat
+from dad.report.paper_figures.splat import View, framed, splat
 
 PHOTOS = 3
 OF_SAMPLES = 2
@@ -34,8 +34,10 @@ OF_SAMPLES = 2
 NEAR, FAR = 1.0, 5.0
 """Assumed distances of the nearest and farthest point of a photo without truth."""
 VIEWS = {"from the left": View(-22, 8), "from the right": View(22, 8)}
-RENDERED = 560
+RENDERED = 640
 """Longest side in pixels of a rendered view."""
+SAME_SURFACE = 0.03
+"""Relative step in depth between neighbouring pixels up to which they are drawn as one surface."""
 BEYOND = 0.9
 """Where the truth is sparse it does not tell what is sky: points farther than this share of the data set's range are left out."""
 
@@ -138,25 +140,32 @@ def _camera(picture: Picture) -> tuple[Camera, bool]:
 
 
 def _seen(cloud: Cloud, depth: NDArray[np.floating], mask: NDArray[np.bool_], view: View) -> NDArray[np.uint8]:
-    """A depth map's points from a view, in the photo's shape."""
+    """A depth map's points from a view, in the photo's shape; our points decide pivot and frame for the truth's too."""
     height, width = depth.shape
     factor = RENDERED / max(height, width)
     size = (round(height * factor), round(width * factor))
-    dense = mask.mean() >= SPARSE
-    if dense:  # as many points as the view has pixels; nearest, so that no point lies between two surfaces
-        depth, mask, rgb = (_resized(values, size) for values in (depth.astype(np.float32), mask, cloud.picture.rgb))
-        camera = Camera(*(value * factor for value in (cloud.camera.fx, cloud.camera.fy, cloud.camera.cx, cloud.camera.cy)))
-        scaled = replace(cloud, picture=replace(cloud.picture, rgb=rgb), camera=camera)
-        points, colours = scaled.of(depth, mask)
-    else:
-        points, colours = cloud.of(depth, mask)
     pivot = float(np.median(cloud.depth[cloud.mask]))
-    return splat(points, colours, view, pivot=pivot, focal=cloud.camera.fx * factor, size=size, thick=1 if dense else 4)
+    frame = framed(cloud.of(cloud.depth, cloud.mask)[0], view, pivot=pivot, focal=cloud.camera.fx * factor, size=size)
+    if mask.mean() < SPARSE:
+        points, colours = cloud.of(depth, mask)
+        return splat(points, colours, view, frame, pivot=pivot, focal=cloud.camera.fx, thick=4)
+    camera = Camera(*(value * factor for value in (cloud.camera.fx, cloud.camera.fy, cloud.camera.cx, cloud.camera.cy)))
+    rgb, mask = (_resized(values, size) for values in (cloud.picture.rgb, mask))
+    finer = replace(cloud, picture=replace(cloud.picture, rgb=rgb), camera=camera)
+    points, colours = finer.of(_refined(depth.astype(np.float32), size), mask)
+    return splat(points, colours, view, frame, pivot=pivot, focal=camera.fx)
 
 
-def _resized(values: NDArray, size: tuple[int, int]) -> NDArray:
-    """A map or picture at (H,W), every pixel the nearest of the old ones."""
-    return np.asarray(Image.fromarray(values).resize(size[::-1], Image.Resampling.NEAREST))
+def _refined(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A depth map at (H,W): interpolated on surfaces, and nearest at edges, so that no point lies between two surfaces."""
+    nearest, smooth = _resized(depth, size), _resized(depth, size, Image.Resampling.BILINEAR)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.abs(smooth / nearest - 1) < SAME_SURFACE, smooth, nearest)
+
+
+def _resized(values: NDArray, size: tuple[int, int], how: Image.Resampling = Image.Resampling.NEAREST) -> NDArray:
+    """A map or picture at (H,W)."""
+    return np.asarray(Image.fromarray(values).resize(size[::-1], how))
 
 
 def _notes(job: Job, clouds: list[Cloud]) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from dad.evaluation.detail import DepthEdges, detail_fitted
 from dad.evaluation.score import score_fitted
 from dad.report.colour import colourise
-from dad.report.paper_figures.job import Drawing, Job, method_title
+from dad.report.paper_figures.job import Drawing, Job, method_title, model_title
 from dad.report.paper_figures.pictures import (
     Picture,
     as_disparity,
@@ -59,7 +59,10 @@ def draw(job: Job) -> Drawing:
             numbers.append({"method": method.role, **_measured(job, picture, prediction, estimator.kind)})
     sheet.colour_key("each map and each detail on a scale of its own")
     shown = ", ".join(f"{picture.source} `{picture.id}`" for picture in pictures)
+    study = job.study
     notes = [
+        f"Teacher: {model_title('Depth Anything v2', study.teacher)}. Assistant: "
+        f"{model_title('GenPercept', study.assistant.model)}. Both students are trained alike but for whose maps are the labels.",
         f"Images, spread evenly over each benchmark by their number alone: {shown}. The detail lies at one place in all of them, "
         "fixed beforehand.",
         "The numbers are of the whole images shown, under the protocol: AbsRel, AbsRel beside depth edges, and F1 of the depth "

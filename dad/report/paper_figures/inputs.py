@@ -14,7 +14,7 @@ from dad.report.paper_figures.pictures import Picture, as_disparity, photo_pictu
 from dad.report.paper_figures.sheet import Sheet, outline, row_heights
 
 PHOTOS = 3
-REGION = ((1 / 3, 1 / 3), (1 / 3, 2 / 3), (1 / 4, 1 / 2))
+REGION = ((1 / 3, 1 / 3), (1 / 3, 3 / 5), (1 / 4, 1 / 2))
 """Per row the upper left corner of the region as a share of height and width: three places, so that not all show the same."""
 SIZE = 1 / 3
 """The region's side as a share of the photo's."""

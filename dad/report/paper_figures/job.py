@@ -70,13 +70,21 @@ class Drawing:
     numbers: list[dict[str, Any]] = field(default_factory=list)
 
 
+def model_title(name: str, model: str) -> str:
+    """A published model's name and the model that is it here, or stands in for it: `GenPercept (stand-in genpercept)`."""
+    return f"{name} ({_what(model)})"
+
+
+def _what(model: str) -> str:
+    return ("stand-in " if is_stand_in(model) else "") + model_slug(model)
+
+
 def method_title(method: Method, *, lines: bool = True) -> str:
     """A method's name in the paper, and which model it is here; a network of the procedural zoo is called the stand-in it is."""
     name = _NAMES[method.role]
     if method.model is None:
         return name if lines else name.replace("\n", " ")
-    what = ("stand-in " if is_stand_in(method.model) else "") + model_slug(method.model)
-    return f"{name}\n{what}" if lines else f"{name} ({what})"
+    return f"{name}\n{_what(method.model)}" if lines else model_title(name, method.model)
 
 
 def is_stand_in(model: str) -> bool:

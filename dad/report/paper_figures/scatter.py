@@ -49,6 +49,7 @@ class Density:
     counts: NDArray[np.float64]
     images: int
     abs_rel: float
+    unit: str
 
 
 def density(job: Job, benchmark: Benchmark, estimator: AnyEstimator, edges: NDArray[np.float64]) -> Density:
@@ -61,7 +62,8 @@ def density(job: Job, benchmark: Benchmark, estimator: AnyEstimator, edges: NDAr
         truth, aligned = depths(fitted)
         counts += np.histogram2d(truth, np.clip(aligned, edges[0], edges[-1]), [edges, edges])[0] / truth.size
         errors.append(score_fitted(fitted)["abs_rel"])
-    return Density(edges, counts, len(errors), float(np.mean(errors)))
+    unit = "" if benchmark.name == "samples" else " (m)"  # some samples have depth up to a factor only
+    return Density(edges, counts, len(errors), float(np.mean(errors)), unit)
 
 
 def depths(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -133,8 +135,8 @@ def _density(axes: Axes, found: Density) -> None:
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.set_ticks([], minor=True)
     axes.tick_params(labelsize=7.5, length=2, pad=1.5)
-    axes.set_xlabel("true depth (m)", fontsize=8, labelpad=1.5)
-    axes.set_ylabel("predicted (m)", fontsize=8, labelpad=1)
+    axes.set_xlabel(f"true depth{found.unit}", fontsize=8, labelpad=1.5)
+    axes.set_ylabel(f"predicted{found.unit}", fontsize=8, labelpad=1)
     text = f"AbsRel {found.abs_rel:.3f}"
     ground = {"facecolor": "#FFFFFFD0", "edgecolor": "none", "pad": 1.2}
     axes.text(0.04, 0.95, text, transform=axes.transAxes, va="top", fontsize=8, bbox=ground)

@@ -51,7 +51,7 @@ class Sheet:
         self._top = [head + sum(self._heights[:i]) + row_gap * i for i in range(len(heights))]
         self.width = self._left[-1] + self._widths[-1] + EDGE
         self.height = self._top[-1] + self._heights[-1] + foot
-        self.figure = Figure(figsize=(self.width, self.height))
+        self.figure = Figure(figsize=(self.width, self.height), dpi=200)  # of pictures inside the SVG, too
         FigureCanvasAgg(self.figure)
         self.text(EDGE, 0.08, title, fontsize=11, fontweight="bold", va="top")
         for left, width, text in zip(self._left, self._widths, columns, strict=True):

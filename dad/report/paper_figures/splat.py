@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 BACKGROUND = 255
+NOTHING = np.uint64(2**64 - 1)
+FILL = 0.96
+CLOSEST = 2.0
 LARGEST_SQUARE = 9
 """Pixels; a point that comes much nearer than it was leaves gaps rather than blocks."""
 
@@ -28,43 +31,65 @@ def moved(points: NDArray[np.float64], view: View, pivot: float) -> NDArray[np.f
     return turned + [0, 0, pivot * view.away]
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Where the moved camera's picture of `size` (H,W) lies: focal length and principal point in its pixels."""
+
+    focal: float
+    x: float
+    y: float
+    size: tuple[int, int]
+
+
+def framed(points: NDArray[np.float64], view: View, *, pivot: float, focal: float, size: tuple[int, int]) -> Frame:
+    """A frame that the points (N,3) fill, but for the outermost hundredth on each side.
+
+    focal: of the old camera in pixels of a picture of this size; the new one is between it and CLOSEST times as long.
+    """
+    height, width = size
+    seen = moved(points, view, pivot)
+    seen = seen[seen[:, 2] > 1e-6]
+    (left, right), (top, bottom) = (np.percentile(seen[:, axis] / seen[:, 2], (1, 99)) for axis in (0, 1))
+    fits = FILL * min(width / max(right - left, 1e-6), height / max(bottom - top, 1e-6))
+    closer = float(np.clip(fits, 0.6 * focal, CLOSEST * focal))
+    x, y = (width - 1) / 2 - closer * (left + right) / 2, (height - 1) / 2 - closer * (top + bottom) / 2
+    return Frame(closer, float(x), float(y), size)
+
+
 def splat(
     points: NDArray[np.float64],
     rgb: NDArray[np.uint8],
     view: View,
+    frame: Frame,
     *,
     pivot: float,
     focal: float,
-    size: tuple[int, int],
     thick: int = 1,
 ) -> NDArray[np.uint8]:
     """Points (N,3) with colours (N,3), seen by the moved camera, as a picture (H,W,3) on white; the nearest point wins.
 
-    focal: of both cameras in pixels of a picture of this `size` (H,W). thick: least side of a point's square in pixels.
+    focal: of the old camera, in pixels of the map that the points come from. thick: least side of a point's square in pixels.
     """
-    height, width = size
+    height, width = frame.size
     seen = moved(points, view, pivot)
     ahead = (seen[:, 2] > 1e-6) & (points[:, 2] > 1e-6)
     seen, depth, colour = seen[ahead], points[ahead, 2], rgb[ahead]
-    column = focal * seen[:, 0] / seen[:, 2] + (width - 1) / 2
-    row = focal * seen[:, 1] / seen[:, 2] + (height - 1) / 2
-    # a pixel of the old camera is depth / focal wide in space; half a pixel more closes the gaps of slanted surfaces
-    side = np.clip(np.ceil(depth / seen[:, 2] + 0.5), thick, max(thick, LARGEST_SQUARE)).astype(int)
-    places, distances, owners = [], [], []
+    column = frame.focal * seen[:, 0] / seen[:, 2] + frame.x
+    row = frame.focal * seen[:, 1] / seen[:, 2] + frame.y
+    # a pixel of the old camera is depth / focal wide in space; a pixel more closes the gaps of slanted surfaces
+    side = np.ceil(depth / focal * frame.focal / seen[:, 2] + 0.7)
+    side = np.clip(side, thick, max(thick, LARGEST_SQUARE)).astype(int)
+    # one number per point: its distance, whose bits as a positive float32 sort like it, and below them which point it is
+    key = seen[:, 2].astype(np.float32).view(np.uint32).astype(np.uint64) << np.uint64(32) | np.arange(len(seen), dtype=np.uint64)
+    nearest = np.full(height * width, NOTHING)
     for dy in range(side.max(initial=0)):
         for dx in range(side.max(initial=0)):
             drawn = np.flatnonzero(side > max(dy, dx))
             y = np.rint(row[drawn] - (side[drawn] - 1) / 2).astype(int) + dy
             x = np.rint(column[drawn] - (side[drawn] - 1) / 2).astype(int) + dx
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            places.append((y * width + x)[inside])
-            distances.append(seen[drawn[inside], 2])
-            owners.append(drawn[inside])
+            np.minimum.at(nearest, (y * width + x)[inside], key[drawn[inside]])
     picture = np.full((height * width, 3), BACKGROUND, np.uint8)
-    if places:
-        place, owner = np.concatenate(places), np.concatenate(owners)
-        nearest = np.lexsort((np.concatenate(distances), place))
-        first = np.ones(len(nearest), np.bool_)
-        first[1:] = place[nearest][1:] != place[nearest][:-1]
-        picture[place[nearest[first]]] = colour[owner[nearest[first]]]
+    hit = nearest != NOTHING
+    picture[hit] = colour[nearest[hit] & np.uint64(2**32 - 1)]
     return picture.reshape(height, width, 3)

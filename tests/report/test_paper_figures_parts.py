@@ -1,0 +1,74 @@
+"""The parts that figures are built from: which images, where tiles lie, points seen from elsewhere."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dad.report.paper_figures.pictures import Picture, evenly, true_disparity
+from dad.report.paper_figures.sheet import Sheet
+from dad.report.paper_figures.splat import Frame, View, framed, moved, splat
+from dad.report.style import styled
+
+STRAIGHT = View(0, 0, away=1)
+
+
+@given(total=st.integers(1, 500), count=st.integers(1, 50))
+def test_evenly_spread(total, count):
+    chosen = evenly(total, count)
+    assert len(chosen) == len(set(chosen)) == min(total, count)
+    assert chosen == sorted(chosen) and chosen[0] >= 0 and chosen[-1] < total
+    gaps = np.diff(chosen)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_evenly_takes_the_middle():
+    assert evenly(60, 1) == [30] and evenly(60, 2) == [15, 45] and evenly(2, 8) == [0, 1]
+
+
+def test_sparse_truth_is_thickened_and_the_nearer_wins():
+    depth = np.zeros((9, 9), np.float32)
+    depth[4, 3], depth[4, 5] = 2, 4
+    disparity = true_disparity(Picture("a", "b", np.zeros((9, 9, 3), np.uint8), depth, depth > 0))
+    assert disparity[4, 4] == 0.5 and disparity[4, 6] == 0.25 and np.isnan(disparity[0, 0])
+
+
+def test_tiles_do_not_overlap_and_keep_the_aspect():
+    with styled():
+        sheet = Sheet([0.75, 1.6], ["a", "b\nc"], title="t", column_gaps={1: 0.3})
+        places = [sheet.show(row, column, np.zeros((48, 64, 3), np.uint8)).get_position() for row in (0, 1) for column in (0, 1)]
+    for place in places:
+        assert place.width * sheet.width / (place.height * sheet.height) == pytest.approx(64 / 48)
+        assert 0 < place.x0 < place.x1 < 1 and 0 < place.y0 < place.y1 < 1
+    assert places[0].x1 < places[1].x0 and places[2].y1 < places[0].y0
+
+
+def test_moving_keeps_the_pivot_ahead():
+    pivot = moved(np.array([[0.0, 0.0, 5.0]]), View(30, 10, away=1.5), 5.0)
+    np.testing.assert_allclose(pivot, [[0, 0, 7.5]])
+    # seen from the right, what is nearer on the axis moves to the left
+    assert moved(np.array([[0.0, 0.0, 3.0]]), View(30, 0), 5.0)[0, 0] < 0
+
+
+def test_unmoved_points_are_the_picture():
+    rows, columns = np.indices((4, 5))
+    rgb = np.random.default_rng(0).integers(0, 200, (20, 3)).astype(np.uint8)
+    points = np.stack([(columns - 2) / 10 * 3, (rows - 1.5) / 10 * 3, np.full((4, 5), 3.0)], -1).reshape(-1, 3)
+    picture = splat(points, rgb, STRAIGHT, Frame(10, 2, 1.5, (4, 5)), pivot=3, focal=40)
+    np.testing.assert_array_equal(picture.reshape(-1, 3), rgb)
+
+
+def test_nearest_point_wins_in_either_order():
+    points = np.array([[0, 0, 2.0], [0, 0, 4.0]])
+    rgb = np.array([[255, 0, 0], [0, 0, 255]], np.uint8)
+    for order in ([0, 1], [1, 0]):
+        picture = splat(points[order], rgb[order], STRAIGHT, Frame(10, 1, 1, (3, 3)), pivot=3, focal=40)
+        assert picture[1, 1].tolist() == [255, 0, 0]
+        assert picture[0, 0].tolist() == [255, 255, 255]
+
+
+def test_frame_is_filled():
+    points = np.random.default_rng(0).uniform((-1, -1, 4), (1, 1, 6), (2000, 3))
+    frame = framed(points, STRAIGHT, pivot=5, focal=150, size=(100, 100))
+    x = frame.focal * points[:, 0] / points[:, 2] + frame.x
+    assert ((x > 0) & (x < 99)).mean() > 0.97 and np.ptp(x) > 90
