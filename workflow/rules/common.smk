@@ -138,6 +138,12 @@ def weights(model):
     return [path] if os.path.isfile(path) else []
 
 
+def table_manifest(table):
+    """The photos of a table's first student; nothing for a table without students."""
+    cells = table_cells(table)[:1]
+    return [f"{ROOT}/{manifest_name(CELLS[cell].photos)}" for cell in cells]
+
+
 def table_weights(table):
     """The files of a table's teachers."""
     return [path for name in table_models(table) for path in weights(MODELS[name])]

@@ -13,7 +13,7 @@ rule contact_sheet:
             f"{ROOT}/runs/{{cell}}/model.safetensors",
             cell=table_cells(wildcards.table),
         ),
-        photos=f"{ROOT}/{manifest_name(STUDY.photos)}",
+        photos=lambda wildcards: table_manifest(wildcards.table),
         benchmarks=lambda wildcards: benchmark_markers(table_groups(wildcards.table)),
         weights=lambda wildcards: table_weights(wildcards.table),
     output:
