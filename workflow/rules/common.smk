@@ -111,9 +111,14 @@ def table_groups(table):
 
 
 def table_models(table):
-    """The models a table's pages show beside its cells: its own rows', and the study's teacher."""
-    models = [model_id(row.model) for row in table_rows(STUDY, table) if row.model]
-    return list(dict.fromkeys([*models, model_id(STUDY.teacher)]))
+    """The models a table shows beside its cells: its own rows', and the teachers of its students."""
+    rows = table_rows(STUDY, table)
+    models = [row.model for row in rows if row.model]
+    teachers = [cell.teacher for row in rows for cell in row.cells.values()]
+    known = set(MODELS.values())
+    return [
+        model_id(name) for name in dict.fromkeys(models + teachers) if name in known
+    ]
 
 
 def table_scores(table):
