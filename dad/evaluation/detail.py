@@ -4,6 +4,7 @@ The extra metrics are measured on the same aligned, inverted and clipped predict
 mask: a protocol that takes boundaries out of the mask would leave nothing to measure.
 """
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,18 @@ class DepthEdges:
     def _steps(self, image: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating]]:
         """Flat indices of the nearer and the farther pixel of all pairs whose ratio can exceed LEVELS, and the ratios."""
         near, far = [], []
-        width = image.shape[1]
+        height, width = image.shape
+        # rows are taken in bands that fit the cache: on 24 megapixels the memory of whole temporary maps costs more than the work
+        rows = max(1, 4 * BLOCK // max(width, 1))
+        # a little below the lowest level, so that rounding of the product decides nothing
+        threshold = np.float32(LEVELS[0] - 1e-3)
         with np.errstate(invalid="ignore", over="ignore"):
-            for axis, both in enumerate(self._both):
-                first, second = _neighbours(image, axis)
+            for start, (axis, both) in itertools.product(range(0, height, rows), enumerate(self._both)):
+                first, second = _neighbours(image[start : start + rows + (axis == 0)], axis)
+                valid = both[start : start + rows]
                 for rising, (low, high) in ((True, (first, second)), (False, (second, first))):
-                    # a little below the lowest level, so that rounding of the product decides nothing
-                    found = np.flatnonzero((high > low * np.float32(LEVELS[0] - 1e-3)) & both)
-                    begins = found if axis == 0 else found + found // max(width - 1, 1)
+                    found = np.flatnonzero((high > low * threshold) & valid)
+                    begins = (found if axis == 0 else found + found // max(width - 1, 1)) + start * width
                     ends = begins + (width if axis == 0 else 1)
                     near.append(begins if rising else ends)
                     far.append(ends if rising else begins)
