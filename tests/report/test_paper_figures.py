@@ -281,3 +281,16 @@ def test_ours_is_the_best_that_a_study_has():
     assert figure_subjects(_study(), "fig6").method("ours").row == "select"
     alone = figure_subjects(_study(assistant=None), "fig6")
     assert alone.method("ours").row == "cross" and alone.method("assistant") is None
+
+
+def test_fig10_large_maps_are_thinned_with_their_camera(results, monkeypatch):
+    monkeypatch.setattr(clouds, "LARGEST", 20)
+    study = _study()
+    job = Job(study, "fig10", figure_subjects(study, "fig10"), results / "tiny", Path())
+    picture = next(pictures.benchmark_pictures(pictures.benchmark_of(study, results / "tiny", "scenes-indoor"), 1))
+    cloud = clouds.cloud_of(job, picture, Fake("a"))
+    assert cloud.depth.shape == cloud.mask.shape == cloud.picture.rgb.shape[:2] == (11, 16)
+    points, _ = cloud.of(cloud.picture.depth, cloud.picture.mask)
+    monkeypatch.setattr(clouds, "LARGEST", 1024)
+    whole, _ = clouds.cloud_of(job, picture, Fake("a")).of(picture.depth, np.ones_like(picture.mask))
+    np.testing.assert_allclose(points, whole.reshape(32, 48, 3)[::3, ::3].reshape(-1, 3)[cloud.picture.mask.ravel()], rtol=1e-5)

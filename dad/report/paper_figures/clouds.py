@@ -38,6 +38,8 @@ RENDERED = 640
 """Longest side in pixels of a rendered view."""
 SAME_SURFACE = 0.03
 """Relative step in depth between neighbouring pixels up to which they are drawn as one surface."""
+LARGEST = 1024
+"""Longest side in pixels of the map that points are made of."""
 BEYOND = 0.9
 """Where the truth is sparse it does not tell what is sky: points farther than this share of the data set's range are left out."""
 
@@ -109,11 +111,22 @@ def cloud_of(job: Job, picture: Picture, estimator: AnyEstimator) -> Cloud:
     numbers: dict[str, Any] = {"camera": "known" if known else "assumed"}
     if picture.depth is None:
         depth = relative_to_depth(prediction, estimator.kind, near=NEAR, far=FAR)
-        return Cloud(picture, disparity, depth, np.isfinite(depth), camera, numbers | {"scale": "assumed", "abs_rel": float("nan")})
+        numbers |= {"scale": "assumed", "abs_rel": float("nan")}
+        return Cloud(picture, disparity, depth, np.isfinite(depth), camera, numbers)
     fitted = picture.fit(prediction, estimator.kind, job.protocol)
     depth = _metres(fitted)
     numbers |= {"scale": "fitted to the truth", "abs_rel": score_fitted(fitted)["abs_rel"]}
-    return Cloud(picture, disparity, depth, _solid(picture, depth), camera, numbers)
+    return _thinned(Cloud(picture, disparity, depth, _solid(picture, depth), camera, numbers))
+
+
+def _thinned(cloud: Cloud) -> Cloud:
+    """Every second, third, ... row and column of a picture that has more than LARGEST of them."""
+    step = -(-max(cloud.depth.shape) // LARGEST)
+    few = (slice(None, None, step), slice(None, None, step))
+    picture = cloud.picture
+    picture = replace(picture, rgb=picture.rgb[few], depth=picture.depth[few], mask=picture.mask[few])
+    camera = Camera(*(value / step for value in (cloud.camera.fx, cloud.camera.fy, cloud.camera.cx, cloud.camera.cy)))
+    return Cloud(picture, cloud.disparity[few], cloud.depth[few], cloud.mask[few], camera, cloud.numbers)
 
 
 def _metres(fitted: Fitted) -> NDArray[np.float64]:

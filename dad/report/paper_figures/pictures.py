@@ -58,7 +58,8 @@ def evenly(total: int, count: int) -> list[int]:
 def benchmark_of(study: StudyConfig, root: Path, dataset: str) -> Benchmark:
     """One of the study's benchmarks, opened; `root` is the study's folder of results."""
     config = next(one for one in study.scored if one.dataset == dataset)
-    return open_benchmark(dataset, Path(config.root or root / "benchmarks" / dataset))
+    listed = Path(config.list) if config.list else None
+    return open_benchmark(dataset, Path(config.root or root / "benchmarks" / dataset), list_file=listed)
 
 
 def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:

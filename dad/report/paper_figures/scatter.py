@@ -30,6 +30,8 @@ from dad.report.style import QUIET
 
 IMAGES = 100
 """At most so many images of a benchmark, spread evenly over it, go into its density."""
+PIXELS = 20_000
+"""Of each image, for the ends of the axes."""
 CELLS = 90
 """Cells of the density along each axis."""
 LEAST = 1e-3
@@ -78,9 +80,14 @@ def depths(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def depth_edges(benchmark: Benchmark) -> NDArray[np.float64]:
     """Logarithmic edges (CELLS+1,) over the true depths of the benchmark."""
     samples = (benchmark[index] for index in evenly(len(benchmark), IMAGES))
-    truth = np.concatenate([sample.depth[sample.mask][::7] for sample in samples])
+    truth = np.concatenate([_some(sample.depth[sample.mask]) for sample in samples])
     low, high = np.percentile(truth, ENDS)
     return np.geomspace(low, high, CELLS + 1)
+
+
+def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At most about PIXELS of an image's values (n,), evenly: enough for percentiles."""
+    return values[:: max(1, values.size // PIXELS)]
 
 
 def draw(job: Job) -> Drawing:

@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from PIL import Image
 
 from dad.report.style import INK, QUIET
 
@@ -18,6 +19,8 @@ EDGE = 0.1
 TALLEST = 1.35
 """Largest height of a row as a multiple of a tile's width; a taller picture is shown narrower."""
 WHITE = "#FFFFFF"
+DRAWN = 800
+"""Longest side in pixels at which a picture is drawn: more than a tile has."""
 
 
 class Sheet:
@@ -90,7 +93,8 @@ class Sheet:
         left = self._left[column] + (room_width - width * scale) / 2
         top = self._top[row] + (room_height - height * scale) / 2
         axes = self.box(left, top, width * scale, height * scale)
-        axes.imshow(pixels, aspect="auto")
+        # places on the picture are in its own pixels, however many of them are drawn
+        axes.imshow(reduced(pixels), aspect="auto", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
         axes.set_axis_off()
         return axes
 
@@ -131,6 +135,13 @@ class Sheet:
         bar.ax.tick_params(labelsize=7.5, length=2, pad=1.5)
         bar.outline.set_linewidth(0.5)
         self.text(left + 1.4, top + 0.05, text, fontsize=8, va="center")
+
+
+def reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture (H,W,3) with a longest side of at most DRAWN pixels."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((DRAWN, DRAWN), Image.Resampling.BOX)
+    return np.asarray(image)
 
 
 def outline(axes: Axes, box: tuple[float, float, float, float], colour: str = WHITE) -> None:
