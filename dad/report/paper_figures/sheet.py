@@ -67,7 +67,8 @@ class Sheet:
     def row_title(self, row: int, text: str, *, x: float = SIDE / 2 + 0.03, **style: object) -> None:
         """A row's title, turned, at its left or `x` inches from the edge."""
         middle = self._top[row] + self._heights[row] / 2
-        style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": 8, "color": INK, **style}
+        room = self._heights[row] * 72 / (0.62 * len(text))  # points of height per letter, which is about 0.62 as wide as high
+        style = {"rotation": 90, "ha": "center", "va": "center", "fontsize": min(8, max(5, room)), "color": INK, **style}
         self.text(x, middle, text, **style)
 
     def box(self, left: float, top: float, width: float, height: float) -> Axes:
