@@ -77,7 +77,8 @@ def claims_view(reports: Path) -> ClaimsView:
 def _claim(claim: Claim, lines: pd.DataFrame) -> ClaimView:
     made = lines[lines["comparison"] != ""]
     reason = str(lines["reason"].iloc[0])
-    share = f"{(made['comparison'] == 'held').sum()} of {len(made)} comparisons held" if len(made) else ""
+    held = int((made["comparison"] == "held").sum())
+    share = f"{held} of {len(made)} comparison{'s' * (len(made) > 1)} held" if len(made) else ""
     words = "; ".join(part for part in (share, reason) if part)
     table = paper().table(claim.table)
     views = tuple(_comparison(line) for _, line in made.iterrows())

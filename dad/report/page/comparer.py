@@ -155,7 +155,7 @@ def _fitted(estimator: AnyEstimator, sample: Sample, limits: DatasetRules, rules
     """One prediction, aligned as the tables' scores are. Raises UserError where it can not be scored."""
     rgb = torch.from_numpy(np.array(sample.rgb)).permute(2, 0, 1)[None].float() / 255
     prediction = estimator(rgb)[0, 0].float().cpu().numpy()
-    names = {"kind": estimator.kind, "protocol": rules, "dataset": limits, "image": sample.id}
+    names: dict[str, Any] = {"kind": estimator.kind, "protocol": rules, "dataset": limits, "image": sample.id}
     return fit_image(prediction, sample.depth, sample.mask, **names)
 
 

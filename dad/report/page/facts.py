@@ -1,8 +1,9 @@
 """What was run, in words: the page's header, its section on provenance, and the log of discrepancies."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dad.evaluation import load_protocol
 from dad.report.discrepancies import EVIDENCE, SECTIONS
@@ -146,7 +147,7 @@ def _photos(study: StudyConfig) -> str:
     return f"{photos.count:,} photos" if photos.count else "all photos of a folder"
 
 
-def _commits(known: Sequence[Mapping[str, object]]) -> list[str]:
+def _commits(known: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         f"{str(values['git_commit'])[:12]}{' with uncommitted changes' if values.get('git_dirty') else ''}"
         for values in known
@@ -154,13 +155,13 @@ def _commits(known: Sequence[Mapping[str, object]]) -> list[str]:
     ]
 
 
-def _listed(values: object) -> str:
+def _listed(values: Iterable[object]) -> str:
     """The different values, the most frequent first."""
-    counted = Counter(str(value) for value in values if value)  # type: ignore[attr-defined]
+    counted = Counter(str(value) for value in values if value)
     return " / ".join(value for value, _ in counted.most_common()) or UNKNOWN
 
 
-def _versions(known: Sequence[Mapping[str, object]]) -> list[tuple[str, str]]:
+def _versions(known: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     merged: dict[str, set[str]] = {}
     for values in known:
         for package, version in dict(values.get("versions") or {}).items():

@@ -1,0 +1,237 @@
+"""The page's structure and numbers, read without a browser."""
+
+import base64
+import io
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from dad.cli import main
+from dad.errors import UserError
+from dad.report.page import write_page
+from dad.report.page.curves import POINTS, curve
+from dad.study.cells import TABLES, all_cells, table_rows
+from dad.study.claims import claims
+from dad.study.paper import paper
+
+VOID = {"meta", "link", "img", "input", "br", "hr", "line", "polyline"}
+
+
+class _Reader(HTMLParser):
+    """Every element with its attributes, and a check that what is opened is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements, self._open = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self._open and self._open[-1] == tag, f"</{tag}> closes <{self._open[-1:]}> at {self.getpos()}"
+        self._open.pop()
+
+
+def _elements(path):
+    reader = _Reader()
+    reader.feed(path.read_text())
+    reader.close()
+    assert not reader._open
+    return reader.elements
+
+
+@pytest.fixture(scope="module")
+def elements(page):
+    return _elements(page)
+
+
+def _ids(elements):
+    return [attributes["id"] for _, attributes in elements if "id" in attributes]
+
+
+def test_it_loads_nothing(page, elements):
+    for tag, attributes in elements:
+        for name in ("src", "href", "srcset", "data", "action", "poster"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:")), (tag, name, value)
+    text = page.read_text()
+    assert "@import" not in text and not re.search(r"url\(\s*['\"]?(?!data:)", text)
+    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|importScripts|sendBeacon)\b", text)
+    policy = next(attributes["content"] for tag, attributes in elements if tag == "meta" and "http-equiv" in attributes)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_ids_are_unique_and_every_link_has_its_target(elements):
+    ids = _ids(elements)
+    assert len(ids) == len(set(ids))
+    for tag, attributes in elements:
+        if tag == "a":
+            assert attributes["href"][1:] in ids, attributes["href"]
+
+
+def test_it_can_be_read_aloud(elements):
+    tags = [tag for tag, _ in elements]
+    assert {"header", "nav", "main", "footer"} <= set(tags) and tags.count("h1") == 1
+    assert dict(elements)["html"]["lang"] == "en"
+    assert all(attributes.get("alt") is not None for tag, attributes in elements if tag == "img")
+    assert all(attributes.get("aria-label") for tag, attributes in elements if tag == "svg")
+    for tag, attributes in elements:
+        if attributes.get("role") == "region" or tag == "nav":
+            assert attributes.get("aria-label") or attributes.get("aria-labelledby") in _ids(elements)
+
+
+def test_text_is_escaped(page):
+    text = page.read_text()
+    assert "Made-up &lt;script&gt;alert(" in text and "<script>alert(" not in text
+    assert "cpu, Made-up &lt;9&gt;" in text
+    assert "<strong>caption</strong> with &lt;b&gt;tags&lt;/b&gt;" in text and "example.org" not in text
+
+
+def test_the_header_says_what_stands_in(page):
+    text = page.read_text()
+    assert "scenes-indoor in the place of ETH3D" in text and "small relatives of the paper" in text
+    assert "marigold@1" in text and "2026-01-02" in text and "abcdef012345" in text
+
+
+def test_every_table_is_there_with_all_its_rows(page_study, page, elements):
+    shown = {attributes["data-table"] for tag, attributes in elements if tag == "table" and "data-table" in attributes}
+    assert shown == set(TABLES) - {"table3"}
+    text = page.read_text()
+    for table in shown:
+        part = text[text.index(f'<article id="{table}"') :]
+        body = part[part.index("<tbody>") : part.index("</tbody>")]
+        assert body.count("<tr") == len(table_rows(page_study, table))
+    assert text.count('aria-sort="none"') == sum(
+        tag == "button" and not attributes.get("data-do") for tag, attributes in elements
+    ) - sum(
+        "zoomable" in attributes.get("class", "") or attributes.get("id") == "compare-swap" or "data-zoom" in attributes
+        for tag, attributes in elements
+        if tag == "button"
+    )
+
+
+def test_numbers_are_the_files_numbers(page, page_files):
+    frame = pd.read_csv(page_files[1] / "table2.csv")
+    line = frame[(frame["mode"] == "cross") & (frame["dataset"] == "scenes-indoor") & (frame["metric"] == "abs_rel")].iloc[0]
+    part = page.read_text()
+    part = part[part.index('<article id="table2"') : part.index('<article id="table3"')]
+    assert f'data-sort="{line["mean"]}"' in part and f"[{line['ci_low']:.3f}, {line['ci_high']:.3f}]" in part
+    assert 'href="#D3"' in part and "−14.6 %" in part
+
+
+def test_what_is_not_made_yet_comes_with_its_command(page):
+    text = page.read_text()
+    assert "snakemake --cores 1 reports/table3.csv" in text and "snakemake --cores 1 reports/fig2.png" in text
+    assert "not trained yet" in text
+
+
+def test_claims_come_first_and_are_complete(page, page_files):
+    text = page.read_text()
+    assert text.index('<section id="claims"') < text.index('<section id="tables"')
+    frame = pd.read_csv(page_files[1] / "claims.csv")
+    verdicts = frame.drop_duplicates("claim")["verdict"].value_counts()
+    for verdict, count in verdicts.items():
+        assert f"<strong>{count}</strong> {verdict}" in text
+    assert all(f'id="claim-{claim.id}"' in text for claim in claims())
+
+
+def test_every_cell_and_every_note_has_a_place(page_study, elements):
+    ids = set(_ids(elements))
+    assert {f"cell-{name}" for name in all_cells(page_study)} <= ids
+    assert {f"curves-{name}" for name in all_cells(page_study)} <= ids
+    assert set(paper().notes) <= ids
+
+
+def _pixels(source):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))))
+
+
+def test_the_comparer_shows_teacher_students_and_truth(page_study, page, comparer_data):
+    students = {next(iter(row.cells)) for table in ("table2", "table4") for row in table_rows(page_study, table) if row.cells}
+    keys = {method["key"] for method in comparer_data["methods"]}
+    assert keys == {"model-vit-large"} | students
+    assert len(comparer_data["images"]) == 6
+    for image in comparer_data["images"]:
+        assert set(image["maps"]) == keys | {"truth"}
+        assert (image["width"], image["height"]) == (64, 48) == _pixels(image["photo"]).shape[1::-1]
+    assert "Left out, assistant, zoo/diffusion" in page.read_text()
+
+
+def test_maps_of_an_image_share_the_truths_scale(page_files, page_study, comparer_data):
+    image = next(one for one in comparer_data["images"] if one["dataset"] == "scenes-indoor")
+    depth = np.load(
+        page_files[0] / page_study.name / "benchmarks/scenes-indoor" / image["name"].replace("rgb", "depth").replace("png", "npy")
+    )
+    seen = (depth > 1e-3) & (depth < 10)
+    low, high = np.percentile(1 / depth[seen].astype(np.float64), (2, 98))
+    stored = image["maps"]["truth"]
+    codes = _pixels(stored["source"]).astype(float)
+    values = low + (stored["low"] + (codes - 1) / 254 * (stored["high"] - stored["low"])) * (high - low)
+    inside = seen & (1 / np.maximum(depth, 1e-3) < low + 1.5 * (high - low))
+    assert np.abs(values - 1 / np.maximum(depth, 1e-3))[inside].max() < 0.01 * (high - low)
+    assert (codes[~seen] == 0).all()
+    assert stored["own"] == pytest.approx([0, 1], abs=1e-3)
+
+
+def test_the_same_files_give_the_same_bytes(page, page_study, page_files, tmp_path):
+    assert write_page(page_study, *page_files, tmp_path).read_bytes() == page.read_bytes()
+
+
+def test_nothing_made_yet_is_a_page_too(page_study, tmp_path):
+    path = write_page(page_study, tmp_path / "results", tmp_path / "reports", tmp_path)
+    text = path.read_text()
+    _elements(path)
+    assert all(f"snakemake --cores 1 reports/{table}.csv" in text for table in (*TABLES, "claims"))
+    assert "0 of " in text and 'id="comparer-data"' not in text
+
+
+def test_other_cells_in_a_table_are_told(page_study, page_files, tmp_path):
+    other = page_study.model_copy(update={"seeds": (7,)})
+    assert "Not of this study as it is configured now" in write_page(other, *page_files, tmp_path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("table1.csv", "mode,mean\nshared,1\n"), ("claims.csv", "a\n1\n"), ("fig2.png", "no picture"), ("table2.csv", "")],
+)
+def test_a_damaged_file_is_named(page_study, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=name):
+        write_page(page_study, tmp_path / "results", tmp_path, tmp_path)
+
+
+def test_long_logs_are_thinned():
+    drawn = str(curve(range(20000), {"loss": [1.0] * 20000, "other": [float("nan")] * 20000}, "Loss"))
+    assert drawn.count("polyline") == 1 and drawn.count(",") < 3 * POINTS
+    assert curve([0, 1], {"loss": [float("nan")] * 2}, "Loss") == ""
+
+
+def test_the_verb_writes_the_page(tmp_path, capsys):
+    arguments = [
+        "--config",
+        "config/mini.yaml",
+        "--results",
+        str(tmp_path),
+        "--reports",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(["report", *arguments]) == 0
+    assert (tmp_path / "out" / "index.html").is_file() and "index.html" in capsys.readouterr().out
+
+
+def test_help_stays_quick():
+    loaded = "import sys; from dad import cli; cli._parser(); sys.exit('jinja2' in sys.modules or 'torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loaded], check=True)
