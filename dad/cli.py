@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--view", choices=["square", "patches"], help="only this view (default: all the cell's mode needs)")
     p.add_argument("--role", choices=["teacher", "assistant"], default="teacher", help="whose maps (default: %(default)s)")
     p.add_argument("--out", required=True, help="folder of the label cache")
-    p.add_argument("--device", default="cpu")
+    p.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ...")
 
     example = "dad train --cell shared-hybrid --manifest photos.jsonl --labels labels --out results/runs/mine"
     p = verb(top, "train", verbs.train, "train one cell's student", example)
@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--previews", metavar="DIR", help="also pictures: photo, truth, aligned prediction, error (first protocol)")
     p.add_argument("--previews-count", type=_positive, metavar="N", help="of how many images of each data set (default: 8)")
     p.add_argument("--label", help="value of the CSV's model column (default: the model's name)")
-    p.add_argument("--device", default="cpu")
+    p.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ...")
     p.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")
 
     example = "dad predict photos/ --model zoo/vit-large --out maps"
@@ -151,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         "--square", action="store_true", help="give up the image's aspect, as Distill Any Depth's scripts do with --size 700"
     )
     p.add_argument("--batch", type=_positive, default=8, help="images of equal size per forward pass (default: %(default)s)")
-    p.add_argument("--device", default="cpu")
+    p.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ...")
     p.add_argument(
         "--points", action="store_true", help="also write coloured points; distances are assumed, for the map is relative"
     )

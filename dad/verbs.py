@@ -13,6 +13,15 @@ from pathlib import Path
 from dad.errors import UserError
 
 
+def _device(name: str) -> str:
+    """The device that a name stands for; `auto` is the first GPU, or the CPU where there is none."""
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def matrix(arguments: argparse.Namespace) -> None:
     """List a study's rows and cells with their cost, or print one cell's resolved config."""
     from dad.study.cells import TABLES, find_cell, load_study, loss_terms, table_rows
@@ -106,7 +115,7 @@ def label(arguments: argparse.Namespace) -> None:
         plan, views = cell.label_plans[arguments.role], label_views(cell)
     for view in [arguments.view] if arguments.view else views:
         out = Path(arguments.out) / view
-        compute_labels(plan, Path(arguments.manifest), view, out, device=arguments.device, workers=arguments.workers)
+        compute_labels(plan, Path(arguments.manifest), view, out, device=_device(arguments.device), workers=arguments.workers)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -165,7 +174,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         options=options,
         summary=Path(arguments.summary) if arguments.summary else None,
         label=arguments.label,
-        device=arguments.device,
+        device=_device(arguments.device),
         strict=arguments.strict,
         on_scored=previews,
     )
@@ -213,7 +222,7 @@ def predict(arguments: argparse.Namespace) -> None:
         arguments.images,
         arguments.model,
         arguments.out,
-        device=arguments.device,
+        device=_device(arguments.device),
         batch=arguments.batch,
         short_side=arguments.size,
         square=arguments.square,
