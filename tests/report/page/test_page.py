@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from dad.study.cells import TABLES, all_cells, table_rows
 from dad.study.claims import claims
 from dad.study.paper import paper
 
+MINI = Path(__file__).parents[3] / "config" / "mini.yaml"
 VOID = {"meta", "link", "img", "input", "br", "hr", "line", "polyline"}
 
 
