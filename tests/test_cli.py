@@ -24,7 +24,7 @@ def test_help_is_quick_and_imports_nothing_heavy():
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert time.monotonic() - begun < 5
     assert printed.strip().endswith("[]")
-    for verb in ("matrix", "data", "pretrain", "label", "train", "evaluate", "table", "figure", "track"):
+    for verb in ("matrix", "data", "pretrain", "label", "train", "evaluate", "table", "figure", "claims", "report", "track"):
         assert verb in printed
 
 
@@ -33,8 +33,13 @@ def test_matrix_lists_cells(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split("\t")[:3] == ["id", "table", "row"]
     assert len(lines) == 9
+    assert main(["matrix", "--config", str(ROOT / "config/mini.yaml")]) == 0
+    told = capsys.readouterr()
+    assert "all, shared students once: 28 students, 4,480 steps" in told.err
     assert main(["matrix", "--config", str(ROOT / "config/mini.yaml"), "--format", "json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 8
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed) == len(told.out.splitlines()) - 1
+    assert {"zoo/genpercept", "-"} <= {row["id"] for row in listed}
 
 
 def test_matrix_prints_one_resolved_cell(capsys):

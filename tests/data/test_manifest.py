@@ -39,6 +39,23 @@ def test_subsets_are_nested_and_new_photos_do_not_reorder_old_ones(make_folder, 
     assert [name for name in open_photos(tmp_path / "b.jsonl").ids if name in photo_files] == photos.ids
 
 
+def test_only_some_folders_or_their_first_photos(tmp_path, encoded, pixels):
+    for name in ("a/1.png", "a/2.png", "a/10.png", "b/c/1.png", "d/1.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(encoded(pixels(30, 20), "PNG"))
+    whole = make_manifest(tmp_path / "photos", tmp_path / "all.jsonl", progress=False)
+    assert whole["count"] == 5
+    make_manifest(tmp_path / "photos", tmp_path / "some.jsonl", only=["a:2", "b"], progress=False)
+    some = open_photos(tmp_path / "some.jsonl")
+    # ids are those of the whole, so crops and the seeded order are the same; the first photos are the first by name
+    assert set(some.ids) == {"a/1.png", "a/10.png", "b/c/1.png"} < set(open_photos(tmp_path / "all.jsonl").ids)
+    assert some.read(0).shape[2] == 3
+    for wrong, message in (("a:4", "has 3 photos"), ("a:x", "a number of photos"), ("e", "neither a folder")):
+        with pytest.raises(UserError, match=message):
+            make_manifest(tmp_path / "photos", tmp_path / "none.jsonl", only=[wrong], progress=False)
+    assert not (tmp_path / "none.jsonl").exists()
+
+
 def test_a_moved_root_can_be_given(make_folder, photo_files, tmp_path):
     root = make_folder(photo_files)
     make_manifest(root, tmp_path / "m" / "photos.jsonl")

@@ -145,3 +145,12 @@ def test_workers_do_not_change_a_folder(tmp_path):
     files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
     assert len(files) == 2 * 3 + 1
     assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
+
+
+def test_a_larger_set_is_kept_by_a_smaller_call(tmp_path):
+    options = {"kind": "indoor", "seed": 5, "height": 24, "width": 32, "samples": 1}
+    write_scenes(tmp_path, count=3, **options)
+    write_scenes(tmp_path, count=2, **options)
+    assert json.loads((tmp_path / "scenes.json").read_text())["count"] == 3
+    assert not (tmp_path / "recipe.json").exists()
+    assert len(list((tmp_path / "rgb").iterdir())) == 3
