@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from dad.data.benchmarks import open_benchmark
 from dad.data.manifest import open_photos
 from dad.models.estimator import AnyEstimator, load
 from dad.report.columns import table_columns
 from dad.report.contact_sheet import contact_sheet
+from dad.report.datasets import benchmark_of
 from dad.report.run_facts import short_name
 from dad.report.scores import teacher_rows
 from dad.study.cells import Row, table_rows
@@ -113,7 +113,7 @@ def _pictures(study: StudyConfig, table: str, root: Path, trained_on: ScenePhoto
 def _unseen(study: StudyConfig, table: str, root: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     shown = {column.dataset for column in table_columns(study, table)}
     for config in (benchmark for benchmark in study.scored if benchmark.dataset in shown):
-        benchmark = open_benchmark(config.dataset, Path(config.root or root / "benchmarks" / config.dataset))
+        benchmark = benchmark_of(study, root, config.dataset)
         for index in range(min(PER_SOURCE, len(benchmark))):
             sample = benchmark[index * (len(benchmark) // PER_SOURCE)]
             yield f"unseen, {config.dataset} {sample.id}", _shrunk(sample.rgb)

@@ -18,6 +18,7 @@ from dad.evaluation.detail import CENTRE, score_local_global
 from dad.evaluation.evaluate import COLUMNS
 from dad.files import write_csv
 from dad.report import paper_figures
+from dad.report.datasets import benchmark_of
 from dad.report.paper_figures import alignments, clouds, inputs, normalizations, pictures, scatter, write_paper_figure
 from dad.report.paper_figures.job import Job
 from dad.study.cells import all_cells, all_models, load_study
@@ -132,7 +133,7 @@ def test_fig2_numbers_are_those_of_the_scores(results, tmp_path):
 
 
 def test_fig2_error_maps_average_to_the_score(results):
-    benchmark = pictures.benchmark_of(_study(), results / "tiny", "scenes-indoor")
+    benchmark = benchmark_of(_study(), results / "tiny", "scenes-indoor")
     picture = next(pictures.benchmark_pictures(benchmark, 1))
     prediction = pictures.predict(Fake("a"), picture.rgb)
     expected = score_local_global(prediction, picture.depth, picture.mask, kind="disparity", dataset="scenes-indoor")
@@ -192,7 +193,7 @@ def test_fig7_numbers_are_averages_over_benchmarks(results, tmp_path):
 def test_fig9_counts_every_pixel_once_and_every_image_alike(results):
     study = _study()
     job = Job(study, "fig9", figure_subjects(study, "fig9"), results / "tiny", Path())
-    benchmark = pictures.benchmark_of(study, results / "tiny", "scenes-indoor")
+    benchmark = benchmark_of(study, results / "tiny", "scenes-indoor")
     edges = np.geomspace(1e-4, 1e3, scatter.CELLS + 1)
     found = scatter.density(job, benchmark, Fake("a"), edges)
     assert found.images == SCENES and found.counts.sum() == pytest.approx(SCENES)
@@ -212,7 +213,7 @@ def test_fig10_writes_the_points_of_labelled_pixels(results, tmp_path):
     assert {line["file"] for line in lines} == {path.name for path in (tmp_path / "fig10").iterdir()}
     assert all(line["camera"] == "known" for line in lines)
     indoor = next(line for line in lines if line["file"].startswith("scenes-indoor"))
-    sample = pictures.benchmark_of(_study(), results / "tiny", "scenes-indoor")[1]
+    sample = benchmark_of(_study(), results / "tiny", "scenes-indoor")[1]
     assert int(indoor["points"]) == sample.mask.sum()
     content = (tmp_path / "fig10" / indoor["file"]).read_bytes()
     header, points = content.split(b"end_header\n")
@@ -287,7 +288,7 @@ def test_fig10_large_maps_are_thinned_with_their_camera(results, monkeypatch):
     monkeypatch.setattr(clouds, "LARGEST", 20)
     study = _study()
     job = Job(study, "fig10", figure_subjects(study, "fig10"), results / "tiny", Path())
-    picture = next(pictures.benchmark_pictures(pictures.benchmark_of(study, results / "tiny", "scenes-indoor"), 1))
+    picture = next(pictures.benchmark_pictures(benchmark_of(study, results / "tiny", "scenes-indoor"), 1))
     cloud = clouds.cloud_of(job, picture, Fake("a"))
     assert cloud.depth.shape == cloud.mask.shape == cloud.picture.rgb.shape[:2] == (11, 16)
     points, _ = cloud.of(cloud.picture.depth, cloud.picture.mask)

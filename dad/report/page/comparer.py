@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from dad.data.benchmarks import Sample, open_benchmark
+from dad.data.benchmarks import Sample
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.evaluation.datasets import DatasetRules, dataset_rules
@@ -26,6 +26,7 @@ from dad.evaluation.protocol import Protocol
 from dad.evaluation.score import score_fitted
 from dad.models import load
 from dad.models.estimator import AnyEstimator
+from dad.report.datasets import benchmark_of
 from dad.report.page.figures import png, webp
 from dad.report.run_facts import short_name
 from dad.study.cells import Row, model_id, table_rows
@@ -141,7 +142,7 @@ def _samples(study: StudyConfig, root: Path, absent: list[tuple[str, str]]) -> I
     """Images spread evenly over every data set; one that is not there is named in `absent`."""
     for config in study.scored:
         try:
-            benchmark = open_benchmark(config.dataset, Path(config.root or root / "benchmarks" / config.dataset))
+            benchmark = benchmark_of(study, root, config.dataset)
             count = min(PER_DATASET, len(benchmark))
             for number in range(count):
                 sample = benchmark[number * len(benchmark) // count]

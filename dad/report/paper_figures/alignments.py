@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from dad.evaluation.detail import local_global_fitted
 from dad.evaluation.fitting import Fitted, fit_image
 from dad.report.colour import NO_VALUE, colourise
+from dad.report.datasets import benchmark_of
 from dad.report.paper_figures.job import Drawing, Job, dataset_titles, method_title
 from dad.report.paper_figures.pictures import (
     Picture,
-    benchmark_of,
     benchmark_pictures,
     load_method,
     predict,

@@ -14,12 +14,12 @@ from dad.evaluation.score import score_fitted
 from dad.models.estimator import AnyEstimator
 from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_ply
 from dad.report.colour import colourise
+from dad.report.datasets import benchmark_of
 from dad.report.paper_figures.job import Drawing, Job
 from dad.report.paper_figures.pictures import (
     SPARSE,
     Picture,
     as_disparity,
-    benchmark_of,
     benchmark_pictures,
     load_method,
     photo_pictures,

@@ -7,11 +7,11 @@ import numpy as np
 from dad.evaluation.detail import DepthEdges, detail_fitted
 from dad.evaluation.score import score_fitted
 from dad.report.colour import colourise
+from dad.report.datasets import benchmark_of
 from dad.report.paper_figures.job import Drawing, Job, method_title, model_title
 from dad.report.paper_figures.pictures import (
     Picture,
     as_disparity,
-    benchmark_of,
     benchmark_pictures,
     load_method,
     predict,

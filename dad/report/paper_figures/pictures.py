@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from dad.data.benchmarks import Benchmark, open_benchmark
+from dad.data.benchmarks import Benchmark
 from dad.data.manifest import open_photos
 from dad.data.photos import Photos
 from dad.errors import UserError
 from dad.evaluation.datasets import DatasetRules, dataset_rules
 from dad.evaluation.fitting import Fitted, fit_image
 from dad.models.estimator import AnyEstimator, load
-from dad.study.config import StudyConfig
 from dad.study.figures import Method
 
 LARGEST = 768
@@ -53,13 +52,6 @@ def evenly(total: int, count: int) -> list[int]:
     """`count` numbers of `range(total)`, the middles of equal parts; all numbers where there are fewer."""
     count = min(total, count)
     return [(2 * part + 1) * total // (2 * count) for part in range(count)]
-
-
-def benchmark_of(study: StudyConfig, root: Path, dataset: str) -> Benchmark:
-    """One of the study's benchmarks, opened; `root` is the study's folder of results."""
-    config = next(one for one in study.scored if one.dataset == dataset)
-    listed = Path(config.list) if config.list else None
-    return open_benchmark(dataset, Path(config.root or root / "benchmarks" / dataset), list_file=listed)
 
 
 def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:

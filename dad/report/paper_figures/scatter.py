@@ -14,11 +14,11 @@ from dad.evaluation.fitting import Fitted
 from dad.evaluation.score import score_fitted
 from dad.models.estimator import AnyEstimator
 from dad.report.colour import colourise
+from dad.report.datasets import benchmark_of
 from dad.report.figures import log_ticks
 from dad.report.paper_figures.job import Drawing, Job, dataset_titles
 from dad.report.paper_figures.pictures import (
     Picture,
-    benchmark_of,
     benchmark_pictures,
     evenly,
     load_method,

@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 
 from dad.models.estimator import AnyEstimator
 from dad.report.colour import colourise
+from dad.report.datasets import benchmark_of
 from dad.report.paper_figures.job import Drawing, Job, method_title
 from dad.report.paper_figures.pictures import (
     Picture,
     as_disparity,
-    benchmark_of,
     benchmark_pictures,
     load_method,
     photo_pictures,
