@@ -89,7 +89,10 @@ def test_no_cell_of_a_table_is_empty_without_a_reason(finished):
         absent = table["mean"].isna()
         assert table.loc[absent, "reason"].notna().all()
     five = pd.read_csv(finished / "reports" / "table5.csv")
-    assert set(five[five["mean"].isna()]["reason"]) == {"printed only: the study names no model of this method"}
+    assert set(five[five["mean"].isna()]["reason"]) == {
+        "printed only: the study names no model of this method",
+        "this study has no data set for this benchmark",
+    }
 
 
 def test_the_realised_ratio_of_two_teachers_is_in_the_log(finished):
