@@ -2,16 +2,22 @@
 
     git clone https://github.com/prs-eth/Marigold
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py --upstream Marigold
+    OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py --share
 
 The checkout's src/util/alignment.py and src/util/metric.py are imported from where they are (they need torch and pandas); the
 call sequence is that of its script/depth/eval.py. Both sides start from arrays in memory and end with the metrics as Python
 floats. Each is timed as the best of several runs that take turns. `detail` and `centre` are the times of the extra metrics,
 which upstream does not have. Exit code 1 if a result differs by more than 3e-5, or with
 --require if a ratio is below what is asked.
+
+With --share: how much of a whole `evaluate` with depth-anything-v2-small (random weights, its own input size) is scoring, in CPU
+seconds of the process: all that is neither decoding nor prediction. Exit code 1 with --require from 10 % on, under one protocol.
 """
 
 import argparse
 import importlib.util
+import io
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -19,8 +25,15 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from PIL import Image
 
+from dad.data.benchmarks.base import Sample
+from dad.data.benchmarks.listed import decode_rgb
 from dad.evaluation import DatasetRules, score, score_detail, score_local_global
+from dad.evaluation.evaluate import evaluate
+from dad.evaluation.predictions import EstimatorPredictions
+from dad.models import build
+from dad.models.estimator import Estimator
 
 METRICS = {
     "abs_rel": "abs_relative_difference",
@@ -113,11 +126,95 @@ def compare(name: str, kind: str, modules: tuple[ModuleType, ModuleType]) -> tup
     return slow / fast, difference
 
 
+class Encoded:
+    """A benchmark of one image and its depth, `count` times, decoded from memory as a real one is from files.
+
+    read: the CPU seconds that decoding took. The depth has boxes at half the distance, so that there are edges to measure.
+    """
+
+    def __init__(self, case: str, count: int) -> None:
+        height, width, limits, _, valid, _ = CASES[case]
+        self.name, self.min_depth, self.max_depth = limits.name, limits.min_depth, limits.max_depth
+        self.align_max_res, self._count, self._size, self.read = limits.align_max_res, count, (height, width), 0.0
+        depth, mask, _ = inputs(height, width, limits, valid)
+        for box in range(12):
+            top, left = height * box // 14, width * (5 * box % 12) // 13
+            depth[top : top + height // 5, left : left + width // 9] /= 2
+        self._depth = np.where(mask, depth, np.float32(0)).tobytes()
+        grey = (depth * 20 + np.random.default_rng(1).normal(0, 3, depth.shape)).clip(0, 255).astype(np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(grey).convert("RGB").save(file, "JPEG", quality=95)
+        self._rgb = file.getvalue()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def image(self, index: int) -> str:
+        return f"{index}.jpg"
+
+    def __getitem__(self, index: int) -> Sample:
+        start = time.process_time()
+        rgb = decode_rgb(self._rgb)
+        depth = np.frombuffer(self._depth, "<f4").reshape(self._size).copy()
+        mask = (depth > self.min_depth) & (depth < self.max_depth)
+        sample = Sample(self.image(index), "scene", rgb, depth, mask)
+        self.read += time.process_time() - start
+        return sample
+
+
+class TimedPredictions(EstimatorPredictions):
+    """Predictions that count the CPU seconds they take in `spent`."""
+
+    spent = 0.0
+
+    def predict(self, sample: Sample) -> np.ndarray:
+        start = time.process_time()
+        prediction = super().predict(sample)
+        self.spent += time.process_time() - start
+        return prediction
+
+
+def share(estimator: Estimator, case: str, protocols: tuple[str, ...], images: int) -> float:
+    """Print what a whole evaluation spends its time on, per image; returns scoring's share of it."""
+    benchmark, predictions = Encoded(case, images), TimedPredictions(estimator)
+    start = time.process_time()
+    evaluate(benchmark, predictions, protocols)
+    whole = time.process_time() - start
+    scoring = whole - benchmark.read - predictions.spent
+    times = f"{benchmark.read / images:9.3f}s {predictions.spent / images:9.3f}s {scoring / images:9.3f}s {scoring / whole:7.1%}"
+    print(f"{case:14} {'+'.join(protocols):9} {times}", flush=True)
+    return scoring / whole
+
+
+def shares(images: int) -> float:
+    """Print scoring's share for images of both sizes; returns the largest under one protocol."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    estimator = Estimator(build("depth-anything-v2-small"), name="depth-anything-v2-small")
+    estimator(torch.zeros(1, 3, 480, 640))
+    largest = -math.inf
+    print(f"{'data set':14} {'protocols':9} {'decoding':>10} {'prediction':>10} {'scoring':>10} {'share':>7}")
+    for case in ("NYUv2", "ETH3D, sparse"):
+        largest = max(largest, share(estimator, case, ("marigold",), images))
+        share(estimator, case, ("all",), images)
+    return largest
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Scoring speed beside prs-eth/Marigold's evaluator.")
-    parser.add_argument("--upstream", type=Path, required=True, help="root of a Marigold checkout")
-    parser.add_argument("--require", action="store_true", help="fail below 5 times (NYUv2) and 8 times (ETH3D) as fast")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--upstream", type=Path, help="root of a Marigold checkout")
+    what.add_argument("--share", action="store_true", help="scoring's share of a whole evaluation, instead of the comparison")
+    parser.add_argument("--images", type=int, default=3, help="how many images --share evaluates per case (%(default)s)")
+    parser.add_argument(
+        "--require", action="store_true", help="fail below 5 times (NYUv2) and 8 times (ETH3D) as fast, or from 10 %% on"
+    )
     arguments = parser.parse_args()
+    if arguments.share:
+        largest = shares(arguments.images)
+        return int(arguments.require and largest >= 0.1)
     modules = (load(arguments.upstream / "src/util/alignment.py"), load(arguments.upstream / "src/util/metric.py"))
     failed = False
     print(f"{'data set':14} {'kind':9} {'upstream':>9} {'ours':>9} {'ratio':>6}  largest difference     detail     centre")

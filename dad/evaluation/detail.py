@@ -4,7 +4,6 @@ The extra metrics are measured on the same aligned, inverted and clipped predict
 mask: a protocol that takes boundaries out of the mask would leave nothing to measure.
 """
 
-import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from dad.evaluation import metrics
 from dad.evaluation.alignment import BLOCK
-from dad.evaluation.fitting import Fitted, fit_image
+from dad.evaluation.fitting import Fitted, fit_image, fit_maps
+from dad.evaluation.pairs import Pairs, Transform, bands, unchanged
 from dad.evaluation.protocol import Protocol
 
 DETAIL = ("boundary_f1", "edge_abs_rel", "edge_n")
@@ -37,42 +37,26 @@ class DepthEdges:
     """
 
     def __init__(self, depth: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
-        self._both = [np.logical_and(*_neighbours(mask, axis)) for axis in (0, 1)]
-        self._near, self._far, self._ratios = self._steps(depth)
-        edges = np.zeros(depth.shape, np.bool_)
+        self._mask, self._pairs = mask, Pairs(mask)
+        self._near, self._far, self._ratios = self._pairs.steps(depth, LEVELS[0])
         strong = self._ratios > EDGE
+        edges = np.zeros(depth.shape, np.bool_)
         for side in (self._near, self._far):
             edges.ravel()[side[strong]] = True
-        self.band = _dilated(edges, max(2, round(BAND * max(depth.shape)))) & mask
+        self.beside = _places_within(edges, max(2, round(BAND * max(depth.shape))), mask)
+        """(n,) flat indices of the valid pixels beside an edge, in reading order."""
+
+    @property
+    def band(self) -> NDArray[np.bool_]:
         """(H,W) bool: the valid pixels beside an edge."""
+        band = np.zeros(self._mask.shape, np.bool_)
+        band.ravel()[self.beside] = True
+        return band
 
-    def _steps(self, image: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating]]:
-        """Flat indices of the nearer and the farther pixel of all pairs whose ratio can exceed LEVELS, and the ratios."""
-        near, far = [], []
-        height, width = image.shape
-        # rows are taken in bands that fit the cache: on 24 megapixels the memory of whole temporary maps costs more than the work
-        rows = max(1, 4 * BLOCK // max(width, 1))
-        # a little below the lowest level, so that rounding of the product decides nothing
-        threshold = np.float32(LEVELS[0] - 1e-3)
-        with np.errstate(invalid="ignore", over="ignore"):
-            for start, (axis, both) in itertools.product(range(0, height, rows), enumerate(self._both)):
-                first, second = _neighbours(image[start : start + rows + (axis == 0)], axis)
-                valid = both[start : start + rows]
-                for rising, (low, high) in ((True, (first, second)), (False, (second, first))):
-                    found = np.flatnonzero((high > low * threshold) & valid)
-                    begins = (found if axis == 0 else found + found // max(width - 1, 1)) + start * width
-                    ends = begins + (width if axis == 0 else 1)
-                    near.append(begins if rising else ends)
-                    far.append(ends if rising else begins)
-        nearer, farther = np.concatenate(near), np.concatenate(far)
-        values = image.ravel()
-        positive = values[nearer] > 0
-        if not positive.all():
-            nearer, farther = nearer[positive], farther[positive]
-        return nearer, farther, values[farther] / values[nearer]
+    def boundary_f1(self, prediction: NDArray[np.float32], transform: Transform = unchanged) -> float:
+        """Agreement of the edges of a prediction with those of the truth, 0 to 1; NaN if the truth has none.
 
-    def boundary_f1(self, prediction: NDArray[np.float32]) -> float:
-        """Agreement of the edges of an aligned prediction (H,W) with those of the truth, 0 to 1; NaN if the truth has none.
+        prediction: (H,W), aligned by `transform`.
 
         A pair of neighbours is an edge of level t if the farther is more than t times as far as the nearer. F1 over the
         directed pairs, averaged over ten levels from 1.05 to 1.25 with weights t - 1: microsoft/MoGe `moge/test/metrics.py`
@@ -83,10 +67,9 @@ class DepthEdges:
         true = _above(self._ratios)
         if not true[0]:
             return math.nan
-        predicted = _above(self._steps(prediction)[2])
-        values = prediction.ravel()
-        near, far = values[self._near], values[self._far]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        predicted = _above(self._pairs.steps(prediction, LEVELS[0], transform)[2])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            near, far = (transform(prediction.ravel().take(side)) for side in (self._near, self._far))
             same = np.where(near > 0, far / near, 0)
         common = _above(np.minimum(same, self._ratios))
         f1 = 2 * common / np.maximum(predicted + true, 1)
@@ -117,23 +100,28 @@ def score_detail(
 
 def detail_fitted(fitted: Fitted, edges: DepthEdges) -> dict[str, float]:
     """What `score_detail` returns, for a prediction that was fitted already."""
+    disparity = fitted.rules.score_domain == "disparity"
+    to_depth = (lambda block: np.reciprocal(fitted.transform(block))) if disparity else fitted.transform
+    errors = _relative_errors(fitted, edges.beside)
+    return {
+        "boundary_f1": edges.boundary_f1(fitted.prediction, to_depth),
+        "edge_abs_rel": float(np.mean(errors, dtype=np.float64)) if errors.size else math.nan,
+        "edge_n": float(errors.size),
+    }
+
+
+def _relative_errors(fitted: Fitted, places: NDArray[np.intp]) -> NDArray[np.float32]:
+    """|p - g| / g (n,) in the score domain, of pixels by their flat indices (n,)."""
+    prediction, depth = fitted.prediction.ravel(), fitted.depth.ravel()
+    errors = np.empty(places.shape, np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        aligned = _aligned(fitted)
-        p, g = aligned[edges.band], fitted.depth[edges.band]
-        if fitted.rules.score_domain == "disparity":
-            g, aligned = np.reciprocal(g), np.reciprocal(aligned)
-        beside = float(np.mean(np.abs(p - g) / g, dtype=np.float64)) if g.size else math.nan
-    return {"boundary_f1": edges.boundary_f1(aligned), "edge_abs_rel": beside, "edge_n": float(g.size)}
-
-
-def _aligned(fitted: Fitted) -> NDArray[np.float32]:
-    """The whole prediction (H,W) as it is scored."""
-    flat = fitted.prediction.ravel()
-    aligned = np.empty(flat.shape, np.float32)
-    for start in range(0, flat.size, BLOCK):
-        block = slice(start, start + BLOCK)
-        aligned[block] = fitted.transform(flat[block])
-    return aligned.reshape(fitted.prediction.shape)
+        for start in range(0, places.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            p, g = fitted.transform(prediction.take(places[block])), depth.take(places[block])
+            if fitted.rules.score_domain == "disparity":
+                g = np.reciprocal(g)
+            np.divide(np.abs(p - g), g, out=errors[block])
+    return errors
 
 
 def score_local_global(
@@ -158,16 +146,8 @@ def score_local_global(
 
 def local_global_fitted(fitted: Fitted) -> dict[str, float]:
     """What `score_local_global` returns, for a prediction that was fitted already."""
-    centre = tuple(slice(size // 4, size // 4 + size // 2) for size in fitted.mask.shape)
-    local = fit_image(
-        fitted.prediction[centre],
-        fitted.depth[centre],
-        fitted.labels[centre],
-        kind=fitted.kind,
-        protocol=fitted.rules,
-        dataset=fitted.limits,
-        strict=fitted.strict,
-    )
+    options: dict[str, Any] = {"kind": fitted.kind, "protocol": fitted.rules, "dataset": fitted.limits, "strict": fitted.strict}
+    local = fit_maps(fitted.maps.centre, **options)
     both: dict[str, float] = {}
     for name, transform in (("global", fitted.transform), ("local", local.transform)):
         measured = metrics.measure(local.pixels, local.truth, transform, abs_rel_offset=fitted.rules.abs_rel_offset)
@@ -175,30 +155,34 @@ def local_global_fitted(fitted: Fitted) -> dict[str, float]:
     return {name: both[name] for name in CENTRE}
 
 
-def _neighbours(image: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Views of the first and the second of all neighbours along an axis."""
-    return (image[:-1], image[1:]) if axis == 0 else (image[:, :-1], image[:, 1:])
-
-
 def _above(ratios: NDArray[np.floating]) -> NDArray[np.intp]:
     """How many ratios exceed each of LEVELS; NaN exceeds none."""
     return np.array([np.count_nonzero(ratios > level) for level in LEVELS])
 
 
-def _dilated(image: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """True within `radius` pixels, along both axes, of a true pixel. The reach triples with every pass."""
-    image = image.copy()
-    for axis in (0, 1):
-        reached = 0
-        while reached < radius:
-            step = min(2 * reached + 1, radius - reached)
-            before = image.copy()
-            ahead, behind = (slice(step, None), slice(None, -step))
-            if axis == 0:
-                image[ahead] |= before[behind]
-                image[behind] |= before[ahead]
-            else:
-                image[:, ahead] |= before[:, behind]
-                image[:, behind] |= before[:, ahead]
-            reached += step
-    return image
+def _places_within(edges: NDArray[np.bool_], radius: int, mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Flat indices of the pixels in the mask that are within `radius` pixels, along both axes, of an edge; all maps (H,W)."""
+    width = edges.shape[1]
+    # down the rows eight pixels at a time, as bits of one byte; along them in bands of rows that fit the cache
+    bits = np.packbits(edges, axis=1)
+    _spread(bits, radius)
+    found = [np.empty(0, np.intp)]
+    for start, rows in bands(edges.shape):
+        near = np.unpackbits(bits[start : start + rows], axis=1, count=width).view(np.bool_)
+        _spread(near.T, radius)
+        near &= mask[start : start + rows]
+        places = np.flatnonzero(near)
+        places += start * width
+        found.append(places)
+    return np.concatenate(found)
+
+
+def _spread(image: NDArray[np.uint8] | NDArray[np.bool_], radius: int) -> None:
+    """Or every row into the rows within `radius`, in place. The reach triples with every pass."""
+    reached = 0
+    while reached < radius:
+        step = min(2 * reached + 1, radius - reached)
+        before = image.copy(order="K")
+        image[step:] |= before[:-step]
+        image[:-step] |= before[step:]
+        reached += step

@@ -11,7 +11,8 @@ import numpy as np
 from dad.errors import UserError
 from dad.evaluation.datasets import DatasetRules, dataset_rules
 from dad.evaluation.detail import CENTRE, DETAIL, DepthEdges, detail_fitted, local_global_fitted
-from dad.evaluation.fitting import Fitted, fit_image
+from dad.evaluation.fitting import Fitted, fit_maps
+from dad.evaluation.maps import Maps
 from dad.evaluation.metrics import METRICS
 from dad.evaluation.predictions import KINDS, EstimatorPredictions, PredictionFolder
 from dad.evaluation.protocol import Protocol, available_protocols, load_protocol
@@ -125,11 +126,12 @@ def _score_sample(
     show: called with the first protocol's result, before the next one takes memory.
     """
     rows: list[Row] = []
+    maps: Maps | None = None
     edges: DepthEdges | None = None
     for protocol in protocols:
-        options: dict[str, Any] = {"kind": kind, "protocol": protocol, "dataset": limits, "strict": strict, "image": sample.id}
         try:
-            fitted = fit_image(prediction, sample.depth, sample.mask, **options)
+            maps = maps or Maps(prediction, sample.depth, sample.mask, sample.id)
+            fitted = fit_maps(maps, kind=kind, protocol=protocol, dataset=limits, strict=strict)
             edges = edges or DepthEdges(fitted.depth, fitted.labels)
             rows.append(_row(sample, fitted, edges))
         except np.linalg.LinAlgError as error:

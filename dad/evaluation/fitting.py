@@ -13,6 +13,7 @@ from dad.errors import UserError
 from dad.evaluation import alignment, sampling
 from dad.evaluation.alignment import Affine
 from dad.evaluation.datasets import DatasetRules, dataset_rules
+from dad.evaluation.maps import Maps
 from dad.evaluation.protocol import Alignment, Protocol, load_protocol
 
 Vector = NDArray[np.float32]
@@ -22,14 +23,12 @@ Vector = NDArray[np.float32]
 class Fitted:
     """A prediction with its ground truth under a protocol, and the fit between them.
 
-    prediction, depth: (H,W) float32. labels: (H,W) bool, the mask as given. mask: (H,W) bool, without the truth that the
-    protocol does not trust. pixels: (n,) the prediction inside `mask`. truth: (n,) what it is compared with, in the
-    protocol's score domain. transform: aligns, inverts and clips a block of the prediction; it keeps its argument.
+    maps: prediction, truth and mask as given. mask: (H,W) bool, without the truth that the protocol does not trust. pixels:
+    (n,) the prediction inside `mask`. truth: (n,) what it is compared with, in the protocol's score domain. transform: aligns,
+    inverts and clips a block of the prediction; it keeps its argument.
     """
 
-    prediction: Vector
-    depth: Vector
-    labels: NDArray[np.bool_]
+    maps: Maps
     mask: NDArray[np.bool_]
     pixels: Vector
     truth: Vector
@@ -39,6 +38,21 @@ class Fitted:
     limits: DatasetRules
     kind: str
     strict: bool
+
+    @property
+    def prediction(self) -> Vector:
+        """(H,W), as given."""
+        return self.maps.prediction
+
+    @property
+    def depth(self) -> Vector:
+        """(H,W) metres."""
+        return self.maps.depth
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """(H,W), the mask as given."""
+        return self.maps.labels
 
 
 def fit_image(
@@ -53,53 +67,32 @@ def fit_image(
     image: str = "",
 ) -> Fitted:
     """Check one prediction and fit it to its ground truth. Arguments and errors as `dad.evaluation.score.score`."""
+    maps = Maps(prediction, depth, mask, image)
+    return fit_maps(maps, kind=kind, protocol=protocol, dataset=dataset, strict=strict)
+
+
+def fit_maps(
+    maps: Maps, *, kind: str, protocol: str | Path | Protocol = "marigold", dataset: Any = None, strict: bool = False
+) -> Fitted:
+    """What `fit_image` does, for maps that are shared by several protocols."""
     rules = protocol if isinstance(protocol, Protocol) else _loaded(str(protocol))
     aligning = rules.alignment(kind)
     limits = dataset_rules(dataset)
-    where = f"image {image}: " if image else ""
-    prediction, depth, labels = _checked(prediction, depth, mask, where)
-    mask = _filtered(depth, labels, rules, limits)
-    pixels, truth = _inside(mask, prediction, depth)
+    mask = _filtered(maps, rules, limits)
+    pixels, truth = maps.inside(mask)
     if not strict:
-        _require_finite(pixels, "prediction", where)
-        _require_finite(truth, "ground truth", where)
-    fit = _fit(prediction, depth, mask, pixels, truth, aligning, rules, limits)
+        _require_finite(pixels, "prediction", maps.where)
+        _require_finite(truth, "ground truth", maps.where)
+    fit = _fit(maps, mask, pixels, truth, aligning, rules, limits)
     if np.isnan(fit.scale) and rules.strict.nonfinite_fit == "error":
-        raise np.linalg.LinAlgError(f"{where}the fit meets NaN or infinite values; the upstream evaluator stops here")
+        raise np.linalg.LinAlgError(f"{maps.where}the fit meets NaN or infinite values; the upstream evaluator stops here")
     transform = _transform(fit, truth, aligning, rules, limits)
     if rules.score_domain == "disparity":
         truth = _reciprocal(truth)
-    return Fitted(prediction, depth, labels, mask, pixels, truth, fit, transform, rules, limits, kind, strict)
+    return Fitted(maps, mask, pixels, truth, fit, transform, rules, limits, kind, strict)
 
 
 _loaded = functools.lru_cache(maxsize=32)(load_protocol)
-
-
-def _checked(prediction: ArrayLike, depth: ArrayLike, mask: ArrayLike, where: str) -> tuple[Vector, Vector, NDArray]:
-    """The three maps as (H,W) float32, float32 and bool; refuses what can not be meant."""
-    prediction, depth, mask = np.asarray(prediction), np.asarray(depth), np.asarray(mask)
-    if depth.ndim != 2 or mask.shape != depth.shape:
-        raise UserError(f"{where}ground truth {depth.shape} and mask {mask.shape} must be (H,W) of one size")
-    if prediction.shape != depth.shape:
-        raise UserError(
-            f"{where}the prediction is {prediction.shape}, the ground truth {depth.shape}; "
-            "predictions are scored at the ground truth's resolution"
-        )
-    if mask.dtype != np.bool_:
-        raise UserError(f"{where}the mask is {mask.dtype}, not bool")
-    for name, values in (("prediction", prediction), ("ground truth", depth)):
-        if values.dtype.kind not in "fiu":
-            raise UserError(f"{where}the {name} is {values.dtype}, not a real number type")
-    return prediction.astype(np.float32, copy=False), depth.astype(np.float32, copy=False), mask
-
-
-def _inside(mask: NDArray[np.bool_], *maps: Vector) -> list[Vector]:
-    """The values (n,) of maps where the mask is true, in reading order; to be read only."""
-    if mask.all():
-        return [values.ravel() for values in maps]
-    # several times faster than indexing by the mask, and one search serves all maps
-    places = np.flatnonzero(mask)
-    return [values.ravel().take(places) for values in maps]
 
 
 def _require_finite(values: Vector, name: str, where: str) -> None:
@@ -111,26 +104,20 @@ def _require_finite(values: Vector, name: str, where: str) -> None:
         raise UserError(f"{where}{bad} of {values.size} valid pixels of the {name} are NaN or infinite")
 
 
-def _filtered(depth: Vector, mask: NDArray, rules: Protocol, limits: DatasetRules) -> NDArray:
-    """The mask without the truth that the protocol does not trust."""
-    outliers, edges = rules.outlier_drop, rules.edge_filter
+def _filtered(maps: Maps, rules: Protocol, limits: DatasetRules) -> NDArray[np.bool_]:
+    """The mask without the truth that the protocol does not trust; the mask as given where there is none."""
+    mask, outliers, edges = maps.labels, rules.outlier_drop, rules.edge_filter
     if outliers is not None:
-        mask = sampling.without_outliers(depth, mask, quantile=outliers.quantile, factor=outliers.factor)
+        _, truth = maps.inside(mask)
+        mask = sampling.without_outliers(maps.depth, mask, quantile=outliers.quantile, factor=outliers.factor, truth=truth)
     if edges is not None and limits.name in edges.datasets:
-        found = sampling.occlusion_edges(depth, mask, thickness=edges.thickness, tolerance=edges.tolerance)
+        found = sampling.occlusion_edges(maps.depth, mask, thickness=edges.thickness, tolerance=edges.tolerance)
         mask = mask & ~found
     return mask
 
 
 def _fit(
-    prediction: Vector,
-    depth: Vector,
-    mask: NDArray,
-    pixels: Vector,
-    truth: Vector,
-    aligning: Alignment,
-    rules: Protocol,
-    limits: DatasetRules,
+    maps: Maps, mask: NDArray[np.bool_], pixels: Vector, truth: Vector, aligning: Alignment, rules: Protocol, limits: DatasetRules
 ) -> Affine:
     """Scale and shift. `pixels` and `truth` are the masked maps, used as they are where the fit sees all of them."""
     if aligning.solver == "none":
@@ -139,14 +126,11 @@ def _fit(
     x, g = pixels, truth
     if rules.decimation != "none" and factor < 1.0:
         # upstream hands (1,H,W) to torch's Upsample, which takes it for one-dimensional data and thins columns only
-        columns = sampling.decimated(mask.shape[1], factor)
-        rows = sampling.decimated(mask.shape[0], factor) if rules.decimation == "grid" else np.arange(mask.shape[0])
-        picked = np.ix_(rows, columns)
-        kept = mask[picked]
-        x, g = prediction[picked][kept], depth[picked][kept]
+        axes = (0, 1) if rules.decimation == "grid" else (1,)
+        x, g = sampling.inside(*(sampling.thinned(values, factor, axes) for values in (mask, maps.prediction, maps.depth)))
     if aligning.fit_samples == "grid-64":
-        picked_flat = sampling.nearest_to_grid(mask, 64)
-        x, g = prediction.ravel()[picked_flat], depth.ravel()[picked_flat]
+        picked = sampling.nearest_to_grid(mask, 64)
+        x, g = maps.prediction.ravel().take(picked), maps.depth.ravel().take(picked)
     # a fit against 1/truth or with weights 1/truth has no use for truth that is not positive
     usable = (g > 0) if aligning.domain == "disparity" or aligning.solver == "weighted-l1" else None
     if aligning.fit_pixels == "positive":
