@@ -1,10 +1,10 @@
-# `make table1` and `make test` do all their set-up themselves: a virtual environment with the locked packages, then the work.
+# `make table1`, `make study` and `make test` do all their set-up themselves: a virtual environment with the locked packages, then the work.
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= 1
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: table1 test lint lock
+.PHONY: table1 study test lint lock
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -15,6 +15,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 
 table1: $(VENV)/installed
 	$(BIN)/snakemake --cores $(CORES) reports/table1.csv
+
+study: $(VENV)/installed
+	$(BIN)/snakemake --cores $(CORES)
 
 test: $(VENV)/installed lint
 	$(BIN)/python -m pytest -q
