@@ -2,6 +2,7 @@
 for.
 """
 
+import glob
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,9 @@ def _training(cell: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     if not cell:
         return ["Not recorded with the source."]
     rows = {
+        "mode": cell.get("mode"),
         "teacher": cell.get("teacher"),
+        "assistant": _assistant(cell) and f"{_assistant(cell)} ({cell.get('supervision')})",
         "start": " ".join(str(value) for value in (cell.get("student") or {}).values()),
         "normalization": cell.get("normalization"),
         "photos": " ".join(f"{key}={value}" for key, value in (cell.get("photos") or {}).items()),
@@ -139,8 +142,9 @@ def _training(cell: dict[str, Any], facts: dict[str, Any]) -> list[str]:
 
 
 def _scores(run: Path, name: str) -> list[str]:
-    summary = _json(run.parent.parent / "scores" / f"{name}.json")
-    results = summary.get("results", [])
+    # one summary for each group of benchmarks
+    found = sorted((run.parent.parent / "scores").glob(f"*/{glob.escape(name)}.json"))
+    results = [result for path in found for result in _json(path).get("results", [])]
     if not results:
         return ["None were found beside the source."]
     rows = [
@@ -150,10 +154,18 @@ def _scores(run: Path, name: str) -> list[str]:
     return ["| data set | protocol | images | AbsRel | delta1 |", "|---|---|---|---|---|", *rows]
 
 
+def _assistant(cell: dict[str, Any]) -> str:
+    return str((cell.get("assistant") or {}).get("model", ""))
+
+
 def _licence(source: str, cell: dict[str, Any]) -> list[str]:
     teacher, student = str(cell.get("teacher", "")), str((cell.get("student") or {}).get("model", ""))
     notices = [
-        notice for notice in (licence_notice(text, text.partition(":")[0]) for text in (source, teacher, student) if text) if notice
+        notice
+        for notice in (
+            licence_notice(text, text.partition(":")[0]) for text in (source, teacher, _assistant(cell), student) if text
+        )
+        if notice
     ]
     if notices:
         return ["Weights that this network was trained from or by restrict its use:", "", *(f"- {notice}" for notice in notices)]

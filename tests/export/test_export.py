@@ -116,9 +116,9 @@ def test_bicubic_matrix_is_pytorchs_interpolation():
 
 def test_the_model_card_tells_origin_scores_and_licence(runs, tmp_path):
     run = runs("patch", 56)
-    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "ablation").mkdir(parents=True)
     result = {"dataset": "scenes-indoor", "protocol": "marigold@1", "images": 4, "mean": {"abs_rel": 0.125, "delta1": 0.5}}
-    (tmp_path / "scores" / "tiny.json").write_text(json.dumps({"model": "tiny", "results": [result]}))
+    (tmp_path / "scores" / "ablation" / "tiny.json").write_text(json.dumps({"model": "tiny", "results": [result]}))
     export(run, tmp_path / "out", form="safetensors")
     card = (tmp_path / "out" / "README.md").read_text()
     for expected in (
