@@ -46,7 +46,7 @@ def drawn(monkeypatch, whole, study, tmp_path):
     monkeypatch.setattr(previews, "load", load)
     monkeypatch.setattr(previews, "open_photos", lambda path: opened.append(path.name) or Photos())
     sample = SimpleNamespace(id="rgb/0.png", rgb=PHOTO)
-    monkeypatch.setattr(previews, "open_benchmark", lambda name, root: [sample, sample, sample])
+    monkeypatch.setattr(previews, "benchmark_of", lambda study, root, dataset: [sample, sample, sample])
     monkeypatch.setattr(previews, "contact_sheet", lambda *args, title: sheets.append((*args, title)))
 
     def draw(table, study=whole):
