@@ -24,11 +24,15 @@ class Maps:
 
     def inside(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
         """Prediction and truth (n,) where a mask is true, in reading order; to be read only."""
-        return self._labelled if mask is self.labels else sampling.inside(mask, self.prediction, self.depth)
+        return self._labelled if mask is self.labels else self._gathered(mask)
 
     @functools.cached_property
     def _labelled(self) -> tuple[Vector, Vector]:
-        return sampling.inside(self.labels, self.prediction, self.depth)
+        return self._gathered(self.labels)
+
+    def _gathered(self, mask: NDArray[np.bool_]) -> tuple[Vector, Vector]:
+        prediction, depth = sampling.inside(mask, self.prediction, self.depth)
+        return prediction, depth
 
     @functools.cached_property
     def centre(self) -> "Maps":
