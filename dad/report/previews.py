@@ -14,8 +14,7 @@ from dad.report.columns import table_columns
 from dad.report.contact_sheet import contact_sheet
 from dad.report.datasets import benchmark_of
 from dad.report.run_facts import short_name
-from dad.report.scores import teacher_rows
-from dad.study.cells import Row, table_rows
+from dad.study.cells import Row, table_rows, teacher_rows
 from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig
 from dad.study.paper import paper
 from dad.study.photos import manifest_name

@@ -8,10 +8,10 @@ import pandas as pd
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.report.columns import Column, table_columns
-from dad.report.scores import METRICS, ScoreFiles, check_comparable, provenance_paths, read_rows, score_paths, teacher_rows
+from dad.report.scores import METRICS, ScoreFiles, check_comparable, provenance_paths, read_rows, score_paths
 from dad.report.statistics import Interval
 from dad.report.table_statistics import table_statistics
-from dad.study.cells import Row, table_rows
+from dad.study.cells import Row, table_rows, teacher_rows
 from dad.study.config import StudyConfig
 from dad.study.paper import PaperTable, Printed, paper
 

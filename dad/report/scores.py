@@ -7,7 +7,7 @@ import pandas as pd
 
 from dad.errors import UserError
 from dad.report.columns import Column
-from dad.study.cells import Row, all_models, dataset_group, model_id, study_groups, table_rows
+from dad.study.cells import Row, dataset_group, model_id, study_groups, table_rows, teacher_rows
 from dad.study.config import StudyConfig
 
 METRICS = ("abs_rel", "delta1")
@@ -18,16 +18,6 @@ ScoreFiles = Mapping[tuple[str, str], Path]
 
 UNSEEDED = -1
 """Stands in the place of a seed for a model that is scored as it is."""
-
-
-def teacher_rows(study: StudyConfig, table: str) -> tuple[Row, ...]:
-    """The teachers of a table's students that have no row in it, as rows of their own; shown above the others for comparison."""
-    rows = table_rows(study, table)
-    shown, scored = {row.model for row in rows}, set(all_models(study).values())
-    teachers = dict.fromkeys([cell.teacher for row in rows for cell in row.cells.values()] or [study.teacher])
-    return tuple(
-        Row(table, {"teacher": model_id(name)}, {}, model=name) for name in teachers if name in scored and name not in shown
-    )
 
 
 def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str, str], Path]:

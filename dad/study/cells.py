@@ -100,6 +100,16 @@ def all_models(study: StudyConfig) -> dict[str, str]:
     return {model_id(row.model): row.model for table in TABLES for row in table_rows(study, table) if row.model}
 
 
+def teacher_rows(study: StudyConfig, table: str) -> tuple[Row, ...]:
+    """The teachers of a table's students that have no row in it, as rows of their own; shown above the others for comparison."""
+    rows = table_rows(study, table)
+    shown, scored = {row.model for row in rows}, set(all_models(study).values())
+    teachers = dict.fromkeys([cell.teacher for row in rows for cell in row.cells.values()] or [study.teacher])
+    return tuple(
+        Row(table, {"teacher": model_id(name)}, {}, model=name) for name in teachers if name in scored and name not in shown
+    )
+
+
 def dataset_group(study: StudyConfig, dataset: str) -> str:
     """The group of one of the study's data sets: that of the paper's column it takes, else (samples) the ablations'."""
     benchmark = next(one for one in study.scored if one.dataset == dataset)

@@ -10,8 +10,8 @@ import pytest
 from dad.evaluation import load_protocol
 from dad.evaluation.evaluate import COLUMNS
 from dad.files import write_csv
-from dad.report.scores import score_paths, teacher_rows
-from dad.study.cells import Row, dataset_group, table_rows
+from dad.report.scores import score_paths
+from dad.study.cells import Row, dataset_group, table_rows, teacher_rows
 from dad.study.config import StudyConfig
 from dad.study.paper import paper
 

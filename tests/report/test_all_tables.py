@@ -7,9 +7,8 @@ import pytest
 
 from dad.errors import UserError
 from dad.report.results import load_table, provenance_paths, score_paths
-from dad.report.scores import teacher_rows
 from dad.report.tables import render_table, table_files
-from dad.study.cells import TABLES, model_id, table_rows
+from dad.study.cells import TABLES, model_id, table_rows, teacher_rows
 
 ALL = tuple(TABLES)
 

@@ -20,6 +20,7 @@ from dad.study.cells import (
     model_id,
     study_groups,
     table_rows,
+    teacher_rows,
 )
 from dad.study.config import StudyConfig
 from dad.study.figures import FIGURES, figure_subjects
@@ -112,13 +113,8 @@ def table_groups(table):
 
 def table_models(table):
     """The models a table shows beside its cells: its own rows', and the teachers of its students."""
-    rows = table_rows(STUDY, table)
-    models = [row.model for row in rows if row.model]
-    teachers = [cell.teacher for row in rows for cell in row.cells.values()]
-    known = set(MODELS.values())
-    return [
-        model_id(name) for name in dict.fromkeys(models + teachers) if name in known
-    ]
+    rows = [*table_rows(STUDY, table), *teacher_rows(STUDY, table)]
+    return list(dict.fromkeys(model_id(row.model) for row in rows if row.model))
 
 
 def table_scores(table):
