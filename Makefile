@@ -20,7 +20,7 @@ study: $(VENV)/installed
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(VENV)/installed lint
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

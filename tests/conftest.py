@@ -20,6 +20,11 @@ hypothesis.settings.register_profile("dad", deadline=None)
 hypothesis.settings.load_profile("dad")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The workflow's tests first: they take the longest, and with several processes whatever is longest must not begin last."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def scene_folders(tmp_path_factory) -> dict[str, Path]:
     """Five small scenes of every kind."""
