@@ -1,0 +1,48 @@
+"""Options that several verbs share, and what their values mean."""
+
+import argparse
+
+DEFAULT_STUDY = "config/mini.yaml"
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value
+
+
+def study_option(parser: argparse.ArgumentParser) -> None:
+    """Add --config: the study."""
+    parser.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
+
+
+def cell_options(parser: argparse.ArgumentParser, cell_group: argparse._ActionsContainer | None = None) -> None:
+    """Add what names a cell and the photos it trains on; with `cell_group`, --cell is one of that group's choices."""
+    cell_help = "a cell id (with --config), a run's config.json, or JSON text"
+    (cell_group or parser).add_argument("--cell", required=cell_group is None, help=cell_help)
+    parser.add_argument("--config", default=DEFAULT_STUDY, help="the study that the id belongs to (default: %(default)s)")
+    parser.add_argument("--manifest", required=True, help="the photos, as written by `dad data manifest`")
+    parser.add_argument("--workers", type=int, default=0, help="loader processes; results do not depend on it")
+
+
+def device_option(parser: argparse.ArgumentParser) -> None:
+    """Add --device, whose value `device()` resolves."""
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, ...")
+
+
+def report_options(parser: argparse.ArgumentParser) -> None:
+    """Add a study, its results and where to write."""
+    study_option(parser)
+    parser.add_argument("--results", default="results", help="where the runs and scores are (default: %(default)s)")
+    parser.add_argument("--out", default="reports", help="where to write (default: %(default)s)")
+
+
+def device(name: str) -> str:
+    """The device that a name stands for; `auto` is the first GPU, or the CPU where there is none."""
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

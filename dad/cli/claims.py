@@ -1,0 +1,23 @@
+"""`dad claims`."""
+
+import argparse
+from pathlib import Path
+
+from dad.cli._options import report_options
+
+HELP = "the paper's claims on our cells, and the log of its discrepancies"
+EXAMPLE = "dad claims"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad claims`."""
+    report_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Hold the paper's claims against a study's results."""
+    from dad.report.claims_page import claims_files
+    from dad.study.cells import load_study
+
+    for path in claims_files(load_study(arguments.config), Path(arguments.results), Path(arguments.out)):
+        print(path)

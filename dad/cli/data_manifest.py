@@ -1,0 +1,21 @@
+"""`dad data manifest`."""
+
+import argparse
+
+HELP = "hash photos into a manifest"
+EXAMPLE = "dad data manifest ~/photos --out photos.jsonl"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad data manifest`."""
+    parser.add_argument("root", help="folder (recursive) with images or .tar shards")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the order whose prefixes are the nested subsets")
+    parser.add_argument("--only", action="append", metavar="FOLDER[:N]", help="only this folder in ROOT, or its first N photos")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Hash photos into a manifest."""
+    from dad.data.manifest import describe, make_manifest
+
+    print(describe(make_manifest(arguments.root, arguments.out, seed=arguments.seed, only=arguments.only)))

@@ -1,0 +1,96 @@
+"""`dad evaluate`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dad.cli._options import device, device_option, positive
+from dad.errors import UserError
+
+HELP = "score a model or a folder of predictions, image by image"
+EXAMPLE = "dad evaluate --model zoo/vit-large --dataset scenes-indoor --root scenes/indoor --out scores.csv"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad evaluate`."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--model", help="a model name or a run folder")
+    source.add_argument("--predictions", help="folder of .npy maps at the ground truth's resolution, named like the RGB files")
+    parser.add_argument("--kind", choices=["disparity", "depth"], help="what the predictions are (with --predictions)")
+    parser.add_argument("--dataset", action="append", required=True, help="may be repeated, each with its --root")
+    parser.add_argument("--root", action="append", required=True, help="folder or, for the five published benchmarks, .tar")
+    value = "[DATASET=]"
+    which = "which images of a published benchmark, in Marigold's form (default: all that are there)"
+    crops = "where it is scored; nyuv2: eigen, none; kitti: eigen, garg, none (default: eigen)"
+    parser.add_argument("--list", action="append", default=[], metavar=f"{value}FILE", help=which)
+    parser.add_argument("--crop", action="append", default=[], metavar=f"{value}CROP", help=crops)
+    parser.add_argument("--protocol", default="marigold", help="one or more, separated by commas, or all (default: %(default)s)")
+    parser.add_argument("--out", required=True, help="CSV with one row per image and protocol")
+    parser.add_argument("--summary", help="JSON with the means")
+    parser.add_argument("--previews", metavar="DIR", help="also pictures: photo, truth, aligned prediction, error (first protocol)")
+    parser.add_argument("--previews-count", type=positive, metavar="N", help="of how many images of each data set (default: 8)")
+    parser.add_argument("--label", help="value of the CSV's model column (default: the model's name)")
+    device_option(parser)
+    parser.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Score a model or a folder of predictions."""
+    from dad.evaluation.evaluate import evaluate_to_files
+
+    if len(arguments.dataset) != len(arguments.root):
+        raise UserError(f"give one --root per --dataset, got {len(arguments.dataset)} and {len(arguments.root)}")
+    if arguments.previews_count and not arguments.previews:
+        raise UserError("--previews-count is for --previews")
+    previews = None
+    if arguments.previews:
+        from dad.report.score_previews import ScorePreviews
+
+        previews = ScorePreviews(Path(arguments.previews), count=arguments.previews_count or 8)
+    options: dict[str, dict[str, str | Path]] = {name: {} for name in arguments.dataset}
+    for name, value in _by_dataset(arguments.list, "--list", arguments.dataset):
+        options[name]["list_file"] = Path(value)
+    for name, value in _by_dataset(arguments.crop, "--crop", arguments.dataset):
+        options[name]["crop"] = value
+    written = evaluate_to_files(
+        benchmarks=list(zip(arguments.dataset, map(Path, arguments.root), strict=True)),
+        out=Path(arguments.out),
+        model=arguments.model,
+        predictions=Path(arguments.predictions) if arguments.predictions else None,
+        kind=arguments.kind,
+        protocols=arguments.protocol.split(","),
+        options=options,
+        summary=Path(arguments.summary) if arguments.summary else None,
+        label=arguments.label,
+        device=device(arguments.device),
+        strict=arguments.strict,
+        on_scored=previews,
+    )
+    wide = max(len(f"{result['dataset']}  {result['protocol']}") for result in written["results"])
+    for result in written["results"]:
+        mean = result["mean"]
+        apart = [f"{result[status]} of them {status}" for status in ("empty", "failed") if result[status]]
+        images = ", ".join([f"{result['images']} images", *apart])
+        name = f"{result['dataset']}  {result['protocol']}".ljust(wide)
+        print(f"{name}  abs_rel {mean['abs_rel']:.4f}  delta1 {mean['delta1']:.4f}  ({images})")
+    failures = written["failures"]
+    for failure in failures[:20]:
+        print(f"dad: {failure['dataset']}: {failure['message']}", file=sys.stderr)
+    if failures:
+        more = f"{len(failures) - 20} more; " if len(failures) > 20 else ""
+        print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _by_dataset(values: list[str], option: str, datasets: list[str]) -> list[tuple[str, str]]:
+    """The (data set, value) pairs of an option written VALUE, for the only data set, or DATASET=VALUE."""
+    pairs = []
+    for value in values:
+        name, _, rest = value.partition("=")
+        if name in datasets and rest:
+            pairs.append((name, rest))
+        elif len(datasets) == 1:
+            pairs.append((datasets[0], value))
+        else:
+            raise UserError(f"{option} {value!r}: with several data sets, write {option} DATASET=VALUE ({', '.join(datasets)})")
+    return pairs

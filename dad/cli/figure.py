@@ -1,0 +1,31 @@
+"""`dad figure`."""
+
+import argparse
+from pathlib import Path
+
+from dad.cli._options import report_options
+
+HELP = "render a figure of the paper: PNG, SVG and caption; or a contact sheet"
+EXAMPLE = "dad figure fig7"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad figure`."""
+    parser.add_argument("name", help="fig2, fig4 to fig11, or contact-sheet: what a table's students make of some pictures")
+    parser.add_argument("--table", default="table1", help="whose contact sheet (default: %(default)s)")
+    report_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Render a figure of the paper, or a table's contact sheet."""
+    from dad.study.cells import load_study
+
+    study, results, out = load_study(arguments.config), Path(arguments.results), Path(arguments.out)
+    if arguments.name == "contact-sheet":
+        from dad.report.previews import contact_sheet_of_table
+
+        contact_sheet_of_table(study, arguments.table, results, out)
+    else:
+        from dad.report.paper_figures import write_paper_figure
+
+        write_paper_figure(study, arguments.name, results, out)

@@ -1,0 +1,53 @@
+"""`dad matrix`."""
+
+import argparse
+import json
+import sys
+
+from dad.cli._options import study_option
+
+HELP = "list a study's cells and what they cost, or print one cell's config"
+EXAMPLE = "dad matrix --table table1"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad matrix`."""
+    study_option(parser)
+    parser.add_argument("--table", help="only this table")
+    parser.add_argument(
+        "--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)"
+    )
+    parser.add_argument("--format", choices=["tsv", "json"], default="tsv")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """List a study's rows and cells with their cost, or print one cell's resolved config."""
+    from dad.study.cells import TABLES, find_cell, load_study, loss_terms, table_rows
+    from dad.study.cost import cost_lines, estimate
+    from dad.study.missing import missing
+
+    study = load_study(arguments.config)
+    if arguments.cell:
+        cell = find_cell(study, arguments.cell)
+        print(json.dumps({"cell": cell.model_dump(mode="json"), "loss_terms": loss_terms(cell)}, indent=2))
+        return
+    rows = []
+    for table in [arguments.table] if arguments.table else TABLES:
+        for row in table_rows(study, table):
+            about = {"table": table, "row": row.name, **row.factors, "reason": row.reason or ""}
+            rows += [{"id": name} | about | {"steps": cell.optim.steps} for name, cell in row.cells.items()]
+            if not row.cells:
+                rows.append({"id": row.model or "-"} | about)
+    if arguments.format == "json":
+        print(json.dumps(rows, indent=2))
+        return
+    columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("reason", "steps"))) + ["steps", "reason"]
+    print("\t".join(columns))
+    for row in rows:
+        print("\t".join(str(row.get(key, "")) for key in columns))
+    if arguments.table:
+        cells = [cell for row in table_rows(study, arguments.table) for cell in row.cells.values()]
+        print(f"{arguments.table}: {estimate(cells, study.rates).line()}", file=sys.stderr)
+        return
+    for line in [*cost_lines(study), *(f"missing here: {line}" for line in missing(study))]:
+        print(line, file=sys.stderr)

@@ -1,0 +1,27 @@
+"""`dad pretrain`."""
+
+import argparse
+from pathlib import Path
+
+HELP = "train a model of the procedural zoo on labelled scenes"
+EXAMPLE = "dad pretrain --recipe config/zoo/vit-small.yaml --scenes scenes/indoor scenes/outdoor --out zoo --work work/zoo"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad pretrain`."""
+    parser.add_argument("--recipe", required=True)
+    parser.add_argument("--scenes", nargs="+", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument(
+        "--work", required=True, help="folder of the resumable checkpoint; the same call continues an interrupted run"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train a member of the zoo."""
+    from dad.distill.pretrain import pretrain
+    from dad.study.base import parse_model, read_yaml
+    from dad.study.zoo import ZooRecipe
+
+    recipe = parse_model(ZooRecipe, read_yaml(arguments.recipe), source=arguments.recipe)
+    pretrain(recipe, [Path(root) for root in arguments.scenes], Path(arguments.out), Path(arguments.work))

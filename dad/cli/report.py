@@ -1,0 +1,24 @@
+"""`dad report`."""
+
+import argparse
+from pathlib import Path
+
+from dad.cli._options import report_options
+
+HELP = "one HTML page of the whole study, which opens from disk without a network"
+EXAMPLE = "dad report"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad report`."""
+    report_options(parser)
+    parser.add_argument("--reports", default="reports", help="where the tables, figures and claims are (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the page of the whole study."""
+    from dad.report.page import write_page
+    from dad.study.cells import load_study
+
+    path = write_page(load_study(arguments.config), Path(arguments.results), Path(arguments.reports), Path(arguments.out))
+    print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")

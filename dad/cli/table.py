@@ -1,0 +1,23 @@
+"""`dad table`."""
+
+import argparse
+from pathlib import Path
+
+from dad.cli._options import report_options
+
+HELP = "render a table of the paper: CSV, Markdown and a plot (PNG, SVG)"
+EXAMPLE = "dad table table1"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad table`."""
+    parser.add_argument("name", help="table1 to table5, or scaling: the numbers behind Fig. 7")
+    report_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Render a table."""
+    from dad.report.tables import table_files
+    from dad.study.cells import load_study
+
+    table_files(load_study(arguments.config), arguments.name, Path(arguments.results), Path(arguments.out))

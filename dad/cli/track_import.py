@@ -1,0 +1,30 @@
+"""`dad track import`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "rebuild MLflow's runs from files: an experiment per table of the study"
+EXAMPLE = "dad track import results --uri sqlite:///mlflow.db --config config/mini.yaml"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad track import`."""
+    parser.add_argument("results")
+    parser.add_argument("--uri", required=True)
+    parser.add_argument("--config", help="the study, which says which tables a cell belongs to")
+    parser.add_argument("--reports", default="reports", help="rendered tables and figures to attach (default: %(default)s)")
+    parser.add_argument("--table", action="append", default=[], help="only this table (with --config); may be repeated")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Rebuild MLflow from files."""
+    from dad.study.cells import load_study
+    from dad.tracking import import_results
+
+    studies = [load_study(arguments.config)] if arguments.config else []
+    reports = Path(arguments.reports)
+    report = import_results(Path(arguments.results), arguments.uri, studies=studies, reports=reports, tables=arguments.table)
+    for what, reason in report.skipped.items():
+        print(f"warning: {what}: {reason}", file=sys.stderr)
+    print(report)

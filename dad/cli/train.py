@@ -1,0 +1,50 @@
+"""`dad train`."""
+
+import argparse
+import contextlib
+import os
+from pathlib import Path
+
+from dad.cli._options import cell_options
+
+HELP = "train one cell's student"
+EXAMPLE = "dad train --cell shared-hybrid --manifest photos.jsonl --labels labels --out results/runs/mine"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `dad train`."""
+    cell_options(parser)
+    parser.add_argument("--labels", help="the cell's label cache (labels.mode: cached)")
+    parser.add_argument("--assistant-labels", help="the assistant's, where the cell has one")
+    parser.add_argument("--out", required=True, help="run folder: config.json, model.safetensors, metrics.csv, provenance.json")
+    parser.add_argument("--work", help="folder of the resumable checkpoint (default: ../../work/CELL beside the run)")
+    parser.add_argument("--resume", choices=["auto", "never"], default="auto")
+    parser.add_argument("--tracking", metavar="URI", help="log to this MLflow store while training")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train one cell's student."""
+    from dad.distill.train import train as train_cell
+    from dad.study.cells import cell_id, load_cell
+
+    cell = load_cell(arguments.cell, arguments.config)
+    with contextlib.ExitStack() as stack:
+        listeners = ()
+        if arguments.tracking and os.environ.get("RANK", "0") == "0":
+            from dad.study.cells import load_study
+            from dad.tracking import LiveTracker, tables_by_cell
+
+            study = load_study(arguments.config)
+            tables = tables_by_cell(study).get(cell_id(cell), ())
+            listeners = (stack.enter_context(LiveTracker(arguments.tracking, cell, study=study.name, tables=tables)),)
+        train_cell(
+            cell,
+            manifest=Path(arguments.manifest),
+            labels=Path(arguments.labels) if arguments.labels else None,
+            assistant_labels=Path(arguments.assistant_labels) if arguments.assistant_labels else None,
+            out=Path(arguments.out),
+            work=Path(arguments.work or Path(arguments.out).parent.parent / "work" / cell_id(cell)),
+            resume=arguments.resume == "auto",
+            workers=arguments.workers,
+            listeners=listeners,
+        )
