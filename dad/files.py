@@ -1,5 +1,6 @@
 """Whole files or none: everything the package writes goes through a temporary name in the same folder, fsync and rename."""
 
+import codecs
 import contextlib
 import csv
 import hashlib
@@ -10,6 +11,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from dad.errors import UserError
 
 
 @contextlib.contextmanager
@@ -45,6 +48,27 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` (UTF-8) to `path` atomically."""
     write_bytes(path, text.encode())
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a UTF-8 file, whatever system wrote it: a byte order mark is dropped, line ends become newlines.
+
+    Raises UserError naming the file when it cannot be read, and naming the encoding (or the first wrong byte) for other encodings.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    marks = {"UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)}
+    for name, mark in marks.items():
+        if data.startswith(mark):
+            raise UserError(f"{path} is encoded in {name}: save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path} is not UTF-8 text (byte 0x{data[error.start]:02x} in line {line}): save it as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -3,7 +3,6 @@
 A table is a list of rows; a row has one cell per seed. Equal cells of different tables have equal ids and are trained once.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from dad.files import sha256_json
 from dad.study.base import parse_model, read_yaml
 from dad.study.config import Cell, LabelPlan, StudyConfig
 from dad.study.paper import paper
+from dad.study.reading import parse_mapping
 from dad.study.tables import ABLATION, TABLES, ZERO_SHOT, benchmark_groups, make_cell, table_specs
 
 
@@ -77,7 +77,7 @@ def loss_terms(cell: Cell) -> dict[str, float]:
 def load_study(source: str) -> StudyConfig:
     """Read and validate a study: a YAML file, or JSON text (how the workflow hands its merged configuration on)."""
     if source.lstrip().startswith("{"):
-        return parse_model(StudyConfig, json.loads(source), source="study")
+        return parse_model(StudyConfig, parse_mapping(source, source="study"), source="study")
     return parse_model(StudyConfig, read_yaml(source), source=source)
 
 
@@ -139,7 +139,7 @@ def find_cell(study: StudyConfig, name: str) -> Cell:
 def load_cell(source: str, study: str | None) -> Cell:
     """A cell from JSON text, from a resolved config file (`config.json` of a run), or by id from a study."""
     if source.lstrip().startswith("{"):
-        return parse_model(Cell, json.loads(source), source="cell")
+        return parse_model(Cell, parse_mapping(source, source="cell"), source="cell")
     if Path(source).is_file():
         return parse_model(Cell, read_yaml(source), source=source)
     if study is None:

@@ -2,14 +2,24 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from dad.study.base import Frozen
+from dad.study.base import Frozen, as_text
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if twice := [value for index, value in enumerate(values) if value in values[:index]]:
+        raise ValueError(f"{twice[0]} is given twice: name each once")
+    return values
+
+
+distinct = AfterValidator(_distinct)
+"""Refuses a list that names something twice."""
 
 Mode = Literal["baseline", "shared", "local-global", "cross"]
 Normalization = Literal["global", "hybrid", "local", "none"]
@@ -21,7 +31,7 @@ class ScenePhotos(Frozen):
     """Training photos rendered for the purpose; their depth is never read by training."""
 
     source: Literal["scenes"]
-    kinds: tuple[SceneKind, ...]
+    kinds: Annotated[tuple[SceneKind, ...], Field(min_length=1), distinct]
     """Which kinds of scene, in turn: photo i is of kind i modulo their number."""
     count: Positive
     """Photos in all; the first n of a larger set are the set of n."""
@@ -267,7 +277,7 @@ class StudyConfig(Frozen):
     """Folder name under `results/`."""
     description: str
     """One line on the scale, printed with every table."""
-    seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1), distinct]
     """Every cell is trained once per seed."""
     teacher: str
     """A model name or a checkpoint file: whose maps are the pseudo-labels."""
@@ -289,7 +299,7 @@ class StudyConfig(Frozen):
     benchmarks: Annotated[tuple[BenchmarkConfig, ...], Field(min_length=1)]
     samples: str | None = None
     """Folder of real RGB-D pairs with a `manifest.csv`, scored beside the benchmarks as a first look; null: none."""
-    protocols: Annotated[tuple[str, ...], Field(min_length=1)] = ("marigold",)
+    protocols: Annotated[tuple[str, ...], Field(min_length=1), distinct] = ("marigold",)
     """Evaluation protocols; tables print the first."""
     tracking_uri: str = "sqlite:///mlflow.db"
     """MLflow store that finished runs are imported into."""
@@ -301,7 +311,8 @@ class StudyConfig(Frozen):
     @field_validator("photos", mode="before")
     @classmethod
     def _folder(cls, value: Any) -> Any:
-        return {"source": "folder", "root": value} if isinstance(value, str) else value
+        root = as_text(value)
+        return {"source": "folder", "root": root} if isinstance(root, str) else value
 
     @model_validator(mode="after")
     def _distinct(self) -> "StudyConfig":

@@ -6,13 +6,13 @@ from pydantic import Field, model_validator
 
 from dad.models.config import NetworkConfig
 from dad.study.base import Frozen
-from dad.study.config import Count, OptimConfig, Positive, SceneKind, Weight
+from dad.study.config import Count, OptimConfig, Positive, SceneKind, Weight, distinct
 
 
 class ZooScenes(Frozen):
     """Labelled scenes to train on, `count` of each kind, seeds `seed` and up."""
 
-    kinds: tuple[SceneKind, ...]
+    kinds: Annotated[tuple[SceneKind, ...], Field(min_length=1), distinct]
     count: Positive
     seed: Count
     height: Positive

@@ -143,7 +143,7 @@ def test_unknown_table():
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("[1, 2]", "must hold a mapping"), ("a: [", "not valid YAML"), (None, "can not read")]
+    ("content", "message"), [("[1, 2]", "must hold a mapping"), ("a: [", "not valid YAML"), (None, "cannot read")]
 )
 def test_unreadable_files(tmp_path, content, message):
     file = tmp_path / "study.yaml"

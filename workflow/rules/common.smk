@@ -22,7 +22,6 @@ from dad.study.cells import (
     table_rows,
     teacher_rows,
 )
-from dad.study.config import StudyConfig
 from dad.study.figures import FIGURES, figure_subjects
 from dad.study.cost import cost_lines
 from dad.study.missing import (
@@ -33,6 +32,7 @@ from dad.study.missing import (
     missing_weights,
 )
 from dad.study.photos import manifest_name, of_kind, rendered_counts
+from dad.study.settings import workflow_study
 from dad.study.stages import STAGE_VERSION
 from dad.study.environment import use_this_interpreter
 from dad.study.zoo import ZooRecipe
@@ -40,7 +40,8 @@ from dad.study.zoo import ZooRecipe
 use_this_interpreter(workflow.basedir)
 
 try:
-    STUDY = parse_model(StudyConfig, dict(config), source="the study's configuration")
+    # read again rather than taken from Snakemake, which knows YAML 1.1 only and no key that is given twice
+    STUDY = workflow_study(workflow.configfiles, workflow.config_settings.config_args)
     CELLS = all_cells(STUDY)
 except UserError as error:
     raise WorkflowError(str(error))
