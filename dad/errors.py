@@ -6,4 +6,4 @@ class UserError(ValueError):
 
 
 class CollapseError(RuntimeError):
-    """Training produced a student that can not recover (dead output, NaN). The message says what was seen and what to try."""
+    """Training produced a student that cannot recover (dead output, NaN). The message says what was seen and what to try."""

@@ -1,42 +1,152 @@
-"""Whole files or none: everything the package writes goes through a temporary name in the same folder, fsync and rename."""
+"""Whole files or none: everything the package writes goes through a temporary name in the same folder, fsync and rename.
 
-import codecs
+And the one way in which texts are read: lists, manifests, cameras, configurations and tables all come through `read_text`.
+"""
+
 import contextlib
 import csv
+import errno
+import fcntl
+import functools
 import hashlib
 import io
 import json
+import math
 import os
-import tempfile
+import re
+import secrets
+import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dad.errors import UserError
 
+TEXT_LIMIT = 64 * 2**20
+"""Bytes of the largest text that is read at once; a manifest, which is read line by line, has no such limit."""
+
+_FOREIGN = 24 * 3600.0  # seconds after which a temporary file of another machine is taken for abandoned
+_ROOM = 2**20  # bytes; a disk that does not take so many is full
+_TEMPORARY = re.compile(r"\.dad-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.tmp(?:\.[^.]*)?")
+_MARKS = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success fsync it and rename it to `path`, on any error remove it.
 
-    The temporary name keeps the suffix of `path`, because several writers (Pillow, numpy) choose the format by it.
+    The temporary name is hidden and short whatever the name of `path`, and keeps its suffix, because several writers (Pillow,
+    numpy) choose the format by it. It tells whose it is: what a killed process leaves is removed by the next one that writes into
+    the folder. An error of a writer on a full disk is raised as the OSError that it is, whatever the library made of it.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=f".tmp{target.suffix}")
-    os.close(handle)
-    temporary = Path(name)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    _sweep_once(str(target.parent.resolve()))
+    suffix = target.suffix if len(os.fsencode(target.suffix)) <= 16 else ""
+    temporary = target.with_name(f".dad-{_machine()}-{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}.tmp{suffix}")
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        yield temporary
+        with contextlib.suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield temporary
+        except UserError:
+            raise
+        except Exception as error:
+            if not isinstance(error, OSError) or error.errno is None:  # numpy, torch and others hide the cause
+                _require_room(target.parent, error)
+            raise
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        # mkstemp creates 0600; results are meant to be shared like any other file, so the umask decides
+        # it was created 0600; results are meant to be shared like any other file, so the umask decides
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _require_room(folder: Path, cause: Exception) -> None:
+    """Raise the OSError of a disk that is full or not writable; nothing where it can be written."""
+    probe = folder / f".dad-{_machine()}-{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}.tmp"
+    try:
+        with open(probe, "wb") as file:
+            file.write(b"\0" * _ROOM)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or errno.EIO), str(folder)) from cause
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+@functools.cache
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _started(process: int) -> int:
+    """When a process began, in the kernel's ticks, so that a number that is given out again is told apart; 0 where unknown."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _lives(process: int, started: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return _started(process) == started
+
+
+@functools.cache
+def _sweep_once(folder: str) -> None:
+    sweep(folder)
+
+
+def sweep(folder: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that killed processes left in a folder.
+
+    Only names that `atomic_path` gives, whose process is gone and whose file nobody holds; those of another machine, which may
+    share the folder, after a day.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if found := _TEMPORARY.fullmatch(entry.name):
+                machine, process, started = found[1], int(found[2]), int(found[3])
+                with contextlib.suppress(OSError):
+                    left = (
+                        not _lives(process, started)
+                        if machine == _machine()
+                        else time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN
+                    )
+                    if left and _unheld(entry.path):
+                        os.unlink(entry.path)
+
+
+def _unheld(path: str) -> bool:
+    """Whether no process has the file locked; one in another container has a number that cannot be looked up."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # no locks here
+    finally:
+        os.close(handle)
+    return True
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -50,35 +160,89 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a UTF-8 file, whatever system wrote it: a byte order mark is dropped, line ends become newlines.
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write `value` as indented JSON with sorted keys, so that equal values give equal bytes.
 
-    Raises UserError naming the file when it cannot be read, and naming the encoding (or the first wrong byte) for other encodings.
+    JSON knows neither NaN nor infinity: both become null, which every reader understands as "no number".
     """
+    write_text(path, json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for every number that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def read_text(path: str | os.PathLike[str], *, limit: int = TEXT_LIMIT) -> str:
+    """The text of a file: UTF-8 with or without a byte order mark, line ends of any system as "\\n".
+
+    Raises UserError for what is not there, is no regular file, has more than `limit` bytes, or another encoding, which it names.
+    """
+    with _opened(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise UserError(
+            f"{path} has more than {limit // 2**20 or limit} {'MiB' if limit >= 2**20 else 'bytes'}: it is no such file"
+        )
+    return io.StringIO(_decoded(data, path), newline=None).read()
+
+
+def text_lines(path: str | os.PathLike[str]) -> Iterator[str]:
+    """The lines of a text of any length, without their ends; encodings and errors as `read_text`, as far as it has been read."""
+    with _opened(path) as file:
+        for number, line in enumerate(file):
+            text = _decoded(line, path) if number == 0 else _decoded(line, path, f"line {number + 1}")
+            yield text.removesuffix("\n").removesuffix("\r")
+
+
+def _opened(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """A regular file, open for reading; a pipe or a device, which could keep the reader waiting for ever, is not opened."""
     try:
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    marks = {"UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)}
-    for name, mark in marks.items():
-        if data.startswith(mark):
+        if Path(path).exists() and not Path(path).is_file():
+            raise UserError(f"{path} is {'a folder' if Path(path).is_dir() else 'no regular file'}: give a text file")
+        return open(path, "rb")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:  # a NUL in the name
+        raise UserError(f"cannot read {str(path)!r}: {error}") from None
+
+
+def _decoded(data: bytes, path: str | os.PathLike[str], where: str = "") -> str:
+    for mark, name in _MARKS.items():
+        if not where and data.startswith(mark):
             raise UserError(f"{path} is encoded in {name}: save it as UTF-8")
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig" if not where else "utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path} is not UTF-8 text (byte 0x{data[error.start]:02x} in line {line}): save it as UTF-8") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        lines_before = data[: error.start].count(b"\n")
+        place = where or f"line {lines_before + 1}"
+        raise UserError(
+            f"{path} is not UTF-8 text: {place} holds the byte 0x{data[error.start]:02x}, as Latin-1 and Windows-1252 texts do; "
+            "save it as UTF-8"
+        ) from None
+    if "\0" in text:
+        raise UserError(f"{path} is no UTF-8 text: it holds NUL bytes, as UTF-16 and binary files do")
+    return text
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as indented JSON with sorted keys, so that equal values give equal bytes."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=True) + "\n")
+def parse_json(text: str, source: str | os.PathLike[str]) -> Any:
+    """The value of a JSON text; UserError naming `source` where it is not JSON, or is nested beyond reason."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{source} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise UserError(f"{source} is not usable JSON: {reason}") from None
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text())
+    """Read a JSON file; a UserError names the file and what is wrong with it."""
+    return parse_json(read_text(path), path)
 
 
 def write_csv(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], columns: list[str]) -> None:

@@ -6,12 +6,13 @@ Every module of this package whose name does not begin with an underscore is a v
 
 import argparse
 import importlib
+import io
 import os
 import pkgutil
 import sys
 from types import ModuleType
 
-from dad.errors import CollapseError, UserError
+from dad import faults
 
 GROUPS = {"data": "scenes, photos and benchmarks", "track": "MLflow as a view of the files"}
 """Verbs of two words, by the first of them."""
@@ -55,16 +56,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; returns the exit code: 0, 2 for a user's mistake, 3 for a collapsed training."""
-    parsed = _parser().parse_args(arguments)
-    try:
+    """Run one verb; returns the exit code as `dad.faults` lists them: 0, 2 for a user's mistake, 3 for a collapsed training, ..."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal's encoding lacks is shown by its escapes
+            stream.reconfigure(errors="backslashreplace")
+    # a command draws into files; a notebook's backend, inherited from its process, may not even be installed here
+    os.environ["MPLBACKEND"] = "agg"
+
+    def work() -> None:
+        parsed = _parser().parse_args(arguments)
         parsed.run(parsed)
-    except UserError as error:
-        print(f"dad: {error}", file=sys.stderr)
-        return 2
-    except CollapseError as error:
-        print(f"dad: training stopped: {error}", file=sys.stderr)
-        return 3
-    except BrokenPipeError:  # `dad matrix | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+
+    return faults.run(work)

@@ -40,9 +40,7 @@ def report_options(parser: argparse.ArgumentParser) -> None:
 
 
 def device(name: str) -> str:
-    """The device that a name stands for; `auto` is the first GPU, or the CPU where there is none."""
-    if name != "auto":
-        return name
-    import torch
+    """The device that `--device` names, checked; `auto` is the first GPU, or the CPU where there is none."""
+    from dad.devices import chosen_device
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return chosen_device(name)

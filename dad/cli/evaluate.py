@@ -32,6 +32,12 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", help="value of the CSV's model column (default: the model's name)")
     device_option(parser)
     parser.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")
+    parser.add_argument(
+        "--failures",
+        choices=["refuse", "allow"],
+        default="refuse",
+        help="images that cannot be scored are named and counted, and the others scored; then exit 2, or, allowed, 0",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -77,9 +83,11 @@ def run(arguments: argparse.Namespace) -> None:
     for failure in failures[:20]:
         print(f"dad: {failure['dataset']}: {failure['message']}", file=sys.stderr)
     if failures:
+        noted = " and the summary counts them" if arguments.summary else ""
         more = f"{len(failures) - 20} more; " if len(failures) > 20 else ""
-        print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image", file=sys.stderr)
-        raise SystemExit(2)
+        print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image{noted}", file=sys.stderr)
+        if arguments.failures == "refuse":
+            raise SystemExit(2)
 
 
 def _by_dataset(values: list[str], option: str, datasets: list[str]) -> list[tuple[str, str]]:

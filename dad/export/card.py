@@ -148,10 +148,15 @@ def _scores(run: Path, name: str) -> list[str]:
     if not results:
         return ["None were found beside the source."]
     rows = [
-        f"| {r['dataset']} | {r['protocol']} | {r['images']} | {r['mean']['abs_rel']:.4f} | {r['mean']['delta1']:.4f} |"
+        f"| {r['dataset']} | {r['protocol']} | {r['images']} | {_number(r['mean']['abs_rel'])} | {_number(r['mean']['delta1'])} |"
         for r in results
     ]
     return ["| data set | protocol | images | AbsRel | delta1 |", "|---|---|---|---|---|", *rows]
+
+
+def _number(value: float | None) -> str:
+    """A mean; a summary has null for one that is not a number."""
+    return "none" if value is None else f"{value:.4f}"
 
 
 def _assistant(cell: dict[str, Any]) -> str:
