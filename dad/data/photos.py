@@ -40,9 +40,14 @@ def decode(data: bytes) -> np.ndarray:
     """
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-        # not ImageOps.exif_transpose: it also re-writes the EXIF block, and fails on a damaged one of a sound photo
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-        return np.array(_rgb(image if turn is None else image.transpose(turn)))
+        return upright_rgb(image)
+
+
+def upright_rgb(image: Image.Image) -> np.ndarray:
+    """An opened image as uint8 (H,W,3), by the rules of `decode`."""
+    # not ImageOps.exif_transpose: it also re-writes the EXIF block, and fails on a damaged one of a sound photo
+    turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    return np.array(_rgb(image if turn is None else image.transpose(turn)))
 
 
 def measure(data: bytes) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -14,10 +15,16 @@ from dad.errors import UserError
 from dad.files import atomic_path
 from dad.models import official
 from dad.models.config import NETWORKS, NetworkConfig
-from dad.models.network import DepthNetwork, check_finite, mismatch
+from dad.models.hub import from_hub
+from dad.models.locate import locate, split_network
+from dad.models.network import DepthNetwork, check_finite, mismatch, with_counters
 from dad.models.registry import build_network
 
-ZOO = Path(__file__).parent / "zoo"
+Keys = Literal["ours", "official", "transformers", "wrapped"]
+WRAPPED = "network."
+"""What the names of a network begin with inside the class that a transformers folder brings along."""
+POSITION_TABLE = "position_table"
+"""The position embedding as it was trained, in a transformers folder whose own is resampled to the input's grid."""
 
 
 @dataclass(frozen=True)
@@ -27,45 +34,26 @@ class Header:
     network: NetworkConfig
     input_size: int
     origin: str
-    official_keys: bool = False
-    """Whether the tensors are named as in the official checkpoints, which a few families of ours do not do everywhere."""
+    keys: Keys = "ours"
+    """How the tensors are named: as in the network here, as in the official checkpoints (which a few families of ours do not do
+    everywhere), or as in a transformers folder: by its own Depth Anything class, or wrapped by the class that we bring along."""
     kind: str | None = None
     """What the map is, where it is not what the network's family gives: `depth` for a student of a depth teacher."""
-
-
-def zoo_names() -> list[str]:
-    """The models shipped with the package."""
-    return sorted(f"zoo/{path.stem}" for path in ZOO.glob("*.safetensors"))
-
-
-def split_network(text: str) -> tuple[str | None, str]:
-    """`NETWORK:PATH`, by which a user says what a file holds, into its parts; (None, text) for anything else."""
-    network, colon, rest = text.partition(":")
-    return (network, rest) if colon and rest and network in NETWORKS else (None, text)
 
 
 def resolve(name_or_path: str | Path) -> Path:
     """The weights file or folder behind a zoo name, a path, a network's or a Hugging Face name. Raises UserError if there is
     none.
     """
-    text = str(name_or_path)
-    if text.startswith("zoo/") and not Path(text).exists():
-        path = ZOO / f"{text.removeprefix('zoo/')}.safetensors"
-        if not path.exists():
-            raise UserError(f"unknown zoo model {text!r}; shipped: {', '.join(zoo_names()) or 'none'}")
-        return path
-    path = Path(text).expanduser()
-    if path.is_file():
-        return path
-    if path.is_dir():
-        return path / "model.safetensors" if is_ours(path / "model.safetensors") else path
-    found = official.find(text)
-    if found is None:
-        raise UserError(
-            f"no model {text!r}: give one of {', '.join(zoo_names())}, a network's name, a run folder, a weights file or "
-            f"a Hugging Face name"
-        )
-    return found
+    found = locate(name_or_path)
+    if found.how == "plugin":
+        raise UserError(f"{found.name} is a class of another package, which has no weights file of its own: `load` takes it")
+    path = found.path
+    if path is None:
+        if not found.repository:
+            raise UserError(found.problem)
+        path = from_hub(found.repository, found.file)
+    return path / "model.safetensors" if path.is_dir() and is_ours(path / "model.safetensors") else path
 
 
 def is_ours(path: Path) -> bool:
@@ -86,7 +74,7 @@ def read_header(path: Path) -> Header:
             TypeAdapter(NetworkConfig).validate_python(description["network"]),
             int(description["input_size"]),
             str(description["origin"]),
-            description["keys"] == "official",
+            TypeAdapter(Keys).validate_python(description["keys"]),
             description.get("kind"),
         )
     except (SafetensorError, OSError) as error:
@@ -113,8 +101,14 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     built = build_network(header.network)
     with safe_open(path, framework="pt") as file:
         state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)
-    if header.official_keys:
+    if header.keys == "wrapped":
+        state = {key.removeprefix(WRAPPED): value for key, value in state.items()}
+    elif header.keys != "ours":
+        table = state.pop(POSITION_TABLE, None)
         state = built.from_official(state)
+        if table is not None:
+            state["pretrained.pos_embed"] = table
+    state = with_counters(state, built.state_dict())
     problem = mismatch(state, built.state_dict())
     if problem:
         raise UserError(f"{path} does not fit its own description: {problem}")
@@ -125,6 +119,19 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     built.load_state_dict(state)
     built.kind = header.kind or built.kind
     return built, header
+
+
+def describe(network: nn.Module, *, input_size: int, origin: str, keys: Keys) -> str:
+    """The JSON text by which a weights file says what it holds, as `read_header` reads it."""
+    description = {
+        "network": network.config.model_dump(mode="json"),
+        "input_size": input_size,
+        "origin": origin,
+        "keys": keys,
+    }
+    if network.kind != getattr(network.config, "target", "disparity"):
+        description["kind"] = network.kind
+    return json.dumps(description, sort_keys=True)
 
 
 def save_network(
@@ -140,14 +147,7 @@ def save_network(
     named = network.official_state() if official_keys else network.state_dict()
     # a table that several official keys share must be stored several times
     state = {key: value.detach().to("cpu", dtype if value.is_floating_point() else None).clone() for key, value in named.items()}
-    description = {
-        "network": network.config.model_dump(mode="json"),
-        "input_size": input_size,
-        "origin": origin,
-        "keys": "official" if official_keys else "ours",
-    }
-    if network.kind != getattr(network.config, "target", "disparity"):
-        description["kind"] = network.kind
+    description = describe(network, input_size=input_size, origin=origin, keys="official" if official_keys else "ours")
     with atomic_path(path) as temporary:
         # one entry only: safetensors writes several in an order that changes from process to process
-        save_file(state, temporary, metadata={"dad": json.dumps(description, sort_keys=True)})
+        save_file(state, temporary, metadata={"dad": description})

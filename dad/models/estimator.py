@@ -1,38 +1,35 @@
 """Estimators: a network with its own pre-processing, from an RGB image in [0,1] to a map at the image's resolution."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dad.errors import UserError
 from dad.models import checkpoints
+from dad.models.inputs import TakesImages, check_rgb
+from dad.models.locate import split_network
+from dad.models.plugins import plugin
 from dad.models.policy import InputPolicy
+from dad.models.resizing import resize_eight_bit, resize_image, resize_map
 
-__all__ = ["AnyEstimator", "Estimator", "load"]
+__all__ = ["AnyEstimator", "Estimator", "check_rgb", "load", "resize_eight_bit"]
 
 
 class AnyEstimator(Protocol):
-    """What `load` gives: RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of its `kind`."""
+    """What `load` gives: RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of its `kind`; one image -> a numpy array (H,W)."""
 
     name: str
     kind: str
     patch: int
 
-    def __call__(self, rgb: Tensor) -> Tensor:
-        """Predict."""
+    def __call__(self, image: Any) -> Any:
+        """Predict; see `dad.models.inputs.TakesImages`."""
         ...
 
 
-def check_rgb(rgb: Tensor) -> None:
-    """Raise UserError for anything but (B,3,H,W)."""
-    if rgb.ndim != 4 or rgb.shape[1] != 3:
-        raise UserError(f"an estimator takes RGB of shape (B,3,H,W), got {tuple(rgb.shape)}")
-
-
-class Estimator:
+class Estimator(TakesImages):
     """RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of the given `kind` ("disparity": larger = nearer).
 
     The image is resized to the network's size, and the map back, as the network's policy says (`dad.models.policy`). `short_side`
@@ -60,9 +57,8 @@ class Estimator:
         self.device = torch.device(device)
 
     @torch.inference_mode()
-    def __call__(self, rgb: Tensor) -> Tensor:
-        """Predict; raises UserError for anything but (B,3,H,W) and for sizes that the network can not take."""
-        check_rgb(rgb)
+    def predict(self, rgb: Tensor) -> Tensor:
+        """RGB (B,3,H,W) in [0,1] -> map (B,1,H,W); raises UserError for sizes that the network can not take."""
         height, width = rgb.shape[-2:]
         image = self.resize(rgb.to(self.device, torch.float32))
         prediction = self.network(self.network.normalise(image)).float()
@@ -70,30 +66,11 @@ class Estimator:
 
     def resize(self, image: Tensor) -> Tensor:
         """The image (B,3,H,W) at the network's size: bicubic without antialiasing, which is what OpenCV's INTER_CUBIC does."""
-        size = self.policy.network_size(*image.shape[-2:])
-        if size == tuple(image.shape[-2:]):
-            return image
-        if self.policy.fit == "longest":
-            return resize_eight_bit(image, size)
-        return F.interpolate(image, size=size, mode="bicubic", align_corners=False)
+        return resize_image(image, self.policy.network_size(*image.shape[-2:]), self.policy.fit)
 
     def resize_back(self, prediction: Tensor, size: tuple[int, int], *, resized: bool) -> Tensor:
         """The map (B,1,h,w) at the image's size."""
-        if self.policy.fit == "longest":
-            if tuple(prediction.shape[-2:]) != size:
-                prediction = F.interpolate(prediction, size=size, mode="bilinear", align_corners=False, antialias=True)
-            return prediction.clip(0, 1)
-        if not resized:
-            return prediction
-        return F.interpolate(prediction, size=size, mode=self.policy.back, align_corners=self.policy.back == "bilinear")
-
-
-def resize_eight_bit(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear with antialiasing on 8-bit values, as the diffusion pipelines resize their inputs; (B,3,H,W) in [0,1] both ways."""
-    from torchvision.transforms.functional import InterpolationMode, resize
-
-    pixels = (image * 255).round().clip(0, 255).to(torch.uint8)
-    return resize(pixels, list(size), InterpolationMode.BILINEAR, antialias=True).float() / 255
+        return resize_map(prediction, size, self.policy.fit, self.policy.back, resized=resized)
 
 
 def load(
@@ -106,16 +83,23 @@ def load(
 ) -> AnyEstimator:
     """An estimator from anything that is a model.
 
-    name_or_path: a zoo member (`zoo/vit-large`), a run folder, a weights file of ours, an official file (.pth, .pt,
-    .safetensors), a
-    Hugging Face folder or name (the local cache is looked at first), a network's name (its official weights must be in a cache), or
-    `NETWORK:PATH` where a file's name does not tell what it is; `network` says the same.
+    name_or_path: a zoo member (`zoo/vit-large`), a run folder, a weights file of ours, an export of ours (safetensors, transformers
+    or ONNX), an official file (.pth, .pt, .safetensors), a Hugging Face folder or name (the local cache is looked at first), a
+    network's name (its official weights must be in a cache), `NETWORK:PATH` where a file's name does not tell what it is (`network`
+    says the same), or a model of another package: `package.module:Class`, or a name that it registers (`dad.models.plugins`).
     `short_side` overrides the stored size of the network's input (for diffusion networks: the longest side), `square` gives the
     aspect up. Raises UserError, in one line, for anything else.
+
+    Returns an estimator: `estimator(image)` takes a path, a PIL image or a numpy array (H,W,3) and gives the map as a numpy array
+    (H,W), float32, at the image's size; for a tensor (B,3,H,W) in [0,1] it gives a tensor (B,1,H,W). `estimator.kind` says what
+    the map is: "disparity" (larger is nearer) or "depth", both relative.
     """
     from dad.models.marigold import MarigoldEstimator, is_marigold
 
-    said, text = checkpoints.split_network(str(name_or_path))
+    found = plugin(str(name_or_path), device=device, short_side=short_side, square=square)
+    if found is not None:
+        return found
+    said, text = split_network(str(name_or_path))
     folder = checkpoints.resolve(text)
     if is_marigold(folder):
         return MarigoldEstimator(folder, name=text, longest_side=short_side, device=device)

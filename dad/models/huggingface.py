@@ -34,6 +34,21 @@ def config_from_huggingface(described: Mapping[str, Any], name: str) -> NetworkC
 def _depth_anything(described: Mapping[str, Any], name: str) -> VitDptConfig:
     backbone = described.get("backbone_config") or {}
     patch = described.get("patch_size", 14)
+    different = [
+        key
+        for key, there in (
+            ("backbone_config.model_type", backbone.get("model_type", "dinov2") != "dinov2"),
+            ("backbone_config.patch_size", backbone.get("patch_size", 14) != patch),
+            ("backbone_config.mlp_ratio", backbone.get("mlp_ratio", 4) != 4),
+            ("backbone_config.hidden_act", backbone.get("hidden_act", "gelu") != "gelu"),
+            ("backbone_config.use_swiglu_ffn", bool(backbone.get("use_swiglu_ffn"))),
+            ("backbone_config.apply_layernorm", not backbone.get("apply_layernorm", True)),
+            ("reassemble_factors", list(described.get("reassemble_factors", (4, 2, 1, 0.5))) != [4, 2, 1, 0.5]),
+        )
+        if there
+    ]
+    if different:
+        raise UserError(f"{name} is a Depth Anything network unlike the official ones: {', '.join(different)} differ")
     config = VitDptConfig(
         width=backbone["hidden_size"],
         depth=backbone.get("num_hidden_layers", 12),

@@ -9,6 +9,7 @@ from torch import Tensor
 from dad.errors import UserError
 from dad.files import read_json
 from dad.models.catalogue import licence_notice
+from dad.models.inputs import TakesImages
 
 
 def is_marigold(path: Path) -> bool:
@@ -20,7 +21,7 @@ def is_marigold(path: Path) -> bool:
         return False
 
 
-class MarigoldEstimator:
+class MarigoldEstimator(TakesImages):
     """RGB (B,3,H,W) in [0,1] -> affine-invariant depth (B,1,H,W) in [0,1], far = 1.
 
     `steps` and `longest_side` default to the checkpoint's own. The noise is drawn from `seed` anew for every call, so that a batch
@@ -53,11 +54,8 @@ class MarigoldEstimator:
         self.longest_side, self.steps, self.ensemble, self.seed = longest_side, steps, ensemble, seed
 
     @torch.inference_mode()
-    def __call__(self, rgb: Tensor) -> Tensor:
-        """Predict; raises UserError for anything but (B,3,H,W)."""
-        from dad.models.estimator import check_rgb
-
-        check_rgb(rgb)
+    def predict(self, rgb: Tensor) -> Tensor:
+        """RGB (B,3,H,W) in [0,1] -> depth (B,1,H,W) in [0,1]."""
         output = self.pipeline(
             rgb.to(self.pipeline.device, torch.float32).clip(0, 1),
             num_inference_steps=self.steps,

@@ -63,8 +63,9 @@ class DepthNetwork(nn.Module):
     def load_official(self, state: Mapping[str, Tensor]) -> None:
         """Load an official checkpoint's state dict. Every key must fit; raises UserError that lists all that do not."""
         check_finite(state)
-        renamed = self.from_official(state)
-        problem = mismatch(renamed, self.state_dict())
+        own = self.state_dict()
+        renamed = with_counters(self.from_official(state), own)
+        problem = mismatch(renamed, own)
         if problem:
             raise UserError(f"the checkpoint does not fit this {self.config.family} network: {problem}")
         self.load_state_dict(renamed)
@@ -72,6 +73,14 @@ class DepthNetwork(nn.Module):
     def official_state(self) -> dict[str, Tensor]:
         """The weights as an official checkpoint holds them, key by key."""
         return self.to_official(self.state_dict())
+
+
+def with_counters(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same state dict with the batch norms' step counters (`num_batches_tracked`) of `own` where it has none.
+
+    Nothing reads them in evaluation, and files of old PyTorch versions lack them; PyTorch itself fills them in as well.
+    """
+    return {key: value for key, value in own.items() if key.endswith("num_batches_tracked")} | dict(state)
 
 
 def mismatch(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:

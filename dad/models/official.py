@@ -17,15 +17,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dad.errors import UserError
-from dad.models.catalogue import Source, licence_notice, source_of
+from dad.models.catalogue import licence_notice
 from dad.models.config import NETWORKS, GenPerceptConfig, NetworkConfig
 from dad.models.huggingface import config_from_huggingface
 from dad.models.network import DepthNetwork
 from dad.models.recognise import recognise
 from dad.models.registry import build_network
 
-PICKLED = (".pth", ".pt", ".bin", ".ckpt")
-WEIGHTS = (".safetensors", *PICKLED)
+WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+"""Files that are read as state dicts."""
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -94,7 +94,7 @@ def load_official(path: Path, name: str, *, network: str | None = None) -> Depth
         config, state, known = _read_folder(path, name, network)
     else:
         state = read_state(path)
-        known = recognise(state, name, network=network)
+        known = recognise(state, name, network=network, path=path)
         config = NETWORKS[known]
         if known == "genpercept" and "customized_head.head.projection.weight" in state:
             config = config.model_copy(update={"head": "dpt"})
@@ -118,7 +118,7 @@ def _read_folder(path: Path, name: str, network: str | None) -> tuple[NetworkCon
     preferred = next((file for file in weights if file.name == "model.safetensors"), weights[0])
     state = read_state(preferred)
     if not (path / "config.json").exists():
-        known = recognise(state, f"{name}/{preferred.name}", network=network)
+        known = recognise(state, f"{name}/{preferred.name}", network=network, path=preferred)
         return NETWORKS[known], state, known
     config = config_from_huggingface(_read_json(path / "config.json"), name)
     if network is not None and NETWORKS.get(network) != config:
@@ -169,56 +169,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} does not hold a JSON object")
     return content
-
-
-def find(name: str) -> Path | None:
-    """The file or folder behind a network's name or a Hugging Face name (`org/repository[/file]`), from the local cache if it is
-    there.
-
-    None if the name is neither. Raises UserError if it is one but can not be had.
-    """
-    source = source_of(name)
-    if source is not None:
-        return _find_source(source)
-    parts = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+))?", name)
-    if parts is None or name.startswith((".", "/", "~")):
-        return None
-    return _from_hub(parts[1], parts[2])
-
-
-def _find_source(source: Source) -> Path:
-    if source.repository:
-        return _from_hub(source.repository, source.file)
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(source.file).name
-    if cached.exists():
-        return cached
-    raise UserError(
-        f"no weights for {source.network}: get {Path(source.file).name} from {source.url} and put it into "
-        f"{cached.parent}, or give its path"
-    )
-
-
-def _from_hub(repository: str, file: str | None) -> Path:
-    from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    patterns = ["*.json", "*.txt", *(f"*{suffix}" for suffix in WEIGHTS)]
-
-    def get(**options: Any) -> str:
-        if file is not None:
-            return hf_hub_download(repository, file, **options)
-        return snapshot_download(repository, allow_patterns=patterns, **options)
-
-    try:
-        return Path(get(local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass
-    except HFValidationError as error:
-        raise UserError(f"{repository} is no Hugging Face name: {_first_line(error)}") from None
-    try:
-        return Path(get())
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
-        where = f"{repository}/{file}" if file else repository
-        raise UserError(
-            f"{where} is neither a file here nor in the Hugging Face cache, and the hub gave nothing: {_first_line(error)}"
-        ) from None

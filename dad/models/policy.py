@@ -1,16 +1,14 @@
 """Input policies: which size a network sees an image at, and how its pixels are scaled. Pure numbers, as upstream's."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from dad.errors import UserError
+from dad.models.resizing import Fit, network_size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
-
-Fit = Literal["lower", "upper", "minimal", "square", "longest"]
 
 
 @dataclass(frozen=True)
@@ -51,35 +49,6 @@ class InputPolicy:
                 f"{size[0]}x{size[1]} pixels; crop the image or choose a larger input size"
             )
         return size
-
-
-def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) -> tuple[int, int]:
-    """The size arithmetic of `InputPolicy`; a side can come out as 0 for extreme aspect ratios, as upstream's.
-
-    Rounding is numpy's, half to even, on the float product.
-    """
-    if fit == "square":
-        return size, size
-    if fit == "longest":
-        scale = min(size / width, size / height) if size else 1.0
-        return int(height * scale), int(width * scale)
-    by_height, by_width = size / height, size / width
-    if fit == "lower":
-        scale = max(by_height, by_width)
-    elif fit == "upper":
-        scale = min(by_height, by_width)
-    else:
-        scale = by_width if abs(1 - by_width) < abs(1 - by_height) else by_height
-
-    def round_side(side: int) -> int:
-        rounded = round(scale * side / multiple) * multiple
-        if fit == "lower" and rounded < size:
-            return math.ceil(scale * side / multiple) * multiple
-        if fit == "upper" and rounded > size:
-            return math.floor(scale * side / multiple) * multiple
-        return rounded
-
-    return round_side(height), round_side(width)
 
 
 def lower_bound_size(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:

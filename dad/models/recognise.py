@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor
 
@@ -22,24 +23,25 @@ _MARKS: tuple[tuple[str, str], ...] = (
 """A key that only this family's files hold, and the family's network."""
 
 
-def recognise(state: Mapping[str, Tensor], name: str, *, network: str | None = None) -> str:
+def recognise(state: Mapping[str, Tensor], name: str, *, network: str | None = None, path: Path | None = None) -> str:
     """The name of the network that `state` belongs to. Strict loading afterwards checks every key.
 
-    `name` is the file's or repository's name; `network` what the caller says it is. Raises UserError for unknown files, for Depth
-    Anything files whose name tells no version, and for contradictions.
+    `name` is the file's or repository's name; `network` what the caller says it is; `path` the file itself, which may be a link
+    whose target's name tells more. Raises UserError for unknown files, for Depth Anything files whose name tells no version, and
+    for contradictions.
     """
-    found = _by_keys(state, name, network)
+    found = _by_keys(state, name, network, path)
     if network is not None and network != found:
         raise UserError(f"{name} holds {found}, not {network}")
     return found
 
 
-def _by_keys(state: Mapping[str, Tensor], name: str, network: str | None) -> str:
+def _by_keys(state: Mapping[str, Tensor], name: str, network: str | None, path: Path | None) -> str:
     if any(key.startswith("pretrained.model.patch_embed.backbone.") for key in state):
         raise UserError(f"{name} is MiDaS's DPT-Hybrid, which is not supported; use DPT-Large or a v3.1 network")
     state = midas_names(state)
     if any(key.startswith(("depth_head.", "neck.", "backbone.embeddings.")) for key in state):
-        return _depth_anything(state, name, network)
+        return _depth_anything(state, name, network, path)
     for key, known in _MARKS:
         if key in state:
             return known
@@ -50,7 +52,7 @@ def _by_keys(state: Mapping[str, Tensor], name: str, network: str | None) -> str
     )
 
 
-def _depth_anything(state: Mapping[str, Tensor], name: str, network: str | None) -> str:
+def _depth_anything(state: Mapping[str, Tensor], name: str, network: str | None, path: Path | None) -> str:
     named = depth_anything_names(state)
     if "pretrained.pos_embed" not in named:
         raise UserError(f"{name} looks like Depth Anything, but has no position embedding (pretrained.pos_embed)")
@@ -67,8 +69,14 @@ def _depth_anything(state: Mapping[str, Tensor], name: str, network: str | None)
         )
     versions = {"v2"} if any(key.startswith("backbone.blocks.0.") for key in state) else set()
     versions |= version_in(name)
+    if path is not None and path.resolve() != path.absolute():
+        # a link's target has a name, too: its own always counts, its folders' where nothing else tells
+        versions |= version_in(path.resolve().name) or (set() if versions or network else version_in(str(path.resolve())))
     if network is not None and network.startswith("depth-anything-"):
         versions.add(network.split("-")[2])
+    if "metric" in "/".join(name.lower().split("/")[-2:]):
+        # metric networks have the same keys, but end in a sigmoid
+        raise UserError(f"{name} is named as a metric model; only relative depth is supported")
     if len(versions) > 1:
         raise UserError(
             f"{name}: signs of both Depth Anything v1 and v2, whose files have equal keys but mean different networks; "

@@ -1,13 +1,10 @@
 """What a study needs from outside and does not find on this machine: photos, benchmarks, weights."""
 
-import os
 from pathlib import Path
 
-from dad.models.catalogue import source_of
+from dad.models.locate import locate
 from dad.study.cells import all_cells, all_models
 from dad.study.config import BenchmarkConfig, StudyConfig
-
-ZOO = Path(__file__).parents[1] / "models" / "zoo"
 
 
 def missing(study: StudyConfig) -> list[str]:
@@ -45,32 +42,9 @@ def models(study: StudyConfig) -> list[str]:
 
 def missing_weights(model: str) -> str | None:
     """Why a model can not be loaded here without a download, or None."""
-    if model.startswith("zoo/") and (ZOO / f"{model.removeprefix('zoo/')}.safetensors").exists():
-        return None
-    path = model.split(":", 1)[-1]
-    if Path(path).expanduser().exists():
-        return None
-    repository = hub_repository(model)
-    if repository:
-        found = _in_hub_cache(repository)
-        return None if found else f"{model}: not in the Hugging Face cache ({repository}); downloaded when first used"
-    source = source_of(model)
-    if source:
-        name = Path(source.file).name
-        cached = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub" / "checkpoints" / name
-        return None if cached.exists() else f"{model}: get {name} from {source.url} and put it into {cached.parent}"
-    return f"{model}: no such file, folder or model (docs/checkpoints.md)"
+    return locate(model).problem or None
 
 
 def hub_repository(model: str) -> str:
     """The Hugging Face repository that a model's name stands for; empty if it is none."""
-    source = source_of(model)
-    if source:
-        return source.repository
-    return model if model.count("/") == 1 and not model.startswith((".", "/", "~", "zoo/")) else ""
-
-
-def _in_hub_cache(repository: str) -> bool:
-    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
-    return (cache / f"models--{repository.replace('/', '--')}" / "snapshots").is_dir()
+    return locate(model).repository

@@ -10,7 +10,8 @@ from dad.data.scenes import render_scene
 from dad.distill.pretrain import stages
 from dad.evaluation import score
 from dad.models import load
-from dad.models.checkpoints import ZOO, load_network, read_header, zoo_names
+from dad.models.checkpoints import load_network, read_header
+from dad.models.locate import ZOO, zoo_names
 from dad.study.base import parse_model, read_yaml
 from dad.study.zoo import ZooRecipe
 

@@ -1,0 +1,157 @@
+"""Models that other packages bring: `package.module:Class`, and names under the entry point group `dad.teachers`.
+
+Both are called with what `load` was given and the callable has parameters for (`device`, `short_side`, `square`); the result is
+an estimator: `name`, `kind`, `patch`, and a call from RGB (B,3,H,W) in [0,1] to maps (B,1,H,W).
+"""
+
+import contextlib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dad.errors import UserError
+from dad.models.config import NETWORKS
+
+if TYPE_CHECKING:
+    from dad.models.estimator import AnyEstimator
+
+TEACHERS = "dad.teachers"
+BENCHMARKS = "dad.benchmarks"
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def is_class_name(name: str) -> bool:
+    """Whether a model's name is of the form `package.module:Class` (and not `NETWORK:PATH`)."""
+    return _CLASS.fullmatch(name) is not None and name.partition(":")[0] not in NETWORKS
+
+
+def entry_points(group: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """What installed packages offer under a group, by name."""
+    return {point.name: point for point in importlib.metadata.entry_points(group=group)}
+
+
+def is_plugin(name: str) -> bool:
+    """Whether a name belongs to another package. Imports nothing."""
+    return is_class_name(name) or ("/" not in name and name not in NETWORKS and name in entry_points(TEACHERS))
+
+
+def imported(text: str, what: str) -> Any:
+    """The object behind `package.module:Name`; modules in the current folder are found, too. Raises UserError if there is none."""
+    module, _, path = text.partition(":")
+    try:
+        with _current_folder():
+            found = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # a module of somebody else's may raise anything when it is imported
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{what} {text!r} can not be imported: {type(error).__name__}: {reason}") from None
+    return found
+
+
+@contextlib.contextmanager
+def _current_folder() -> Iterator[None]:
+    """Modules in the current folder are found: `python -m` has it on the path, an installed command has not."""
+    here = "" in sys.path
+    if not here:
+        sys.path.insert(0, "")
+    try:
+        yield
+    finally:
+        if not here:
+            sys.path.remove("")
+
+
+def module_of(name: str) -> tuple[Path | None, str]:
+    """The file of a plugin's module, and why it can not be loaded, in one line; empty if the module is there.
+
+    Imports at most the packages that the module lies in.
+    """
+    module = name.partition(":")[0] if is_class_name(name) else entry_points(TEACHERS)[name].module
+    try:
+        with _current_folder():
+            found = importlib.util.find_spec(module)
+    except Exception as error:  # a package that is not there, or that raises
+        return None, f"{name}: the module {module!r} can not be imported ({(str(error) or type(error).__name__).splitlines()[0]})"
+    if found is None:
+        return None, f"{name}: there is no module {module!r} (it is looked for here and among the installed packages)"
+    return (Path(found.origin) if found.origin and Path(found.origin).exists() else None), ""
+
+
+def plugin(name: str, **options: Any) -> "AnyEstimator | None":
+    """The estimator of another package, or None if the name is not of one.
+
+    options: `device`, `short_side`, `square`; those are handed on that the callable has parameters for, and one that asks for
+    something else than the default is refused where it has none. Raises UserError in one line.
+    """
+    if not is_plugin(name):
+        return None
+    text = name if is_class_name(name) else entry_points(TEACHERS)[name].value
+    made = _call(imported(text, "the model"), name, options)
+    for attribute, allowed in (("name", None), ("kind", ("disparity", "depth")), ("patch", None)):
+        value = getattr(made, attribute, None)
+        if value is None or (allowed and value not in allowed):
+            said = f" ({' or '.join(allowed)})" if allowed else ""
+            raise UserError(f"the model {name} has no {attribute}{said}, which an estimator needs (docs/teachers.md)")
+    if not callable(made):
+        raise UserError(f"the model {name} can not be called with RGB (B,3,H,W) (docs/teachers.md)")
+    from dad.models.inputs import TakesImages
+
+    return made if isinstance(made, TakesImages) else _adapted(made)
+
+
+def _call(make: Callable[..., Any], name: str, options: dict[str, Any]) -> Any:
+    if not callable(make):
+        raise UserError(f"the model {name} is not a class or a function")
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()  # type: ignore[assignment]
+    any_keyword = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    takes = {parameter.name for parameter in parameters}
+    given = {key: value for key, value in options.items() if any_keyword or key in takes}
+    # a size is a wish that an estimator with its own pre-processing may ignore; a device or a square input is not
+    ignored = [key for key, default in (("device", "cpu"), ("square", False)) if key not in given and options[key] != default]
+    if ignored:
+        raise UserError(f"the model {name} takes no {' and no '.join(ignored)}: its call has no such parameter")
+    try:
+        return make(**given)
+    except UserError:
+        raise
+    except Exception as error:  # somebody else's code
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"the model {name} can not be made: {type(error).__name__}: {reason}") from None
+
+
+def _adapted(made: Any) -> "AnyEstimator":
+    """Somebody's estimator, which takes batches, with the calls for single images that ours have."""
+    import torch
+
+    from dad.models.inputs import TakesImages
+
+    class Adapted(TakesImages):
+        """A batch estimator of another package."""
+
+        def __init__(self) -> None:
+            self.name, self.kind, self.patch = str(made.name), made.kind, int(made.patch)
+
+        @torch.inference_mode()
+        def predict(self, rgb: torch.Tensor) -> torch.Tensor:
+            """Predict; raises UserError for a map of another shape than (B,1,H,W)."""
+            found = made(rgb)
+            expected = (len(rgb), 1, *rgb.shape[-2:])
+            if not isinstance(found, torch.Tensor) or tuple(found.shape) != expected:
+                got = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+                raise UserError(f"the model {self.name} gives {got} for RGB {tuple(rgb.shape)}: expected {expected}")
+            return found.float()
+
+        def __getattr__(self, attribute: str) -> Any:
+            return getattr(made, attribute)
+
+    return Adapted()
