@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     """List a study's rows and cells with their cost, or print one cell's resolved config."""
     from dad.study.cells import TABLES, find_cell, load_study, loss_terms, table_rows
     from dad.study.cost import cost_lines, estimate
-    from dad.study.missing import missing
+    from dad.study.check import check
 
     study = load_study(arguments.config)
     if arguments.cell:
@@ -49,5 +49,8 @@ def run(arguments: argparse.Namespace) -> None:
         cells = [cell for row in table_rows(study, arguments.table) for cell in row.cells.values()]
         print(f"{arguments.table}: {estimate(cells, study.rates).line()}", file=sys.stderr)
         return
-    for line in [*cost_lines(study), *(f"missing here: {line}" for line in missing(study))]:
+    findings = [finding for finding in check(study) if finding.severity != "note"]
+    for line in [*cost_lines(study), *map(str, findings)]:
         print(line, file=sys.stderr)
+    if any(finding.wrong for finding in findings):  # what is only missing here may be there where the study will run
+        sys.exit(2)

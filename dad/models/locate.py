@@ -16,7 +16,9 @@ from dad.models.plugins import TEACHERS, entry_points, is_plugin, module_of
 ZOO = Path(__file__).parent / "zoo"
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".onnx")
 """Endings of files that hold weights."""
-PATH_LIKE = ("./", "../", "/", "~", "results/", "runs/", "work/")
+CHECKPOINTS = Path("checkpoints")
+"""A folder of official files, looked into first."""
+PATH_LIKE = ("./", "../", "/", "~", "results/", "runs/", "work/", "checkpoints/")
 """Beginnings by which a name is a path of this machine and no repository's."""
 
 How = Literal["zoo", "path", "network", "hub", "plugin", "unknown"]
@@ -110,11 +112,15 @@ def hub_parts(text: str) -> tuple[str, str | None]:
     return ("", None) if file is not None and not file.endswith(WEIGHTS) else (repository, file)
 
 
+def hub_cache() -> Path:
+    """Where the Hugging Face library keeps what it downloaded."""
+    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home.expanduser() / "hub").expanduser()
+
+
 def in_hub_cache(repository: str, file: str | None = None) -> Path | None:
     """The cached snapshot of a repository, or the file in it; None if it is not there."""
-    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface")
-    cache = Path(os.environ.get("HF_HUB_CACHE") or home.expanduser() / "hub").expanduser()
-    folder = cache / f"models--{repository.replace('/', '--')}"
+    folder = hub_cache() / f"models--{repository.replace('/', '--')}"
     try:
         commit = (folder / "refs" / "main").read_text().strip()
     except OSError:
@@ -130,6 +136,9 @@ def torch_cache(file: str) -> Path:
 
 
 def _official(name: str, source: Source) -> Located:
+    here = CHECKPOINTS / Path(source.file).name
+    if here.is_file():
+        return Located(name, "network", here, source.repository, source.file)
     if source.repository:
         found = in_hub_cache(source.repository, source.file)
         missing = f"{name}: not in the Hugging Face cache ({source.repository}); downloaded when first used"

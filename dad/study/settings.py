@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from dad.errors import UserError
 from dad.study.base import did_you_mean, parse_model
+from dad.study.check import wrong
 from dad.study.config import StudyConfig
 from dad.study.reading import parse_value, read_yaml
 
@@ -66,7 +67,8 @@ def _put(values: dict[str, Any], key: str, value: Any, setting: str) -> None:
 def workflow_study(files: Sequence[str | Path], given: Iterable[str] | None) -> StudyConfig:
     """The study of a run of the workflow: its configuration files, one over the other, and the `KEY=VALUE` of `--config` over them.
 
-    Snakemake has read the same, but as YAML 1.1 and without noticing a key that is given twice. Raises UserError in one line.
+    Snakemake has read the same, but as YAML 1.1 and without noticing a key that is given twice. Raises UserError in one line for what
+    is no study, and for one that no machine could run.
     """
     values: dict[str, Any] = {}
     for file in dict.fromkeys(map(str, files)):
@@ -75,7 +77,10 @@ def workflow_study(files: Sequence[str | Path], given: Iterable[str] | None) -> 
         key, _, text = entry.partition("=")
         _put_config(values, key, parse_value(text, source=f"--config {entry}"))
     source = " and ".join(Path(file).name for file in dict.fromkeys(map(str, files))) or "the study's configuration"
-    return parse_model(StudyConfig, values, source=source)
+    study = parse_model(StudyConfig, values, source=source)
+    if problems := wrong(study):
+        raise UserError(f"{source}: {'; '.join(problem.line for problem in problems)}")
+    return study
 
 
 def _put_config(values: dict[str, Any], key: str, value: Any) -> None:

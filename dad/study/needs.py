@@ -1,0 +1,161 @@
+"""What a job needs: memory, minutes and a GPU, from the networks it runs (`needs.yaml`), the crops and the study's rates.
+
+The rules of the workflow ask here for their resources, and `dad check` for its estimates. Nothing here imports torch.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from dad.models.locate import locate, split_network
+from dad.study.base import Frozen, parse_model, read_yaml
+from dad.study.config import Cell, CostRates, LabelPlan
+
+FILE = Path(__file__).with_name("needs.yaml")
+SMALL_MB = 40
+"""Files of up to this many megabytes are taken for networks of the procedural zoo's size."""
+
+_PROCESS_GIB = 1.0
+_SIZE = 560
+_MARGIN = 1.25
+_LEAST_MB = 2500
+Amount = Annotated[float, Field(gt=0)]
+
+
+class NetworkNeeds(Frozen):
+    """What one network needs."""
+
+    parameters: Amount
+    """Millions."""
+    file_mb: Annotated[int, Field(gt=0)]
+    """Size of its official file in MB."""
+    gpu: bool
+    """Whether its jobs ask for a GPU."""
+    train_gib: Amount
+    """GiB that one image of 560 pixels adds to a training step in float32."""
+    pass_gib: Amount
+    """GiB that one image of 560 pixels adds to a forward pass without gradients in float32."""
+    score_gib: Amount | None = None
+    """GiB of a process that predicts single images at the network's own size, where that was measured."""
+
+
+class _Table(Frozen):
+    networks: dict[str, NetworkNeeds]
+    small: NetworkNeeds
+    unknown: NetworkNeeds
+
+
+@dataclass(frozen=True)
+class JobNeeds:
+    """What one job asks the scheduler for."""
+
+    mem_mb: int
+    runtime: int
+    """Minutes after which a cluster may end it."""
+    gpu: int
+
+
+@functools.cache
+def table() -> _Table:
+    """The table as shipped in the package."""
+    return parse_model(_Table, read_yaml(FILE), source=FILE.name)
+
+
+@functools.lru_cache(maxsize=256)
+def needs_of(model: str) -> NetworkNeeds:
+    """The needs of a model by its name, its official file's name or, for files of ours, its size."""
+    from dad.study.check.networks import known_source
+
+    network, text = split_network(model)
+    source = known_source(model)
+    named = network or (source.network if source else text)
+    if named in table().networks:
+        return table().networks[named]
+    lower = text.lower()
+    for family in ("genpercept", "marigold"):
+        if family in lower and not text.startswith("zoo/"):
+            return table().networks[family]
+    path = locate(model).path
+    weights = path / "model.safetensors" if path and path.is_dir() else path
+    if weights and weights.is_file():
+        megabytes = weights.stat().st_size / 1e6
+        if megabytes <= SMALL_MB:
+            return table().small
+        return min(table().networks.values(), key=lambda needs: abs(needs.file_mb - megabytes))
+    return table().small if text.startswith("zoo/") else table().unknown
+
+
+def training_gib(cell: Cell) -> float:
+    """Estimated GiB of a training: weights, gradients and AdamW's two moments, the frozen encoder, activations, online teachers."""
+    student = needs_of(cell.student.model)
+    scale = (cell.crop.size / _SIZE) ** 2 * (1.0 if cell.optim.precision == "no" else 0.75)
+    weights = _gib(student.parameters) * (4 + (0.9 if cell.loss.feature else 0))
+    total = _PROCESS_GIB + weights + student.train_gib * scale * cell.optim.batch
+    if cell.labels.mode == "online":
+        # all estimators stay in memory, and one of them runs at a time
+        plans = cell.label_plans.values()
+        patches = cell.crop.patches if cell.mode in ("local-global", "cross") else 1
+        total += sum(_gib(needs_of(plan.teacher).parameters) for plan in plans)
+        total += max(_pass_gib(plan.teacher, plan.crop.size, plan.batch * patches) for plan in plans)
+    return total
+
+
+def labelling_gib(plan: LabelPlan) -> float:
+    """Estimated GiB of computing labels, of a batch's patches at once."""
+    weights = _gib(needs_of(plan.teacher).parameters)
+    return _PROCESS_GIB + weights + _pass_gib(plan.teacher, plan.crop.size, plan.batch * plan.crop.patches)
+
+
+def scoring_gib(model: str) -> float:
+    """GiB of predicting benchmark images with a model, one at a time: measured, or estimated for 768 pixels of the shorter side."""
+    needs = needs_of(model)
+    if needs.score_gib:
+        return needs.score_gib
+    return _PROCESS_GIB + _gib(needs.parameters) + needs.pass_gib * (768 / _SIZE) ** 2
+
+
+def train_needs(cell: Cell, rates: CostRates | None = None) -> JobNeeds:
+    """Of `dad train`."""
+    crops = cell.optim.steps * cell.optim.batch
+    hours = crops / rates.train.get(cell.student.model, rates.train["default"]) / 3600 if rates else None
+    online = cell.label_plans.values() if cell.labels.mode == "online" else ()
+    gpu = needs_of(cell.student.model).gpu or any(needs_of(plan.teacher).gpu for plan in online)
+    if rates and hours is not None:
+        views = {"local-global": cell.crop.patches, "cross": 1 + cell.crop.patches}.get(cell.mode, 1)
+        hours += sum(crops * views / rates.label.get(plan.teacher, rates.label["default"]) for plan in online) / 3600
+    return JobNeeds(_megabytes(training_gib(cell)), _minutes(hours, 2880), int(gpu))
+
+
+def label_needs(plan: LabelPlan, rates: CostRates | None = None) -> JobNeeds:
+    """Of `dad label`, for one view."""
+    crops = plan.samples * plan.crop.patches
+    hours = crops / rates.label.get(plan.teacher, rates.label["default"]) / 3600 if rates else None
+    return JobNeeds(_megabytes(labelling_gib(plan)), _minutes(hours, 1440), int(needs_of(plan.teacher).gpu))
+
+
+def score_needs(model: str) -> JobNeeds:
+    """Of `dad evaluate`, of a contact sheet or of a figure that runs this model (or, for a student, the model it started from)."""
+    return JobNeeds(_megabytes(scoring_gib(model)), 1440 if needs_of(model).gpu else 240, int(needs_of(model).gpu))
+
+
+def _pass_gib(model: str, size: int, images: int) -> float:
+    return needs_of(model).pass_gib * (size / _SIZE) ** 2 * images
+
+
+def _gib(millions: float) -> float:
+    """float32 weights in GiB."""
+    return millions * 1e6 * 4 / 2**30
+
+
+def _megabytes(gib: float) -> int:
+    """With a margin, in steps of 500, never below what the smallest job takes."""
+    return max(_LEAST_MB, math.ceil(gib * _MARGIN * 1024 / 500) * 500)
+
+
+def _minutes(hours: float | None, otherwise: int) -> int:
+    """Twice the estimate and an hour for reading and writing; a given number where nothing is estimated."""
+    return otherwise if hours is None else math.ceil(hours * 120) + 60
