@@ -43,14 +43,14 @@ def manifest(scene_folders, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def cell() -> Cell:
+def cell(scene_folders) -> Cell:
     """A cell that trains in a second: 48-pixel crops, 6 steps of 2."""
     values = {
         "mode": "shared",
         "normalization": "hybrid",
         "teacher": "zoo/vit-large",
         "student": {"model": "zoo/vit-small", "init": "encoder"},
-        "photos": {"source": "folder", "root": "unused"},
+        "photos": {"source": "folder", "root": str(scene_folders["indoor"].parent)},
         "crop": {"size": 48, "min_crop": 56, "patches": 2, "flip": True},
         "optim": {"steps": 6, "batch": 2, "encoder_rate": 1e-4, "head_rate": 1e-3, "warmup": 2, "checkpoint_every": 2},
         "seed": 0,

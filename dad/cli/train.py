@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from dad.cli._options import cell_options
@@ -24,10 +25,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train one cell's student."""
+    from dad.distill.processes import start_those_asked_for
+    from dad.distill.train import cell_as_used
     from dad.distill.train import train as train_cell
     from dad.study.cells import cell_id, load_cell
 
-    cell = load_cell(arguments.cell, arguments.config)
+    start_those_asked_for(sys.argv[1:])
+    cell = cell_as_used(load_cell(arguments.cell, arguments.config), Path(arguments.manifest))
     with contextlib.ExitStack() as stack:
         listeners = ()
         if arguments.tracking and os.environ.get("RANK", "0") == "0":

@@ -2,10 +2,9 @@
 
 import contextlib
 import queue
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from dad.distill.checkpoints import Checkpoints
 from dad.distill.monitor import StepLog, output_statistics, update_norm
+from dad.distill.processes import with_shared_statistics
 from dad.errors import UserError
-from dad.files import atomic_path
 from dad.study.config import OptimConfig
 
 
@@ -83,6 +83,16 @@ def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.Optim
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
 
 
+@dataclass
+class Fitted:
+    """A finished training: the network, the seconds spent (those before interruptions included), and which processes did it."""
+
+    network: nn.Module
+    seconds: float
+    segments: list[dict[str, int]]
+    """One entry for every start: `from` (step) and `processes`."""
+
+
 def fit(
     network: nn.Module,
     batches: Callable[[int], Iterator[Any]],
@@ -90,17 +100,18 @@ def fit(
     config: OptimConfig,
     *,
     work: Path,
-    identity: str,
+    identity: Mapping[str, Any],
     log: StepLog,
     accelerator: Accelerator,
     resume: bool = True,
-) -> tuple[nn.Module, float]:
-    """Train `network` for `config.steps` steps; returns it and the seconds spent, those before an interruption included.
+) -> Fitted:
+    """Train `network` for `config.steps` steps.
 
-    `batches(step)` yields the batches from that step on, each a pure function of its step, so that a resumed run sees
-    what an undisturbed one sees. `work` holds the checkpoint; `identity` (the config's hash) guards against resuming
-    something else. Only one process at a time may own `work`: a second one (after a killed parent left an orphan) is
-    refused.
+    `batches(step)` yields the batches from that step on, each a pure function of its step, so that a resumed run sees what an
+    undisturbed one sees; in several processes each gets its share, and `loss` is the whole batch's (`dad.distill.processes`).
+    `work` holds the checkpoints; `identity`, what the training belongs to, guards against resuming something else: that is refused.
+    A resumed run may have another number of processes. Only one process at a time may own `work`: a second one (after a killed
+    parent left an orphan) is refused.
     """
     lock = filelock.FileLock(work / "lock")
     if accelerator.is_main_process:
@@ -110,19 +121,31 @@ def fit(
         except filelock.Timeout:
             raise UserError(f"another process is training in {work}: wait for it or end it, then try again") from None
     try:
+        checkpoints = Checkpoints(work, identity, speak=accelerator.is_main_process)
+        network = with_shared_statistics(network, accelerator)
         optimizer = make_optimizer(network, config)
         network, optimizer = accelerator.prepare(network, optimizer)
         bare = accelerator.unwrap_model(network)
-        start, spent = _restore(work / "last.pt", identity, bare, optimizer) if resume else (0, 0.0)
+        state = checkpoints.load() if resume else None
+        start, spent, segments = 0, 0.0, []
+        if state is not None:
+            start, spent, segments = state["step"], state["seconds"], state["segments"]
+            bare.load_state_dict(state["network"])
+            optimizer.load_state_dict(state["optimizer"])
+        segments.append({"from": start, "processes": accelerator.num_processes})
         if accelerator.is_main_process:
-            log.truncate(start)
+            if not resume:
+                checkpoints.clear()
+            log.restore("" if state is None else state["log"])
+        del state
         base_rates = (config.encoder_rate, config.head_rate)
         clock = time.monotonic()
         for step, batch in zip(range(start, config.steps), batches(start), strict=False):
             for group, base in zip(optimizer.param_groups, base_rates, strict=True):
                 group["lr"] = base * rate_factor(step, config)
             result = loss(network, batch)
-            accelerator.backward(result.loss)
+            # every process has the whole batch's loss and the gradient of its own share; the mean over processes is taken of these
+            accelerator.backward(result.loss * accelerator.num_processes)
             gradient = accelerator.clip_grad_norm_(network.parameters(), config.clip)
             moved = update_norm(bare)
             optimizer.step()
@@ -134,40 +157,10 @@ def fit(
             log.add(step, row)
             if step + 1 == config.steps or (step + 1) % config.checkpoint_every == 0:
                 log.flush()
-                _save(work / "last.pt", identity, bare, optimizer, step + 1, spent + time.monotonic() - clock)
+                trained = {"network": bare.state_dict(), "optimizer": optimizer.state_dict(), "segments": segments}
+                seconds = spent + time.monotonic() - clock
+                checkpoints.save({"step": step + 1, "seconds": seconds, "log": log.path.read_text(), **trained})
             log.progress(step + 1 - start, config.steps - start, time.monotonic() - clock)
-        return bare, spent + time.monotonic() - clock
+        return Fitted(bare, spent + time.monotonic() - clock, segments)
     finally:
         lock.release()
-
-
-def _save(path: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer, step: int, seconds: float) -> None:
-    # the random states are kept although nothing draws from them today: dropout or noise added tomorrow must resume exactly too
-    state = {
-        "identity": identity,
-        "step": step,
-        "seconds": seconds,
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "torch_rng": torch.get_rng_state(),
-        "python_rng": random.getstate(),
-    }
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
-
-
-def _restore(path: Path, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-    """Load the checkpoint if there is one of this very config; returns the step to go on from and the seconds spent."""
-    if not path.exists():
-        return 0, 0.0
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["identity"] != identity:
-        raise UserError(
-            f"{path} belongs to another configuration ({state['identity']}, now {identity}): remove it or use another work folder"
-        )
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["torch_rng"])
-    version, internal, gauss = state["python_rng"]
-    random.setstate((version, tuple(internal), gauss))
-    return state["step"], state["seconds"]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dad.errors import CollapseError
+from dad.files import write_text
 
 
 @torch.no_grad()
@@ -86,14 +87,18 @@ class StepLog:
         self._columns: list[str] | None = None
         self._spoke = 0.0
 
-    def truncate(self, step: int) -> None:
-        """Drop logged rows from `step` on: they were written after the checkpoint that training goes on from."""
-        if not self.path.exists():
-            return
-        lines = self.path.read_text().splitlines(keepends=True)
-        kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) < step]
-        self._columns = lines[0].rstrip("\n").split(",") if lines else None
-        self.path.write_text("".join([lines[0], *kept]) if lines else "")
+    def restore(self, text: str) -> None:
+        """Go on from the log as it was at the checkpoint, `text`: rows that were written after it are dropped, rows that were lost
+        or altered since are put back, which is said. An empty `text` begins a new log.
+        """
+        found = self.path.read_text(errors="replace") if self.path.exists() else ""
+        if text and not found.startswith(text):
+            print(f"{self.path} was lost or altered: its rows up to the checkpoint are put back from there", file=sys.stderr)
+        self._columns = text.split("\n", 1)[0].split(",") if text else None
+        if text:
+            write_text(self.path, text)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def add(self, step: int, row: dict[str, Any]) -> None:
         """Queue one step's values (scalars or scalar tensors)."""

@@ -25,8 +25,10 @@ from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import distillation_loss, normalised_gradient_loss, scale_anchor_loss
 from dad.distill.monitor import CollapseDetector, StepLog
 from dad.distill.pretrain_diffusion import autoencoder_loss, draw_prompt, one_step_loss, train_only
+from dad.distill.processes import accelerator_for
 from dad.errors import UserError
 from dad.files import read_json, sha256_json, write_text
+from dad.identity import content_digest
 from dad.models.checkpoints import save_network
 from dad.models.registry import build_network
 from dad.study.zoo import ZooRecipe
@@ -48,6 +50,10 @@ class LabelledScenes:
             )
         self.roots = roots
         self.count = counts[0] * len(roots)
+
+    def digest(self) -> str:
+        """Digest of the scenes' images and depth, in their order."""
+        return sha256_json([[content_digest(root / part) for part in ("rgb", "depth")] for root in self.roots])
 
     def read(self, index: int) -> tuple[Image.Image, Image.Image]:
         """The RGB image and the disparity (1/m, float32, 0 = sky) of scene `index`."""
@@ -151,24 +157,27 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
 
     An interrupted call is continued by the same call from the checkpoints in `work`.
     """
-    accelerator = Accelerator(mixed_precision=recipe.optim.precision)
+    accelerator = accelerator_for(recipe.optim.precision)
+    if accelerator.num_processes > 1:
+        raise UserError(f"pretraining runs in one process, but {accelerator.num_processes} were started")
     scenes = LabelledScenes(roots)
     network = start(recipe, scenes)
+    identity = {"cell": recipe.model_dump(mode="json"), "scenes": scenes.digest()}
     logs = []
     for number, stage in enumerate(stages(recipe)):
         log = StepLog(work / str(number) / "metrics.csv", listeners=(CollapseDetector(),))
         if stage.trained is not None:
             train_only(network, stage.trained)
-        network, _ = fit(
+        network = fit(
             network,
             lambda first, stage=stage: prefetch(batches(scenes, stage.recipe, first), accelerator.device),
             partial(_step, stage=stage, accelerator=accelerator),
             stage.recipe.optim,
             work=work / str(number),
-            identity=sha256_json(recipe.model_dump(mode="json"))[:8],
+            identity=identity,
             log=log,
             accelerator=accelerator,
-        )
+        ).network
         logs.append(log.path.read_text())
     origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}"
     save_network(out / f"{recipe.name}.safetensors", network, input_size=recipe.size, origin=origin, dtype=torch.float16)

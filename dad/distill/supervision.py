@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from dad.data.photos import Photos
+from dad.distill.inputs import label_identity, weights_identity
 from dad.distill.labels import LabelCache, label_view
 from dad.errors import UserError
+from dad.files import sha256_json
 from dad.models.estimator import load
 from dad.study.cells import label_views
 from dad.study.config import Cell
@@ -56,17 +58,23 @@ class Supervisor:
     """The labels of every step of one cell.
 
     `folders` are the label caches by role (`labels.mode: cached`); online, the estimators run here, and of two only the one whose
-    turn it is. `kind` is what all labels are: disparity or depth. Raises UserError where a cache is missing or unfinished, and
-    where teacher and assistant give maps of different kinds.
+    turn it is. `kind` is what all labels are: disparity or depth. `weights` are the digests of the estimators' weights by role,
+    `identities` those of the labels by role and view: of their contents where they are cached, of what they are computed from where
+    they are not. Raises UserError where a cache is missing, unfinished or of other inputs, and where teacher and assistant give
+    maps of different kinds.
     """
 
     def __init__(self, cell: Cell, folders: Mapping[str, Path | None], photos: Photos, device: torch.device) -> None:
         self.cell = cell
         self.sources: dict[str, dict[str, Source]] = {}
+        self.weights: dict[str, str | None] = {}
+        self.identities: dict[str, dict[str, str]] = {}
         kinds = {}
         for role in cell.label_plans:
-            opened = self._cached(role, folders.get(role), photos) if cell.labels.mode == "cached" else self._online(role, device)
-            self.sources[role], kinds[role] = opened
+            if cell.labels.mode == "cached":
+                self.sources[role], kinds[role] = self._cached(role, folders.get(role), photos)
+            else:
+                self.sources[role], kinds[role] = self._online(role, photos, device)
         if len(set(kinds.values())) > 1:
             raise UserError(
                 f"the teacher gives {kinds['teacher']} and the assistant {kinds['assistant']}: a student learns one of them; "
@@ -80,10 +88,17 @@ class Supervisor:
             raise UserError(f"labels.mode is cached: give the folder of the {role}'s label cache ({option})")
         caches = {view: LabelCache(folder / view, self.cell.label_plans[role], photos) for view in label_views(self.cell)}
         sources = {view: lambda item, cache=cache: cache.read(item["index"]) for view, cache in caches.items()}
-        return sources, next(iter(caches.values())).kind
+        self.identities[role] = {view: cache.digest for view, cache in caches.items()}
+        one = next(iter(caches.values()))
+        self.weights[role] = one.weights
+        return sources, one.kind
 
-    def _online(self, role: str, device: torch.device) -> tuple[dict[str, Source], str]:
-        estimator = load(self.cell.label_plans[role].teacher, device=str(device), short_side=self.cell.crop.size)
+    def _online(self, role: str, photos: Photos, device: torch.device) -> tuple[dict[str, Source], str]:
+        plan = self.cell.label_plans[role]
+        self.weights[role] = weights_identity(plan.teacher)
+        identity = label_identity(plan, photos, weights=self.weights[role])
+        self.identities[role] = {view: sha256_json([identity, view]) for view in label_views(self.cell)}
+        estimator = load(plan.teacher, device=str(device), short_side=self.cell.crop.size)
         dtype = getattr(torch, self.cell.labels.dtype)
         views = label_views(self.cell)
         return {view: lambda item, view=view: label_view(estimator, item, view, dtype) for view in views}, estimator.kind

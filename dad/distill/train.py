@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dad.data.crops import CropStream
+from dad.data.manifest import open_photos
 from dad.distill.heads import cure_dead_head, make_student
+from dad.distill.inputs import photos_as_used, photos_identity, say_photos, training_identity, weights_identity
 from dad.distill.labels import crop_plan, stream_batches, training_photos
 from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import (
@@ -25,19 +26,22 @@ from dad.distill.losses import (
     total_loss,
 )
 from dad.distill.monitor import CollapseDetector, StepLog
+from dad.distill.processes import accelerator_for, gathered
 from dad.distill.supervision import ROLES, Supervisor
 from dad.errors import UserError
-from dad.files import sha256_json, write_bytes, write_json
+from dad.files import sha256_file, write_bytes, write_json
+from dad.identity import write_sealed_json
 from dad.models.checkpoints import load_network, save_network
 from dad.provenance import provenance
-from dad.study.cells import cell_id, label_views
+from dad.study.cells import cell_id, label_views, model_slug
 from dad.study.config import Cell
 
 
 def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: nn.Module | None) -> StepResult:
-    """Eq. 9 for one batch. `batch` holds `square` (B,3,S,S) in [0,1], `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where
-    labels are not trusted everywhere, `mask_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of the two
-    by itself.
+    """Eq. 9 for one batch; of several processes each gives its share, and gets the whole batch's loss.
+
+    `batch` holds `square` (B,3,S,S) in [0,1], `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where labels are not trusted
+    everywhere, `mask_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of the two by itself.
 
     `frozen` is the encoder that feature alignment compares with, or None where that term has no weight.
     """
@@ -45,7 +49,8 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
     how: dict[str, Any] = {"normalization": cell.normalization, "groups": loss.groups, "variant": loss.variant}
     pixels = unwrapped(network).normalise(batch["square"])
     prediction, features = network(pixels, with_features=True)
-    prediction = prediction.float()
+    prediction = gathered(prediction.float())
+    batch = {key: value if key == "turn" else gathered(value) for key, value in batch.items() if key != "square"}
     terms: dict[str, Tensor] = {}
     pairs = None
     if "labels_patches" in batch:
@@ -63,8 +68,8 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
         terms["gradient"] = normalised_gradient_loss(*pairs, **matching)
     if frozen is not None:
         with torch.no_grad():
-            anchor = frozen(pixels)
-        terms["feature"] = feature_alignment_loss(features, anchor, margin=loss.feature_margin)
+            anchor = gathered(frozen(pixels))
+        terms["feature"] = feature_alignment_loss(gathered(features), anchor, margin=loss.feature_margin)
     weights = LossWeights(local_global=loss.local_global, feature=loss.feature, gradient=loss.gradient)
     total, logged = total_loss(weights, **terms)
     columns = {f"loss_{name}": value for name, value in logged.items() if name != "total"}
@@ -102,10 +107,15 @@ def train(
     """Train the student of `cell`; writes config.json, metrics.csv, model.safetensors and, last, provenance.json into `out`.
 
     `labels` and `assistant_labels` are the folders of the cell's label caches (needed when `labels.mode` is cached). `work` holds
-    the resumable checkpoint and is removed at the end. `listeners` get the rows of the step log as they are written.
+    the resumable checkpoints and is removed at the end. `listeners` get the rows of the step log as they are written.
+
+    What is written is what was used: where the manifest lists other photos than the cell's, the config is that of these photos.
+    provenance.json holds digests of everything that went in (photos, labels, weights of teacher, assistant and start) and of the
+    files beside it. A training that was interrupted goes on only with the same contents.
     """
     started = datetime.now(UTC)
-    accelerator = Accelerator(mixed_precision=cell.optim.precision)
+    cell = cell_as_used(cell, manifest)
+    accelerator = accelerator_for(cell.optim.precision)
     label_plan = cell.label_plans["teacher"]
     photos, too_small = training_photos(label_plan, manifest)
     supervisor = Supervisor(cell, {"teacher": labels, "assistant": assistant_labels}, photos, accelerator.device)
@@ -125,37 +135,53 @@ def train(
     first = next(stream_batches(stream, cell.optim.batch, 0))
     cured = cure_dead_head(network, first["square"])
     frozen = _Encoder(cell.student.model).to(accelerator.device) if cell.loss.feature else None
+    weights = {**supervisor.weights, "student": weights_identity(cell.student.model)}
     log = StepLog(work / "metrics.csv", listeners=(CollapseDetector(), *listeners))
-    network, seconds = fit(
+    fitted = fit(
         network,
         lambda start: prefetch(batches(start), accelerator.device),
         lambda model, batch: cell_loss(model, batch, cell, frozen),
         cell.optim,
         work=work,
-        identity=sha256_json(cell.model_dump(mode="json"))[:8],
+        identity=training_identity(cell, photos, weights=weights, labels=supervisor.identities),
         log=log,
         accelerator=accelerator,
         resume=resume,
     )
+    accelerator.end_training()
     if not accelerator.is_main_process:
         return
     name = cell_id(cell)
     write_json(out / "config.json", cell.model_dump(mode="json"))
     write_bytes(out / "metrics.csv", log.path.read_bytes())
-    save_network(
-        out / "model.safetensors", network, input_size=cell.crop.size, origin=f"distilled from {cell.teacher}, cell {name}"
-    )
+    origin = f"distilled from {model_name(cell.teacher)}"
+    save_network(out / "model.safetensors", fitted.network, input_size=cell.crop.size, origin=origin)
     facts = {
         "cell": name,
         "steps": cell.optim.steps,
-        "wall_seconds": round(seconds, 1),
+        "wall_seconds": round(fitted.seconds, 1),
         "photos_used": len(photos),
         "photos_too_small": too_small,
         "photos_digest": photos.digest(),
+        "inputs": {"photos": photos_identity(photos), "labels": supervisor.identities, "weights": weights},
+        "files": {file: sha256_file(out / file) for file in ("config.json", "metrics.csv", "model.safetensors")},
         "dead_head_cured": cured,
         "assistant_share": supervisor.realised_share(),
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": sum(p.numel() for p in fitted.network.parameters()),
         "processes": accelerator.num_processes,
+        "segments": fitted.segments,
     }
-    write_json(out / "provenance.json", facts | provenance(str(accelerator.device), started))
+    write_sealed_json(out / "provenance.json", facts | provenance(str(accelerator.device), started))
     shutil.rmtree(work)
+
+
+def cell_as_used(cell: Cell, manifest: Path) -> Cell:
+    """The cell that training `cell` on the photos of `manifest` really is; where they are not the cell's own, that is said."""
+    used = photos_as_used(cell.photos, open_photos(manifest))
+    say_photos(cell.photos, used, manifest)
+    return cell.model_copy(update={"photos": used})
+
+
+def model_name(model: str) -> str:
+    """A model as weights files name it: its name, or the last part of its path; equal weights at two places are equal files."""
+    return model_slug(model) if Path(model).expanduser().exists() else model

@@ -1,0 +1,106 @@
+"""What labels and students are made from: the photos that are really used, and the identities that their results belong to."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from dad.data.photos import Photos
+from dad.errors import UserError
+from dad.files import read_json, sha256_json
+from dad.identity import content_digest
+from dad.models import checkpoints
+from dad.models.locate import WEIGHTS, locate
+from dad.study.config import Cell, FolderPhotos, LabelPlan, ScenePhotos
+from dad.study.stages import STAGE_VERSION
+
+Identity = dict[str, Any]
+
+
+def photos_as_used(asked: ScenePhotos | FolderPhotos, photos: Photos) -> ScenePhotos | FolderPhotos:
+    """The description of the photos that a manifest really gives: `asked`, where it says the same, else the manifest's folder.
+
+    So a cell that was asked for rendered scenes and is given a manifest of photographs becomes another cell, of these photographs.
+    Raises UserError where the first `count` photos are asked for in another order than the manifest's.
+    """
+    if isinstance(asked, ScenePhotos):
+        if _rendered_as(asked, photos):
+            return asked
+        return FolderPhotos(source="folder", root=str(photos.root), seed=photos.seed)
+    if asked.count is not None and asked.seed != photos.seed:
+        raise UserError(
+            f"photos.count takes the first {asked.count} photos of the order with seed {asked.seed}, but the manifest's order has "
+            f"seed {photos.seed}: make the manifest again with --seed {asked.seed}, or set photos.seed"
+        )
+    if Path(asked.root).expanduser().resolve() == photos.root.resolve():
+        return asked
+    return asked.model_copy(update={"root": str(photos.root), "seed": photos.seed})
+
+
+def _rendered_as(asked: ScenePhotos, photos: Photos) -> bool:
+    """Whether the photos are the scenes that `asked` describes: their number, and what the renderer wrote beside them."""
+    if len(photos) != asked.count:
+        return False
+    recipes = {}
+    for photo in photos.records:
+        folder = (photos.root / photo.file).parent.parent
+        if folder not in recipes:
+            try:
+                recipes[folder] = read_json(folder / "scenes.json")
+            except (OSError, ValueError):
+                return False
+    wanted = {"seed": asked.seed, "height": asked.height, "width": asked.width}
+    return all(
+        recipe.get("kind") in asked.kinds and {key: recipe.get(key) for key in wanted} == wanted for recipe in recipes.values()
+    )
+
+
+def say_photos(asked: ScenePhotos | FolderPhotos, used: ScenePhotos | FolderPhotos, manifest: Path) -> None:
+    """One line on stderr where the photos used are not those asked for."""
+    if asked != used:
+        wanted = f"{asked.count} rendered scenes" if isinstance(asked, ScenePhotos) else f"those of {asked.root}"
+        print(
+            f"the cell asks for {wanted}, {manifest} lists other photos, those of {used.root}: these are used, and the config that "
+            "is written (and so the cell's id) says so",
+            file=sys.stderr,
+        )
+
+
+def weights_identity(model: str, *, fetch: bool = True) -> str | None:
+    """Digest of the contents behind a model's name or path; of a class of another package, of its module's code.
+
+    None where they are not on this machine and `fetch` is False.
+    """
+    found = locate(model)
+    if found.how == "plugin":
+        return sha256_json([model, content_digest(found.path)]) if found.path else None
+    if found.path is None and not fetch:
+        return None
+    return content_digest(checkpoints.resolve(model), (*WEIGHTS, ".json", ".txt"))
+
+
+def photos_identity(photos: Photos) -> str:
+    """Digest of the photos in their order: their ids, from which crops are drawn, and their contents."""
+    return sha256_json([[photo.id, photo.sha256] for photo in photos.records])
+
+
+def label_identity(plan: LabelPlan, photos: Photos, *, weights: str | None) -> Identity:
+    """What labels belong to: the photos, the estimator's weights, the version of the code, and how crops are drawn and stored."""
+    described = plan.model_dump(mode="json", exclude={"teacher", "photos"})
+    return {"stage": STAGE_VERSION["label"], "photos": photos_identity(photos), "weights": weights, "plan": described}
+
+
+def training_identity(cell: Cell, photos: Photos, *, weights: dict[str, str | None], labels: dict[str, Any]) -> Identity:
+    """What a student belongs to: its cell without names and paths, and the contents behind these.
+
+    weights: digests of `teacher`, `assistant` and `student` (what it starts from); labels: digests by role and view.
+    """
+    described = cell.model_dump(
+        mode="json", exclude={"teacher": True, "photos": True, "student": {"model"}, "assistant": {"model"}}
+    )
+    return {
+        "stage": STAGE_VERSION["train"],
+        "cell": described,
+        "photos": photos_identity(photos),
+        "weights": weights,
+        "labels": labels,
+    }
