@@ -16,7 +16,8 @@ from dad.distill.train import train
 from dad.errors import UserError
 from dad.files import read_json, write_json
 from dad.identity import read_sealed_json
-from dad.models.checkpoints import ZOO, load_network, save_network
+from dad.models.checkpoints import load_network, save_network
+from dad.models.locate import ZOO
 from dad.study.cells import cell_id
 from dad.study.config import FolderPhotos, ScenePhotos
 from dad.study.stages import STAGE_VERSION
