@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dad.errors import UserError
-from dad.files import sha256_file, sha256_json, write_json
+from dad.files import finite, read_json, sha256_file, sha256_json, write_json
 
 SEAL = "sha256"
 """The key that holds the checksum of a JSON file's other keys."""
@@ -66,20 +66,17 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def write_sealed_json(path: str | os.PathLike[str], value: Mapping[str, Any]) -> None:
     """Write a JSON object with the checksum of its other keys under `sha256`."""
+    value = finite(value)
     write_json(path, {**value, SEAL: sha256_json(value)})
 
 
 def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What `write_sealed_json` wrote, without the checksum. Raises UserError if the file is damaged, edited or of another kind."""
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(value, dict) or SEAL not in value:
-            raise ValueError("it carries no checksum")
-        if value.pop(SEAL) != sha256_json(value):
-            raise ValueError("its contents do not fit its checksum")
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"{path} is damaged or was edited ({reason}): make it again") from None
+    value = read_json(path)
+    if not isinstance(value, dict) or SEAL not in value:
+        raise UserError(f"{path} carries no checksum: it was edited, damaged or written by an earlier version; make it again")
+    if value.pop(SEAL) != sha256_json(value):
+        raise UserError(f"{path} is damaged or was edited: its contents do not fit its checksum; make it again")
     return value
 
 

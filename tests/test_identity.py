@@ -71,7 +71,7 @@ def test_sealed_json_is_plain_json_and_every_changed_byte_is_found(tmp_path):
             assert read_sealed_json(path) == value, byte  # white space between the values carries nothing
         path.write_bytes(whole)
     flipped(path, whole.index(b"2.5"))
-    with pytest.raises(UserError, match=r"index\.json is damaged or was edited"):
+    with pytest.raises(UserError, match=r"index\.json is damaged or was edited: its contents"):
         read_sealed_json(path)
     path.write_text(json.dumps({"no": "checksum"}))
     with pytest.raises(UserError, match="carries no checksum"):

@@ -46,7 +46,7 @@ def _rendered_as(asked: ScenePhotos, photos: Photos) -> bool:
         if folder not in recipes:
             try:
                 recipes[folder] = read_json(folder / "scenes.json")
-            except (OSError, ValueError):
+            except UserError:
                 return False
     wanted = {"seed": asked.seed, "height": asked.height, "width": asked.width}
     return all(

@@ -199,13 +199,13 @@ def _make_room(out: Path, described: dict[str, Any], identity: Identity) -> None
 
 def _held(out: Path) -> tuple[dict[str, Any], Identity] | None:
     """The plan and the identity of the labels in a folder; the identity is empty where none was recorded, None without labels."""
+    if not (out / "plan.json").exists():
+        return None
     try:
         found = read_json(out / "plan.json")
         plan = found.get("plan", found)
         return dict(plan), dict(found.get("identity") or {})
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError):
         raise UserError(f"{out / 'plan.json'} is damaged: remove {out} to compute these labels again") from None
 
 
