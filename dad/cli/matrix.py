@@ -23,8 +23,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """List a study's rows and cells with their cost, or print one cell's resolved config."""
     from dad.study.cells import TABLES, find_cell, load_study, loss_terms, table_rows
-    from dad.study.cost import cost_lines, estimate
     from dad.study.check import check
+    from dad.study.cost import cost_lines, estimate
 
     study = load_study(arguments.config)
     if arguments.cell:

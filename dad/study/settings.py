@@ -67,8 +67,8 @@ def _put(values: dict[str, Any], key: str, value: Any, setting: str) -> None:
 def workflow_study(files: Sequence[str | Path], given: Iterable[str] | None) -> StudyConfig:
     """The study of a run of the workflow: its configuration files, one over the other, and the `KEY=VALUE` of `--config` over them.
 
-    Snakemake has read the same, but as YAML 1.1 and without noticing a key that is given twice. Raises UserError in one line for what
-    is no study, and for one that no machine could run.
+    Snakemake has read the same, but as YAML 1.1 and without noticing a key that is given twice. Raises UserError in one line for
+    what is no study, and for one that no machine could run.
     """
     values: dict[str, Any] = {}
     for file in dict.fromkeys(map(str, files)):

@@ -206,7 +206,7 @@ def test_a_setting_that_cannot_be_made_is_one_line(setting, message):
 
 def test_the_workflow_reads_files_and_single_values_over_each_other(tmp_path):
     over = tmp_path / "over.yaml"
-    over.write_text("name: 007\noptim: {steps: 9}\n")
+    over.write_text("name: 007\noptim: {steps: 9, warmup: 3}\n")
     read = workflow_study([MINI, over], ["optim={batch: 2}", "photos=1.10", "seeds=[1,2]", "samples="])
-    assert (read.name, read.optim.steps, read.optim.batch, read.optim.warmup) == ("007", 9, 2, 20)
+    assert (read.name, read.optim.steps, read.optim.batch, read.optim.clip) == ("007", 9, 2, 1.0)
     assert (read.photos.root, read.seeds, read.samples) == ("1.10", (1, 2), None)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from dad.errors import UserError
 from dad.study.base import parse_model, read_yaml
 from dad.study.cells import TABLES, all_cells, all_models, dataset_group, load_study, model_id, study_groups, table_rows
+from dad.study.check import check
 from dad.study.config import ScenePhotos, StudyConfig
 from dad.study.cost import cost_lines, estimate
-from dad.study.check import check
 from dad.study.photos import manifest_name, of_kind, rendered_counts
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -173,7 +173,9 @@ def test_the_papers_study_is_whole_and_says_what_is_missing(tmp_path, monkeypatc
         assert name in absent
     assert "29 students, 580,000 steps" in cost_lines(study)[-2]
     (tmp_path / "data" / "sa1b").mkdir(parents=True)
-    assert "sa1b" not in "\n".join(map(str, check(study)))
+    assert [line for line in map(str, check(study)) if "sa1b" in line] == [
+        "stop: photos.root: data/sa1b holds no photos (.jpg .jpeg .png .webp .bmp .tif .tiff) and no .tar shards of them"
+    ]
 
 
 def test_nothing_is_missing_for_the_mini_study():
