@@ -22,10 +22,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     study, results, out = load_study(arguments.config), Path(arguments.results), Path(arguments.out)
     if arguments.name == "contact-sheet":
-        from dad.report.previews import contact_sheet_of_table
+        from dad.report.contact_sheet import contact_sheet_of_table
 
         contact_sheet_of_table(study, arguments.table, results, out)
     else:
-        from dad.report.paper_figures import write_paper_figure
+        from dad.report.figures import write_paper_figure
 
         write_paper_figure(study, arguments.name, results, out)

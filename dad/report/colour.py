@@ -1,11 +1,12 @@
 """How a disparity map is coloured, everywhere in the project."""
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
 NO_VALUE = (190, 190, 190)
 """Colour of pixels that are not finite."""
+ENDS = (2, 98)
+"""Percentiles of a map at the ends of its colour scale."""
 
 
 def colourise(disparity: NDArray[np.floating], *, like: NDArray[np.floating] | None = None) -> NDArray[np.uint8]:
@@ -17,11 +18,20 @@ def colourise(disparity: NDArray[np.floating], *, like: NDArray[np.floating] | N
     """
     disparity = np.asarray(disparity, dtype=np.float64)
     finite = np.isfinite(disparity)
-    coloured = np.empty((*disparity.shape, 3), np.uint8)
-    coloured[...] = NO_VALUE
+    position = np.full(disparity.shape, np.nan)
     if finite.any():
         given = [] if like is None else like[np.isfinite(like)]
-        low, high = np.percentile(given if len(given) else disparity[finite], (2, 98))
-        position = (disparity[finite] - low) / (high - low) if high > low else np.full(int(finite.sum()), 0.5)
-        coloured[finite] = matplotlib.colormaps["Spectral_r"](np.clip(position, 0, 1), bytes=True)[:, :3]
+        low, high = np.percentile(given if len(given) else disparity[finite], ENDS)
+        position[finite] = (disparity[finite] - low) / (high - low) if high > low else 0.5
+    return shaded(position, "Spectral_r")
+
+
+def shaded(position: NDArray[np.floating], colours: str) -> NDArray[np.uint8]:
+    """Positions (H,W) on a colour scale of Matplotlib, 0 and 1 being its ends, as uint8 (H,W,3); grey where they are not finite."""
+    import matplotlib
+
+    finite = np.isfinite(position)
+    coloured = np.empty((*position.shape, 3), np.uint8)
+    coloured[...] = NO_VALUE
+    coloured[finite] = matplotlib.colormaps[colours](np.clip(position[finite], 0, 1), bytes=True)[:, :3]
     return coloured

@@ -1,113 +1,84 @@
-"""Photos beside the maps of teacher and students: a row per photo, a column per estimator, each map on its own colours."""
+"""The contact sheet of a table: what its teachers, estimators and students make of some photos and of unseen benchmark images."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from dad.report.columns import table_columns
+from dad.report.grid import Tile, picture_grid
+from dad.report.pictures import Picture, load_student, map_tiles, photo_pictures, photo_tiles, pictures_of
+from dad.report.run_facts import short_name
+from dad.report.style import save_png, styled
+from dad.study.cells import Row, table_rows, teacher_rows
+from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig
+from dad.study.layout import Layout
+from dad.study.paper import paper
 
-from dad.errors import UserError
-from dad.files import atomic_path
-from dad.report.colour import colourise
-from dad.report.style import INK, QUIET
+PER_SOURCE = 2
+"""Pictures from the training photos and from each benchmark."""
+TILE = 1.35
+"""Width of a column in inches."""
 
-GAP = 4
-"""Pixels between tiles."""
-MARGIN = 12
-TALLEST = 1.35
-"""Largest height of a tile as a multiple of its width; a taller photo is shown narrower."""
+Column = tuple[str, list[Tile]]
 
 
-def contact_sheet(
-    photos: Sequence[tuple[str, NDArray[np.uint8]]],
-    maps: Mapping[str, Sequence[NDArray[np.float32]]],
-    out: Path,
-    *,
-    title: str | None = None,
-    tile: int = 240,
-) -> None:
-    """Write a PNG: columns are the photo and every entry of `maps`, rows are photos.
+def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: Path) -> Path:
+    """Predict a few pictures with everything that stands in a table, a column each; writes OUT/<table>_photos.png.
 
-    photos: (name, uint8 (H,W,3)).
-    maps: column title (a line break in it starts a second line) -> one disparity map (H,W) per photo, of any size; all are shown
-    at the photo's aspect.
-    tile: width of a column in pixels; title: written above all, in as many lines as it needs.
-
-    The same input gives the same bytes. Raises UserError without photos, or when a column has more or fewer maps than there are
-    photos.
+    Columns are the teachers without a row of their own, then the rows: the model that is scored as is, or the first seed's
+    student; rows that were not run are named in the title. Reads the students from RESULTS/<study>/runs and the photos from the
+    manifest of the set that the table's first student is trained on. Beside the sheet of all, every student gets a small one of
+    its own, with its teacher, in RESULTS/<study>/previews, which tracking attaches to its run.
     """
-    if not photos:
-        raise UserError("a contact sheet needs at least one photo")
-    for name, column in maps.items():
-        if len(column) != len(photos):
-            raise UserError(f"column {name!r} has {len(column)} maps for {len(photos)} photos")
-    heading, small = _font("DejaVuSans-Bold.ttf", max(11, tile // 16)), _font("DejaVuSans.ttf", max(9, tile // 22))
-    titles = [_fit("photo", heading, tile), *(_fit(name, heading, tile) for name in maps)]
-    line, label = _line_height(heading), _line_height(small)
-    width = 2 * MARGIN + len(titles) * tile + (len(titles) - 1) * GAP
-    title = _fit(title, heading, width - 2 * MARGIN) if title else None
-    head = MARGIN + ((title.count("\n") + 2) * line if title else 0)
-    top = head + max(text.count("\n") + 1 for text in titles) * line + GAP
-    sizes = [_tile_size(photo.shape[:2], tile) for _, photo in photos]
-    sheet = Image.new("RGB", (width, top + sum(height + label + 2 * GAP for _, height in sizes) + MARGIN - GAP), "white")
-    draw = ImageDraw.Draw(sheet)
-    if title:
-        draw.multiline_text((MARGIN, MARGIN), title, fill=INK, font=heading, spacing=2)
-    for index, text in enumerate(titles):
-        draw.multiline_text((MARGIN + index * (tile + GAP), head), text, fill=INK, font=heading, spacing=2)
-    y = top
-    for index, ((name, photo), size) in enumerate(zip(photos, sizes, strict=True)):
-        tiles = [photo, *(colourise(column[index]) for column in maps.values())]
-        for place, pixels in enumerate(tiles):
-            image = Image.fromarray(np.ascontiguousarray(pixels)).resize(
-                size, Image.Resampling.LANCZOS if place == 0 else Image.Resampling.BILINEAR
-            )
-            sheet.paste(image, (MARGIN + place * (tile + GAP) + (tile - size[0]) // 2, y))
-        draw.text((MARGIN, y + size[1] + 1), _shorten(name, small, width - 2 * MARGIN), fill=QUIET, font=small)
-        y += size[1] + label + 2 * GAP
-    with atomic_path(out) as temporary:
-        sheet.save(temporary, format="PNG")
+    from dad.models.estimator import load
+
+    layout, rows = Layout(study, results), table_rows(study, table)
+    photos = photo_pictures(layout.manifest(training_photos(study, rows)), PER_SOURCE)
+    shown = [column.dataset for column in table_columns(study, table) if not column.over]
+    pictures = [*photos, *pictures_of(study, layout, shown, PER_SOURCE)]
+    columns: list[Column] = [("photo", photo_tiles(pictures))]
+    known: dict[str, list[Tile]] = {}
+
+    def of_model(model: str) -> list[Tile]:
+        if model not in known:
+            known[model] = map_tiles(load(model), pictures)
+        return known[model]
+
+    for row in (*teacher_rows(study, table), *rows):
+        if row.model:
+            columns.append((column_title(row), of_model(row.model)))
+        elif row.cells:
+            name, cell = next(iter(row.cells.items()))
+            columns.append((column_title(row), map_tiles(load_student(layout, name), pictures)))
+            teacher = (f"teacher\n{short_name(cell.teacher)}", of_model(cell.teacher))
+            _write(pictures, [columns[0], teacher, columns[-1]], name, layout.root / "previews" / f"{name}.png")
+    title = f"Study {study.name}: {study.description}. Training photos and unseen images." + not_shown(rows)
+    _write(pictures, columns, title, out / f"{table}_photos.png")
+    return out / f"{table}_photos.png"
 
 
-def _tile_size(shape: tuple[int, int], tile: int) -> tuple[int, int]:
-    """(width, height) in pixels of a photo of this (H,W) shape inside its tile."""
-    height, width = shape
-    scale = min(tile / width, TALLEST * tile / height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+def _write(pictures: list[Picture], columns: list[Column], title: str, path: Path) -> None:
+    with styled():
+        save_png(picture_grid([picture.name for picture in pictures], columns, title=title, tile=TILE).figure, path)
 
 
-def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """A font that comes with Matplotlib, so that every machine draws the same letters."""
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
-    return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+def training_photos(study: StudyConfig, rows: list[Row]) -> ScenePhotos | FolderPhotos:
+    """The photos that the table's first student is trained on; the study's where it has none."""
+    return next((cell.photos for row in rows for cell in row.cells.values()), study.photos)
 
 
-def _line_height(font: ImageFont.FreeTypeFont) -> int:
-    return sum(font.getmetrics()) + 2
+def column_title(row: Row) -> str:
+    """The row in the paper's words, or the teacher, and the model that is scored as is."""
+    layout = paper().table(row.table)
+    lines = [layout.label(factor, level) for factor, level in row.factors.items()]
+    if row.factors.keys() == {"teacher"} and row.model:
+        lines = ["teacher"]
+    return "\n".join([*lines, *([short_name(row.model)] if row.model else [])])
 
 
-def _fit(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """`text` with line breaks between words where a line would be wider than a tile; a word that is still too wide is cut."""
-    lines: list[str] = []
-    for line in text.split("\n"):
-        current = ""
-        for word in line.split():
-            joined = f"{current} {word}".strip()
-            if current and font.getlength(joined) > width:
-                lines.append(current)
-                current = word
-            else:
-                current = joined
-        lines.append(current)
-    return "\n".join(_shorten(line, font, width) for line in lines)
-
-
-def _shorten(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """`text`, or its end after three dots where it does not fit: the ends of paths and ids tell them apart."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"…{text}") > width:
-        text = text[1:]
-    return f"…{text}"
+def not_shown(rows: list[Row]) -> str:
+    """The rows without a column and why, as lines of the title."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.reason:
+            layout = paper().table(row.table)
+            names.setdefault(row.reason, []).append(", ".join(layout.label(*pair) for pair in row.factors.items()))
+    return "".join(f"\nNot shown, because {reason}: {'; '.join(labels)}." for reason, labels in names.items())

@@ -2,20 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.report.columns import Column, table_columns
-from dad.report.scores import METRICS, ScoreFiles, check_comparable, provenance_paths, read_rows, score_paths
+from dad.report.scores import METRICS, ScoreFiles, check_comparable, read_rows, score_paths
 from dad.report.statistics import Interval
 from dad.report.table_statistics import table_statistics
 from dad.study.cells import Row, table_rows, teacher_rows
 from dad.study.config import StudyConfig
+from dad.study.layout import Layout
 from dad.study.paper import PaperTable, Printed, paper
 
 __all__ = ["METRICS", "Column", "TableResult", "load_table", "provenance_paths", "score_paths", "table_columns"]
+
+
+def provenance_paths(study: StudyConfig, table: str, results: Path) -> dict[str, Path]:
+    """Cell id -> where its training's provenance is written."""
+    layout = Layout(study, results)
+    return {cell: layout.run(cell) / "provenance.json" for row in table_rows(study, table) for cell in row.cells}
 
 
 @dataclass(frozen=True)

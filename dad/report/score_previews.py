@@ -4,15 +4,16 @@ import math
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dad.errors import UserError
 from dad.evaluation.evaluate import Scored
-from dad.report.colour import NO_VALUE, colourise
-from dad.report.style import new_figure, save_png, styled
+from dad.report.colour import colourise, shaded
+from dad.report.grid import Grid
+from dad.report.pictures import aligned_disparity
+from dad.report.style import save_png, styled
 
 LARGEST = 330
 """Longest side in pixels at which a map is drawn: about what it gets in the picture."""
@@ -21,7 +22,7 @@ SPARSE = 0.1
 WORST = 0.5
 """Relative error at the end of the colour scale, the same in all pictures so that they can be compared."""
 
-_CAPTION = {"abs_rel": "AbsRel", "delta1": "δ1", "rmse": "RMSE", "silog": "SILog", "boundary_f1": "boundary F1"}
+NAMES = {"abs_rel": "AbsRel", "delta1": "δ1", "rmse": "RMSE", "silog": "SILog", "boundary_f1": "boundary F1"}
 
 
 class ScorePreviews:
@@ -58,49 +59,54 @@ def draw_scored(scored: Scored, path: Path) -> None:
     Truth and prediction are drawn as disparity on one colour scale, the truth's. Grey is what is not scored, or, in the
     prediction, not finite. The error is that of the protocol: of disparity where it scores disparity.
     """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    panels = panels_of(scored)
+    height, width = scored.fitted.mask.shape
+    with styled():
+        title = f"{scored.dataset}  {scored.sample.id}"
+        grid = Grid([min(height / width, 1.35)], list(panels), title=title, tile=2.9, foot=0.6)
+        for column, pixels in enumerate(panels.values()):
+            grid.show(0, column, pixels)
+        grid.colour_key("the truth's scale", left=grid.left(1))
+        grid.value_key("", ScalarMappable(Normalize(0, WORST), "magma"), (0, WORST / 2, WORST), left=grid.left(3), extend="max")
+        grid.text(0.1, grid.bottom + 0.42, caption_of(scored), fontsize=9, va="top")
+        save_png(grid.figure, path, dpi=120)
+
+
+def panels_of(scored: Scored) -> dict[str, NDArray[np.uint8]]:
+    """Title -> picture (H,W,3), none longer than LARGEST."""
     fitted = scored.fitted
-    aligned = fitted.transform(fitted.prediction).astype(np.float64)
     truth = np.full(fitted.mask.shape, np.nan)
     truth[fitted.mask] = fitted.truth
+    disparity = aligned_disparity(fitted)
     with np.errstate(divide="ignore", invalid="ignore"):
+        depth_domain = fitted.rules.score_domain == "depth"
+        aligned = 1 / disparity if depth_domain else disparity
         error = np.abs(aligned - truth) / truth
-        if fitted.rules.score_domain == "depth":
-            aligned, truth = 1 / aligned, 1 / truth
+        true_disparity = 1 / truth if depth_domain else truth
     largest = LARGEST if fitted.mask.mean() >= SPARSE else LARGEST // 2
-    shown = _reduced(truth, largest)
+    shown = shrunk(true_disparity, largest)
     photo = Image.fromarray(scored.sample.rgb)
     photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    colours = matplotlib.colormaps["magma"].with_extremes(bad="#{:02x}{:02x}{:02x}".format(*NO_VALUE))
-    height, width = fitted.mask.shape
-    with styled():
-        figure = new_figure(12, 0.9 + 2.8 * min(height / width, 1.5))
-        axes = figure.subplots(1, 4)
-        panels = {
-            "photo": np.asarray(photo),
-            "ground truth": colourise(shown),
-            "prediction, aligned": colourise(_reduced(aligned, LARGEST), like=shown),
-        }
-        for axis, (title, picture) in zip(axes, panels.items(), strict=False):
-            axis.imshow(picture, interpolation="nearest")
-            axis.set_title(title)
-        errors = axes[3].imshow(_reduced(error, largest), interpolation="nearest", cmap=colours, vmin=0, vmax=WORST)
-        axes[3].set_title("absolute relative error")
-        for axis in axes:
-            axis.set_axis_off()
-        figure.colorbar(errors, ax=axes[3], extend="max", shrink=0.8, aspect=15)
-        figure.suptitle(f"{scored.dataset}  {scored.sample.id}", x=0.01, ha="left", fontsize=9.5, parse_math=False)
-        figure.supxlabel(_caption(scored), x=0.01, ha="left", fontsize=9, parse_math=False)
-        save_png(figure, path, dpi=120)
+    return {
+        "photo": np.asarray(photo),
+        "ground truth": colourise(shown),
+        "prediction, aligned": colourise(shrunk(disparity, LARGEST), like=shown),
+        "absolute relative error": shaded(shrunk(error, largest) / WORST, "magma"),
+    }
 
 
-def _caption(scored: Scored) -> str:
+def caption_of(scored: Scored) -> str:
+    """Model, protocol and numbers of one image."""
     row = scored.row
-    numbers = [f"{label} {row[name]:.4g}" for name, label in _CAPTION.items() if row[name] is not None and np.isfinite(row[name])]
+    numbers = [f"{label} {row[name]:.4g}" for name, label in NAMES.items() if row[name] is not None and np.isfinite(row[name])]
     share = f"{row['n']} pixels scored ({row['n'] / scored.fitted.mask.size:.1%})"
     return "   ".join([scored.model, scored.fitted.rules.id, *numbers, share])
 
 
-def _reduced(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
+def shrunk(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
     """A map (H,W) with its longest side at most `largest`: means over the finite pixels of each block, NaN where there is none.
 
     Sparse truth stays visible this way, and its edges are not mixed with what is not there.

@@ -1,14 +1,22 @@
-"""A table's score files: where they are, how they are read, and whether they can be compared."""
+"""Score files: where a table's are, how they are read, and whether they can be compared."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
 from dad.errors import UserError
-from dad.report.columns import Column
+from dad.evaluation import load_protocol
 from dad.study.cells import Row, dataset_group, model_id, study_groups, table_rows, teacher_rows
 from dad.study.config import StudyConfig
+from dad.study.layout import Layout
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dad.report.columns import Column
 
 METRICS = ("abs_rel", "delta1")
 """What tables report: the paper's two metrics."""
@@ -17,7 +25,7 @@ ScoreFiles = Mapping[tuple[str, str], Path]
 """(group of benchmarks, subject) -> per-image CSV as `dad evaluate` writes it."""
 
 UNSEEDED = -1
-"""Stands in the place of a seed for a model that is scored as it is."""
+"""Stands in the place of a seed for a model that is scored as is."""
 
 
 def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str, str], Path]:
@@ -25,26 +33,22 @@ def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str
     and the teachers of its students. A summary of the same name with the suffix .json lies beside each.
     """
     subjects = dict.fromkeys(name for row in (*teacher_rows(study, table), *table_rows(study, table)) for name in row.subjects)
-    folder = results / study.name / "scores"
-    return {(group, name): folder / group / f"{name}.csv" for group in study_groups(study, table) for name in subjects}
-
-
-def provenance_paths(study: StudyConfig, table: str, results: Path) -> dict[str, Path]:
-    """Cell id -> where its training's provenance is written."""
-    runs = results / study.name / "runs"
-    return {cell: runs / cell / "provenance.json" for row in table_rows(study, table) for cell in row.cells}
+    layout = Layout(study, results)
+    return {(group, name): layout.scores(group, name) for group in study_groups(study, table) for name in subjects}
 
 
 def read_rows(
-    study: StudyConfig, rows: Iterable[Row], columns: tuple[Column, ...], files: ScoreFiles, protocol: str
-) -> pd.DataFrame:
+    study: StudyConfig, rows: Iterable[Row], columns: "Sequence[Column]", files: ScoreFiles, protocol: str
+) -> "pd.DataFrame":
     """All lines of all rows on the data sets of `columns` under one protocol, with the columns row, subject and seed."""
+    import pandas as pd
+
     wanted: dict[str, list[str]] = {}
     for column in columns:
         for dataset in () if column.over else column.datasets:
             wanted.setdefault(dataset_group(study, dataset), []).append(dataset)
     frames = [
-        _read_scores(subject, files.get((group, subject)), protocol, datasets).assign(row=row.name, subject=subject, seed=seed)
+        read_scores(subject, files.get((group, subject)), protocol, datasets).assign(row=row.name, subject=subject, seed=seed)
         for row in rows
         for subject, seed in _seeds(row)
         for group, datasets in wanted.items()
@@ -62,14 +66,18 @@ def _seeds(row: Row) -> Iterator[tuple[str, int]]:
         yield name, cell.seed
 
 
-def _read_scores(subject: str, path: Path | None, protocol: str, datasets: list[str]) -> pd.DataFrame:
+def read_scores(
+    subject: str, path: Path | None, protocol: str, datasets: Sequence[str], metrics: Sequence[str] = METRICS
+) -> "pd.DataFrame":
     """One subject's lines under one protocol, data sets in the given order."""
+    import pandas as pd
+
     if path is None or not path.is_file():
         raise UserError(f"there are no scores of {subject}{f' at {path}' if path else ''}; evaluate it first")
-    needed = ["model", "dataset", "protocol", "protocol_hash", "image", "scene", "n", *METRICS]
-    types = dict.fromkeys(needed[:6], str) | {"n": "int64"} | dict.fromkeys(METRICS, "float64")
+    names = ("model", "dataset", "protocol", "protocol_hash", "image", "scene")
+    types = dict.fromkeys(names, str) | {"n": "int64"} | dict.fromkeys(metrics, "float64")
     try:
-        frame = pd.read_csv(path, usecols=needed, dtype=types, float_precision="round_trip")
+        frame = pd.read_csv(path, usecols=list(types), dtype=types, float_precision="round_trip")
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f"{path} is not a table of scores: {' '.join(str(error).split())}") from None
     if strange := sorted(set(frame["model"]) - {subject}):
@@ -85,7 +93,25 @@ def _read_scores(subject: str, path: Path | None, protocol: str, datasets: list[
     return pd.concat(parts, ignore_index=True)
 
 
-def check_comparable(table: str, protocol: str, scores: pd.DataFrame) -> None:
+def subject_values(
+    study: StudyConfig, layout: Layout, subjects: Sequence[str], dataset: str, metrics: Sequence[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Metric -> (subjects, images) on a data set under the study's first protocol; images sorted by name.
+
+    Images without a scored pixel are left out. Raises UserError as `read_scores` does, and where the subjects were scored on
+    different images.
+    """
+    group, protocol = dataset_group(study, dataset), load_protocol(study.protocols[0]).id
+    frames = []
+    for subject in subjects:
+        frame = read_scores(subject, layout.scores(group, subject), protocol, [dataset], metrics)
+        frames.append(frame[frame["n"] > 0].dropna(subset=list(metrics)).set_index("image").sort_index())
+        if not frames[-1].index.equals(frames[0].index):
+            raise UserError(f"{subject} was not scored on the same images of {dataset} as {subjects[0]}; evaluate both again")
+    return {metric: np.stack([frame[metric].to_numpy(np.float64) for frame in frames]) for metric in metrics}
+
+
+def check_comparable(table: str, protocol: str, scores: "pd.DataFrame") -> None:
     """Rows are compared image by image: everything must be scored under the same rules, on the same pixels of the same images.
 
     Raises UserError otherwise, and where a data set has no scored pixel at all.

@@ -1,14 +1,15 @@
 """The one style of all figures: fonts, colours that the colour-blind tell apart, and PNG files whose bytes repeat."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
-
-import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from dad.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito (2008), the darker ones first."""
@@ -45,32 +46,45 @@ RC = {
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
     """Matplotlib's defaults with the project's style on top, whatever the user's own configuration is."""
+    import matplotlib
+
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float, *, layout: str | None = "constrained", dpi: float = 100) -> "Figure":
     """A figure of this size in inches, outside pyplot's global state. Call inside `styled`."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout=layout, dpi=dpi)
     FigureCanvasAgg(figure)
     return figure
 
 
-def save_figure(figure: Figure, path: Path, *, dpi: int = 200) -> None:
+def save_figure(figure: "Figure", path: Path, *, dpi: int = 200) -> None:
     """Write the figure as PNG to `path` and as SVG beside it. Call inside `styled`."""
     save_png(figure, path, dpi=dpi)
-    save_svg(figure, path.with_suffix(".svg"))
-
-
-def save_svg(figure: Figure, path: Path) -> None:
-    """Write the figure atomically with repeatable bytes (`svg.hashsalt` is in the style). Call inside `styled`."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path.with_suffix(".svg")) as temporary:  # `svg.hashsalt` is in the style: the bytes repeat
         figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
 
 
-def save_png(figure: Figure, path: Path, *, dpi: int = 200) -> None:
+def save_png(figure: "Figure", path: Path, *, dpi: int = 200) -> None:
     """Write the figure atomically, without the writer's name or a date in the file. Call inside `styled`."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Three to seven round numbers from `low` to `high` (both positive) that read well on a logarithmic axis."""
+    if high / low > 4:
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        leads = (1, 1.5, 2, 3, 5, 7) if high / low < 20 else (1, 3) if high / low < 1000 else (1,)
+        candidates = [round(lead * 10.0**decade, 9) for decade in decades for lead in leads]
+    else:
+        magnitude = 10.0 ** math.floor(math.log10((high - low) / 3))
+        step = max(lead * magnitude for lead in (1, 2, 2.5, 5) if lead * magnitude <= (high - low) / 3)
+        candidates = [round(index * step, 9) for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [tick for tick in candidates if low <= tick <= high]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dad.files import write_csv, write_text
-from dad.report.figures import write_table_figure
 from dad.report.markdown import markdown
+from dad.report.plots import write_table_figure
 from dad.report.provenance import read_provenance
 from dad.report.results import METRICS, Column, TableResult, load_table, provenance_paths, score_paths
 from dad.report.scores import ScoreFiles

@@ -2,11 +2,17 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from dad.report.statistics import Interval
 from dad.study.paper import paper
 
+if TYPE_CHECKING:
+    from dad.report.statistics import Interval
+
 NOTHING = "–"
+TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "−": "$-$", "δ": r"$\delta$"}
+TEX |= {"‡": r"$^\ddagger$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "λ": r"$\lambda$"}
+"""Characters that LaTeX reads otherwise, or that its usual fonts do not have."""
 
 
 def number(value: float | None, *, more: int = 0) -> str:
@@ -30,7 +36,7 @@ def bounds(low: float, high: float, *, signs: bool = False) -> str:
     return f"[{write(low)}, {write(high)}]"
 
 
-def with_interval(interval: Interval, *, signs: bool = False) -> str:
+def with_interval(interval: "Interval", *, signs: bool = False) -> str:
     """A value and its interval, e.g. `0.064 [0.055, 0.073]`, or a difference and its interval."""
     value = signed(interval.mean) if signs else number(interval.mean)
     return f"{value} {bounds(interval.low, interval.high, signs=signs)}".rstrip()
@@ -43,14 +49,28 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]], *, left: int = 1) -> list[str]:
-    """A Markdown table; the first `left` columns are left-aligned, the others right."""
-    ruler = [":---" if index < left else "---:" for index in range(len(header))]
-    return ["| " + " | ".join(cells) + " |" for cells in (header, ruler, *lines)]
-
-
 def percent(change: float | None) -> str:
     """A change as the paper writes it, e.g. `(−14.6 %)`; nothing where there is none."""
     if change is None or math.isnan(change):
         return ""
     return f"({change:+.1f} %)".replace("-", "−")
+
+
+def markdown_row(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def markdown_ruler(columns: int, left: int = 1) -> str:
+    """The line below the header: the first `left` columns are left-aligned, the others right."""
+    return markdown_row([":---" if index < left else "---:" for index in range(columns)])
+
+
+def tex(text: str) -> str:
+    """Plain text as LaTeX."""
+    return "".join(TEX.get(letter, letter) for letter in text)
+
+
+def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]], *, left: int = 1) -> list[str]:
+    """A Markdown table; the first `left` columns are left-aligned, the others right."""
+    return [markdown_row(header), markdown_ruler(len(header), left), *map(markdown_row, lines)]

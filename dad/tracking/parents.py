@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dad.errors import UserError
+from dad.report.figures import figures_of
 from dad.study.cells import table_rows
 from dad.study.config import StudyConfig
-from dad.study.figures import FIGURES
 from dad.tracking.content import RunContent, code_tags, digest_of, source_tags
 from dad.tracking.places import Place, table_title
 from dad.tracking.store import PARENT, metric_key
@@ -19,8 +19,7 @@ NOTE_LENGTH = 7500
 
 def report_files(reports: Path, table: str) -> dict[str, Path]:
     """A table's rendered files that exist, by artifact path: `table1.*`, `table1_*`, and the figures made of its cells."""
-    figures = [figure for figure, text in FIGURES.items() if table in text.tables]
-    patterns = [f"{name}{rest}" for name in (table, *figures) for rest in (".*", "_*.*")]
+    patterns = [f"{name}{rest}" for name in (table, *figures_of(table)) for rest in (".*", "_*.*")]
     endings = (".csv", ".md", ".png", ".svg", ".pdf")
     return {path.name: path for pattern in patterns for path in sorted(reports.glob(pattern)) if path.suffix in endings}
 

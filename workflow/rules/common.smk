@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 
 from dad.errors import UserError
+from dad.report.figures import FIGURES, figure_needs
 from dad.study.base import parse_model, read_yaml
 from dad.study.cells import (
     TABLES,
@@ -22,7 +23,6 @@ from dad.study.cells import (
     table_rows,
     teacher_rows,
 )
-from dad.study.figures import FIGURES, figure_subjects
 from dad.study.cost import cost_lines
 from dad.study.missing import (
     hub_repository,
@@ -206,7 +206,7 @@ def benchmark_options(wildcards):
 
 def figure_inputs(wildcards):
     """What a figure is drawn from; nothing where the study can not make it, and the figure says why."""
-    needs = figure_subjects(STUDY, wildcards.figure)
+    needs = figure_needs(STUDY, wildcards.figure)
     if needs.reason:
         return []
     return [

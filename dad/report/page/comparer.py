@@ -26,11 +26,12 @@ from dad.evaluation.protocol import Protocol
 from dad.evaluation.score import score_fitted
 from dad.models import load
 from dad.models.estimator import AnyEstimator
-from dad.report.datasets import benchmark_of
 from dad.report.page.figures import png, webp
+from dad.report.pictures import benchmark_of
 from dad.report.run_facts import short_name
 from dad.study.cells import Row, model_id, table_rows
 from dad.study.config import StudyConfig
+from dad.study.layout import Layout
 from dad.study.paper import paper
 
 TABLES = ("table2", "table4", "table5")
@@ -142,7 +143,7 @@ def _samples(study: StudyConfig, root: Path, absent: list[tuple[str, str]]) -> I
     """Images spread evenly over every data set; one that is not there is named in `absent`."""
     for config in study.scored:
         try:
-            benchmark = benchmark_of(study, root, config.dataset)
+            benchmark = benchmark_of(study, Layout(study, root.parent), config.dataset)
             count = min(PER_DATASET, len(benchmark))
             for number in range(count):
                 sample = benchmark[number * len(benchmark) // count]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dad.errors import UserError
+from dad.report.figures import FIGURES, figure_needs, figure_number
 from dad.study.cells import TABLES
 from dad.study.config import StudyConfig
-from dad.study.figures import FIGURES, figure_subjects
 from dad.study.paper import paper
 
 WIDEST = 2000
@@ -56,13 +56,13 @@ def figure_views(study: StudyConfig, reports: Path) -> list[FigureView]:
 
 def _figure(study: StudyConfig, reports: Path, name: str) -> FigureView:
     text, path, caption = FIGURES[name], reports / f"{name}.png", reports / f"{name}.md"
-    heading = f"Fig. {text.number}"
+    heading = f"Fig. {figure_number(name)}"
     if not path.is_file():
-        reason = figure_subjects(study, name).reason or ""
-        return FigureView(name, heading, text.title, command=f"snakemake --cores 1 reports/{name}.png", reason=reason)
+        reason = figure_needs(study, name).reason or ""
+        return FigureView(name, heading, text.TITLE, command=f"snakemake --cores 1 reports/{name}.png", reason=reason)
     source, width, height = embedded(path)
-    words, more = parted(caption.read_text()) if caption.is_file() else (text.caption, "")
-    return FigureView(name, heading, text.title, source, width, height, words, more)
+    words, more = parted(caption.read_text()) if caption.is_file() else (text.CAPTION, "")
+    return FigureView(name, heading, text.TITLE, source, width, height, words, more)
 
 
 def parted(text: str) -> tuple[str, str]:

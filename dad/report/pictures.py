@@ -4,24 +4,28 @@ Images are chosen by their number alone, evenly over a benchmark or over the pho
 in them or in a prediction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
-from dad.data.benchmarks import Benchmark
+from dad.data.benchmarks import Benchmark, open_benchmark
 from dad.data.manifest import open_photos
-from dad.data.photos import Photos
 from dad.errors import UserError
 from dad.evaluation.datasets import DatasetRules, dataset_rules
 from dad.evaluation.fitting import Fitted, fit_image
-from dad.models.estimator import AnyEstimator, load
-from dad.study.figures import Method
+from dad.report.colour import colourise
+from dad.report.grid import Tile
+from dad.study.config import StudyConfig
+from dad.study.layout import Layout
+
+if TYPE_CHECKING:
+    from dad.models.estimator import AnyEstimator
+    from dad.report.figures.methods import Method
 
 LARGEST = 768
 """Longest side in pixels at which unlabelled photos are predicted and shown."""
@@ -47,11 +51,22 @@ class Picture:
         """A prediction (H,W) brought to the truth as a protocol says; for labelled images."""
         return fit_image(prediction, self.depth, self.mask, kind=kind, protocol=protocol, dataset=self.limits, image=self.id)
 
+    @property
+    def name(self) -> str:
+        """Source and file, in two lines that fit beside a picture."""
+        return f"{self.source}\n{Path(self.id).stem}"
+
 
 def evenly(total: int, count: int) -> list[int]:
     """`count` numbers of `range(total)`, the middles of equal parts; all numbers where there are fewer."""
     count = min(total, count)
     return [(2 * part + 1) * total // (2 * count) for part in range(count)]
+
+
+def benchmark_of(study: StudyConfig, layout: Layout, dataset: str) -> Benchmark:
+    """One of the study's benchmarks: the user's, or the one rendered among its results."""
+    config = next(one for one in study.scored if one.dataset == dataset)
+    return open_benchmark(dataset, layout.benchmark(dataset), list_file=Path(config.list) if config.list else None)
 
 
 def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:
@@ -62,24 +77,27 @@ def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:
         yield Picture(benchmark.name, sample.id, sample.rgb, sample.depth, sample.mask, dataset_rules(benchmark), where)
 
 
-def photo_pictures(root: Path, manifest: str, count: int, *, largest: int | None = LARGEST) -> list[Picture]:
-    """`count` photos spread evenly over a manifest under the study's results `root`, shrunk to a longest side of `largest`."""
-    photos = _opened(root / manifest)
+def pictures_of(study: StudyConfig, layout: Layout, datasets: Iterable[str], count: int, *, of_samples: int = 0) -> list[Picture]:
+    """`count` images of every data set, one data set after the other; of the real RGB-D pairs (samples) at least `of_samples`."""
+    found: list[Picture] = []
+    for dataset in datasets:
+        wanted = max(count, of_samples) if dataset == "samples" else count
+        found += benchmark_pictures(benchmark_of(study, layout, dataset), wanted)
+    return found
+
+
+def photo_pictures(manifest: Path, count: int, *, largest: int | None = LARGEST) -> list[Picture]:
+    """`count` photos spread evenly over a manifest, shrunk to a longest side of `largest`."""
+    if not manifest.is_file():
+        raise UserError(f"there is no manifest {manifest}: make it with `dad data manifest`, or by `snakemake {manifest}`")
+    photos = open_photos(manifest)
     return [Picture("photos", photos.id(i), _shrunk(photos.read(i), largest), root=photos.root) for i in evenly(len(photos), count)]
 
 
-def _opened(manifest: Path) -> Photos:
-    if not manifest.is_file():
-        raise UserError(f"there is no manifest {manifest}: make it with `dad data manifest`, or by `snakemake {manifest}`")
-    return open_photos(manifest)
-
-
 def _shrunk(pixels: NDArray[np.uint8], largest: int | None) -> NDArray[np.uint8]:
-    factor = 1 if largest is None else largest / max(pixels.shape[:2])
-    if factor >= 1:
-        return pixels
-    size = (round(pixels.shape[1] * factor), round(pixels.shape[0] * factor))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    image = Image.fromarray(pixels)
+    image.thumbnail((largest or max(image.size),) * 2, Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def scene_depth(picture: Picture) -> NDArray[np.float32] | None:
@@ -91,18 +109,26 @@ def scene_depth(picture: Picture) -> NDArray[np.float32] | None:
     return np.load(path, allow_pickle=False) if name and path.is_file() else None
 
 
-def load_method(method: Method, root: Path) -> AnyEstimator:
-    """A method's model, or its first seed's student, at the input size it is scored at."""
-    if method.model:
-        return load(method.model)
-    folder = root / "runs" / method.cells[0]
-    if not (folder / "model.safetensors").is_file():
-        raise UserError(f"there is no trained student {folder}/model.safetensors ({method.row} of {method.table}): train it first")
-    return load(folder)
+def load_student(layout: Layout, cell: str) -> "AnyEstimator":
+    """A trained student at the input size it is scored at. Raises UserError where it is not trained."""
+    from dad.models.estimator import load
+
+    if not layout.weights(cell).is_file():
+        raise UserError(f"there is no trained student {layout.weights(cell)}: train it first")
+    return load(layout.run(cell))
 
 
-def predict(estimator: AnyEstimator, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+def load_method(method: "Method", layout: Layout) -> "AnyEstimator":
+    """A method's model as is, or its first seed's student."""
+    from dad.models.estimator import load
+
+    return load(method.model) if method.model else load_student(layout, method.cells[0])
+
+
+def predict(estimator: "AnyEstimator", rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The estimator's own map (H,W) of an image (H,W,3)."""
+    import torch
+
     with torch.inference_mode():
         return estimator(torch.tensor(rgb).permute(2, 0, 1)[None].float() / 255)[0, 0].float().cpu().numpy()
 
@@ -112,10 +138,36 @@ def as_disparity(prediction: NDArray[np.floating], kind: str) -> NDArray[np.floa
     return prediction if kind == "disparity" else -prediction
 
 
+def map_tiles(estimator: "AnyEstimator", pictures: Iterable[Picture]) -> list[Tile]:
+    """What an estimator makes of pictures, each map coloured on a scale of its own."""
+    return [Tile(colourise(as_disparity(predict(estimator, picture.rgb), estimator.kind))) for picture in pictures]
+
+
+def photo_tiles(pictures: Iterable[Picture]) -> list[Tile]:
+    """The pictures themselves."""
+    return [Tile(picture.rgb) for picture in pictures]
+
+
+def truth_tiles(pictures: Iterable[Picture]) -> list[Tile]:
+    """The true maps, empty where there is none."""
+    return [Tile(None if picture.depth is None else colourise(true_disparity(picture))) for picture in pictures]
+
+
+def aligned_disparity(fitted: Fitted) -> NDArray[np.float64]:
+    """The whole map (H,W) as the protocol aligns it to the truth, in 1/metres (1/unit of the truth), larger = nearer."""
+    aligned = fitted.transform(fitted.prediction.copy()).astype(np.float64)
+    if fitted.rules.score_domain == "disparity":
+        return aligned
+    with np.errstate(divide="ignore"):
+        return 1 / aligned
+
+
 def true_disparity(picture: Picture) -> NDArray[np.float64]:
     """1/depth (H,W) of a labelled image to be looked at, NaN where there is none; the points of a sparse one are thickened."""
     with np.errstate(divide="ignore"):
         disparity = np.where(picture.mask, 1 / picture.depth.astype(np.float64), 0)
     if picture.mask.mean() < SPARSE:
+        from scipy import ndimage
+
         disparity = ndimage.maximum_filter(disparity, size=max(3, round(max(disparity.shape) / 85) | 1))
     return np.where(disparity > 0, disparity, np.nan)

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from dad.report.results import Column, TableResult
-from dad.report.style import HAIRLINE, INK, MARKERS, PALETTE, QUIET, new_figure, save_figure, styled
+from dad.report.style import HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
 from dad.study.cells import Row
 from dad.study.paper import paper
 
@@ -146,19 +146,6 @@ def _finish(axes: Axes, labels: list[str], metric: str) -> None:
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(paper().metrics[metric].arrow)
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Three to seven round numbers from `low` to `high` (both positive) that read well on a logarithmic axis."""
-    if high / low > 4:
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        leads = (1, 1.5, 2, 3, 5, 7) if high / low < 20 else (1, 3) if high / low < 1000 else (1,)
-        candidates = [round(lead * 10.0**decade, 9) for decade in decades for lead in leads]
-    else:
-        magnitude = 10.0 ** math.floor(math.log10((high - low) / 3))
-        step = max(lead * magnitude for lead in (1, 2, 2.5, 5) if lead * magnitude <= (high - low) / 3)
-        candidates = [round(index * step, 9) for index in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    return [tick for tick in candidates if low <= tick <= high]
 
 
 def _legend(result: TableResult, blocks: list[tuple[str, ...]]) -> list[Line2D]:

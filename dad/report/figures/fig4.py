@@ -1,22 +1,42 @@
 """Fig. 4: what each normalization makes of a real pseudo-label, and which pixels a pixel is normalized with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-import torch
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from dad.data.crops import CropPlan
-from dad.distill.normalization import LEVELS, group_index, normalise
-from dad.models.estimator import load
 from dad.report.colour import colourise
-from dad.report.paper_figures.job import Drawing, Job, method_title
-from dad.report.paper_figures.pictures import photo_pictures
-from dad.report.paper_figures.sheet import Sheet
+from dad.report.figures.job import Drawing, Job, method_title
+from dad.report.figures.methods import Method, Needs, maps_of
+from dad.report.grid import Grid
+from dad.report.pictures import photo_pictures
 from dad.report.style import HAIRLINE, PALETTE, QUIET
-from dad.study.config import LossConfig
+from dad.study.config import LossConfig, StudyConfig
+from dad.study.photos import manifest_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TITLE = "Normalization strategies"
+CAPTION = (
+    "Global, hybrid, local and no normalization: the pixels that a marked pixel is normalized with (its norm. area), and the map "
+    "that results."
+)
+TABLES = ()
+NOTES = """\
+- The label is the map of {{ teacher }} for the largest central square of the middle photo of the training set, `{{ photo }}`, at
+  the training's {{ study.crop.size }} pixels.
+- The marked pixel is at row {{ place[0] }} and column {{ place[1] }} of the label, chosen beforehand ({{ "%.0f" % (100 * mark[0])
+  }}% down, {{ "%.0f" % (100 * mark[1]) }}% across).
+- Groups (`{{ study.loss.groups }}`) and arithmetic (`{{ study.loss.variant }}`) are those that the study trains with, drawn by the
+  loss's own code. Hybrid normalization averages the differences of student and label over its three levels; its S = 1 holds the
+  same pixels as global normalization{% if study.loss.variant == "hdn" and study.loss.groups != "spatial" %}, but for the
+  largest value, which upstream's code leaves out of every group{% endif %}.
+- Histograms (counts on a square-root scale): all label values grey, those of the area blue, the groups' edges dashed, the marked
+  pixel's value red.
+"""
 
 MARK = (0.7, 0.4)
 """Where the marked pixel is: its row and column as a share of the map."""
@@ -24,6 +44,11 @@ RED = "#E8000B"
 BINS = 48
 SHADE = 0.82
 """How far pixels outside the area are moved towards white."""
+
+
+def needs(study: StudyConfig) -> Needs:
+    """The teacher and the training photos."""
+    return maps_of((Method("teacher", "table4", "teacher", model=study.teacher),), manifest=manifest_name(study.photos))
 
 
 @dataclass(frozen=True)
@@ -41,7 +66,12 @@ class Panel:
 
 def label_of(job: Job) -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
     """The largest central square of the middle photo at the training's size (S,S,3), the teacher's map (S,S), the photo's id."""
-    picture = photo_pictures(job.root, job.needs.manifest, 1, largest=None)[0]
+    import torch
+
+    from dad.data.crops import CropPlan
+    from dad.models.estimator import load
+
+    picture = photo_pictures(job.layout.root / job.needs.manifest, 1, largest=None)[0]
     crop = job.study.crop
     plan = CropPlan(seed=0, min_crop=1, size=crop.size, patches=0, flip=False, context="center")
     height, width = picture.rgb.shape[:2]
@@ -58,6 +88,10 @@ def marked(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def panels(label: NDArray[np.float32], loss: LossConfig) -> list[Panel]:
     """Global, hybrid at its three levels, local and none, by the code that the loss runs on."""
+    import torch
+
+    from dad.distill.normalization import LEVELS, group_index, normalise
+
     target = torch.from_numpy(label)[None, None]
     options = {"groups": loss.groups, "variant": loss.variant}
     made = []
@@ -86,32 +120,25 @@ def draw(job: Job) -> Drawing:
     rgb, label, photo = label_of(job)
     shown = panels(label, job.study.loss)
     columns = ["photo and label", *(panel.title for panel in shown)]
-    sheet = Sheet([1, 1, 0.72], columns, title=job.title, tile=1.5, column_gaps={1: 0.28, 2: 0.12, 5: 0.12, 6: 0.12}, foot=0.55)
+    gaps = {1: 0.28, 2: 0.12, 5: 0.12, 6: 0.12}
+    grid = Grid([1, 1, 0.72], columns, title=job.title, tile=1.5, gaps=gaps, foot=0.55)
     place = marked(label.shape)
     for row, pixels in enumerate((rgb, colourise(label))):
-        _dot(sheet.show(row, 0, pixels), place)
+        _dot(grid.show(row, 0, pixels), place)
     for column, panel in enumerate(shown, start=1):
-        _dot(sheet.show(0, column, _faded(colourise(label), panel.area)), place)
-        sheet.show(1, column, colourise(panel.values))
-        _histogram(sheet.axes(2, column, inset=(0.02, 0.1, 0.02, 0)), label, panel, place)
+        _dot(grid.show(0, column, _faded(colourise(label), panel.area)), place)
+        grid.show(1, column, colourise(panel.values))
+        _histogram(grid.axes(2, column, inset=(0.02, 0.1, 0.02, 0)), label, panel, place)
     for row, text in enumerate(("norm. area", "normalized map", "pixels by value")):
-        sheet.row_title(row, text, x=sheet.left(1) - 0.12)
-    _key(sheet)
-    loss = job.study.loss
-    open_above = loss.variant == "hdn" and loss.groups != "spatial"
-    top = ", but for the largest value, which upstream's code leaves out of every group" if open_above else ""
-    notes = [
-        f"The label is the map of {method_title(job.needs.methods[0], lines=False)} for the largest central square of the middle "
-        f"photo of the training set, `{photo}`, at the training's {job.study.crop.size} pixels.",
-        f"The marked pixel is at row {place[0]} and column {place[1]} of the label, chosen beforehand "
-        f"({MARK[0]:.0%} down, {MARK[1]:.0%} across).",
-        f"Groups (`{loss.groups}`) and arithmetic (`{loss.variant}`) are those that the study trains with, drawn by the loss's "
-        "own code. Hybrid normalization averages the differences of student and label over its three levels; its S = 1 holds the "
-        f"same pixels as global normalization{top}.",
-        "Histograms (counts on a square-root scale): all label values grey, those of the area blue, the groups' edges dashed, the "
-        "marked pixel's value red.",
-    ]
-    numbers = [
+        grid.row_title(row, text, x=grid.left(1) - 0.12)
+    _key(grid)
+    facts = {"teacher": method_title(job.needs.methods[0]), "photo": photo, "place": place, "mark": MARK}
+    return Drawing(grid.figure, facts, numbers_of(shown, place))
+
+
+def numbers_of(shown: Sequence[Panel], place: tuple[int, int]) -> list[dict[str, object]]:
+    """Per panel how large the area is and what the map's values are."""
+    return [
         {
             "panel": panel.title,
             "area_pixels": int(panel.area.sum()),
@@ -122,7 +149,6 @@ def draw(job: Job) -> Drawing:
         }
         for panel in shown
     ]
-    return Drawing(sheet.figure, notes, numbers)
 
 
 def _faded(pixels: NDArray[np.uint8], area: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -132,11 +158,11 @@ def _faded(pixels: NDArray[np.uint8], area: NDArray[np.bool_]) -> NDArray[np.uin
     return np.where(area[..., None], pixels, faded).astype(np.uint8)
 
 
-def _dot(axes: Axes, place: tuple[int, int]) -> None:
+def _dot(axes: "Axes", place: tuple[int, int]) -> None:
     axes.plot(place[1], place[0], "o", markersize=5.5, markerfacecolor=RED, markeredgecolor="white", markeredgewidth=1)
 
 
-def _histogram(axes: Axes, label: NDArray[np.float32], panel: Panel, place: tuple[int, int]) -> None:
+def _histogram(axes: "Axes", label: NDArray[np.float32], panel: Panel, place: tuple[int, int]) -> None:
     bins = np.linspace(label.min(), label.max(), BINS + 1)
     axes.hist(label.ravel(), bins, color="#C8C8C8")
     if panel.area.sum() > 1:
@@ -153,19 +179,12 @@ def _histogram(axes: Axes, label: NDArray[np.float32], panel: Panel, place: tupl
     axes.spines["bottom"].set_color(HAIRLINE)
 
 
-def _key(sheet: Sheet) -> None:
+def _key(grid: Grid) -> None:
     """Below the first column the colours, below the histograms what their axis is."""
     text = "label value (disparity; each map is coloured on a scale of its own)"
-    sheet.text(sheet.left(1), sheet.bottom + 0.34, text, fontsize=8, va="center", color=QUIET)
-    axes = sheet.box(sheet.left(0) + 0.3, sheet.bottom - 0.9, 0.9, 0.1)
-    axes.imshow(matplotlib.colormaps["Spectral_r"](np.linspace(0, 1, 256))[None], aspect="auto")
-    axes.set_axis_off()
-    sheet.text(sheet.left(0) + 0.25, sheet.bottom - 0.85, "far", fontsize=8, ha="right", va="center")
-    sheet.text(sheet.left(0) + 1.25, sheet.bottom - 0.85, "near", fontsize=8, va="center")
-    for height, colour, text in (
-        (-0.6, RED, "the marked pixel"),
-        (-0.42, PALETTE[0], "in its area"),
-        (-0.24, "#C8C8C8", "all pixels"),
-    ):
-        sheet.text(sheet.left(0) + 0.05, sheet.bottom + height, "\u25cf", fontsize=8, color=colour, va="center")
-        sheet.text(sheet.left(0) + 0.22, sheet.bottom + height, text, fontsize=8, va="center")
+    grid.text(grid.left(1), grid.bottom + 0.34, text, fontsize=8, va="center", color=QUIET)
+    grid.colour_key("", top=-0.9)
+    legend = ((-0.6, RED, "the marked pixel"), (-0.42, PALETTE[0], "in its area"), (-0.24, "#C8C8C8", "all pixels"))
+    for height, colour, text in legend:
+        grid.text(grid.left(0) + 0.05, grid.bottom + height, "\u25cf", fontsize=8, color=colour, va="center")
+        grid.text(grid.left(0) + 0.22, grid.bottom + height, text, fontsize=8, va="center")

@@ -1,33 +1,50 @@
 """Fig. 9: predicted against true depth, of the baseline and of ours, over whole benchmarks and on a picture of each."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
 from dad.data.benchmarks import Benchmark
 from dad.evaluation.fitting import Fitted
 from dad.evaluation.score import score_fitted
-from dad.models.estimator import AnyEstimator
 from dad.report.colour import colourise
-from dad.report.datasets import benchmark_of
-from dad.report.figures import log_ticks
-from dad.report.paper_figures.job import Drawing, Job, dataset_titles
-from dad.report.paper_figures.pictures import (
-    Picture,
+from dad.report.figures.job import Drawing, Job, Outcome
+from dad.report.figures.methods import Needs, ablation_sets, all_sets, base_and_ours, maps_of
+from dad.report.grid import Grid, row_heights
+from dad.report.pictures import (
+    aligned_disparity,
+    benchmark_of,
     benchmark_pictures,
     evenly,
     load_method,
     predict,
     true_disparity,
 )
-from dad.report.paper_figures.sheet import Sheet, row_heights
-from dad.report.style import QUIET
+from dad.report.style import QUIET, log_ticks
+from dad.report.text import number
+from dad.study.config import StudyConfig
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dad.models.estimator import AnyEstimator
+
+TITLE = "Qualitative comparison with baseline distillation"
+CAPTION = (
+    "Maps, and predicted against true depth, of the baseline (global normalization alone) and of our method; on the red diagonal "
+    "the prediction is the truth."
+)
+TABLES = ("table2",)
+NOTES = """\
+- Maps: images spread evenly over each benchmark, {% for picture in pictures %}{{ titles[picture.source] }} `{{
+  picture.id }}`{{ ", " if not loop.last }}{% endfor %}.
+- Densities: the scored pixels of up to {{ images }} images of the benchmark, spread evenly over it, after the protocol's alignment;
+  every image weighs the same. Both axes run over the middle 99 % of the true depths, predictions beyond them are drawn at the edge.
+  On the red diagonal the prediction is the truth.
+- Base is the previous method: global normalization, no random crop.
+"""
 IMAGES = 100
 """At most so many images of a benchmark, spread evenly over it, go into its density."""
 PIXELS = 20_000
@@ -43,6 +60,11 @@ ENDS = (0.5, 99.5)
 """Percentiles of the true depth at the ends of both axes."""
 
 
+def needs(study: StudyConfig) -> Needs:
+    """The students of the previous method and of ours, and images of the ablations' data sets."""
+    return maps_of(base_and_ours(study), datasets=ablation_sets(study) or all_sets(study))
+
+
 @dataclass
 class Density:
     """How many pixels of a benchmark have which true and predicted depth: counts (CELLS,CELLS) between logarithmic edges (m)."""
@@ -54,7 +76,7 @@ class Density:
     unit: str
 
 
-def density(job: Job, benchmark: Benchmark, estimator: AnyEstimator, edges: NDArray[np.float64]) -> Density:
+def density(job: Job, benchmark: Benchmark, estimator: "AnyEstimator", edges: NDArray[np.float64]) -> Density:
     """Predictions of the benchmark's images after the protocol's alignment; every image weighs the same."""
     counts, errors = np.zeros((len(edges) - 1, len(edges) - 1)), []
     for picture in benchmark_pictures(benchmark, IMAGES):
@@ -92,46 +114,52 @@ def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def draw(job: Job) -> Drawing:
     """Per benchmark rows of photo, truth and both maps; beside them the two densities."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm
+
     columns = ["photo", "true depth", "base", "ours", "base: predicted against true", "ours: predicted against true"]
-    benchmarks = [benchmark_of(job.study, job.root, dataset) for dataset in job.needs.datasets]
+    benchmarks = [benchmark_of(job.study, job.layout, dataset) for dataset in job.needs.datasets]
     groups = [list(benchmark_pictures(benchmark, PICTURES)) for benchmark in benchmarks]
     edges = [depth_edges(benchmark) for benchmark in benchmarks]
     pictures = [picture for group in groups for picture in group]
-    first = [sum(map(len, groups[:index])) for index in range(len(groups))]
     heights = row_heights([picture.rgb.shape for picture in pictures])
-    widths = [1, 1, 1, 1, 1.85, 1.85]
-    sheet = Sheet(heights, columns, title=job.title, tile=1.4, widths=widths, column_gaps={4: 0.12, 5: 0.04})
+    grid = Grid(heights, columns, title=job.title, tile=1.4, widths=[1, 1, 1, 1, 1.85, 1.85], gaps={4: 0.12, 5: 0.04}, foot=0.42)
     for row, picture in enumerate(pictures):
-        sheet.show(row, 0, picture.rgb)
-        sheet.show(row, 1, colourise(true_disparity(picture)))
-        sheet.row_title(row, picture.source)
+        grid.show(row, 0, picture.rgb)
+        grid.show(row, 1, colourise(true_disparity(picture)))
+        grid.row_title(row, picture.source)
     numbers: list[dict[str, Any]] = []
     for column, method in enumerate(job.needs.methods):
-        estimator = load_method(method, job.root)
+        estimator, first = load_method(method, job.layout), 0
         for row, picture in enumerate(pictures):
-            sheet.show(row, 2 + column, _aligned_colours(job, picture, estimator))
-        for number, benchmark in enumerate(benchmarks):
-            found = density(job, benchmark, estimator, edges[number])
-            axes = sheet.axes(first[number], 4 + column, rows=len(groups[number]), inset=(0.4, 0, 0.02, 0.34))
-            _density(axes, found)
+            fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, job.protocol)
+            grid.show(row, 2 + column, colourise(aligned_disparity(fitted), like=true_disparity(picture)))
+        for benchmark, group, ends in zip(benchmarks, groups, edges, strict=True):
+            found = density(job, benchmark, estimator, ends)
+            _density(grid.axes(first, 4 + column, rows=len(group), inset=(0.4, 0, 0.02, 0.34)), found)
             numbers.append({"method": method.role, "dataset": benchmark.name, "images": found.images, "abs_rel": found.abs_rel})
-    sheet.colour_key("maps after alignment, on the truth's scale")
-    colours = ScalarMappable(LogNorm(LEAST, 1), "viridis_r")
+            first += len(group)
+    grid.colour_key("maps after alignment, on the truth's scale")
     ticks = [LEAST * 10**power for power in range(4)]
-    sheet.value_key("pixels, relative to the fullest cell", colours, ticks, left=sheet.left(4) + 0.4)
-    return Drawing(sheet.figure, _notes(job, pictures), numbers)
+    shades = ScalarMappable(LogNorm(LEAST, 1), "viridis_r")
+    grid.value_key("pixels, relative to the fullest cell", shades, ticks, left=grid.left(4) + 0.4)
+    return Drawing(grid.figure, {"pictures": pictures, "images": IMAGES}, numbers, outcomes(numbers))
 
 
-def _aligned_colours(job: Job, picture: Picture, estimator: AnyEstimator) -> NDArray[np.uint8]:
-    fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, job.protocol)
-    aligned = fitted.transform(fitted.prediction.copy()).astype(np.float64)
-    with np.errstate(divide="ignore"):
-        disparity = aligned if fitted.rules.score_domain == "disparity" else 1 / aligned
-    return colourise(disparity, like=true_disparity(picture))
+def outcomes(numbers: list[dict[str, Any]]) -> list[Outcome]:
+    """Per data set, whether ours lies closer to the diagonal, as the paper's figure shows."""
+    found = []
+    for dataset in dict.fromkeys(line["dataset"] for line in numbers):
+        base, ours = (line["abs_rel"] for line in numbers if line["dataset"] == dataset)
+        said = f"AbsRel on {dataset} is {number(base, more=1)} for the baseline and {number(ours, more=1)} for ours"
+        found.append(Outcome("our method is closer to the diagonal than the baseline", said, ours < base))
+    return found
 
 
-def _density(axes: Axes, found: Density) -> None:
+def _density(axes: "Axes", found: Density) -> None:
     """The counts in logarithmic shades, and the diagonal on which the prediction is the truth."""
+    from matplotlib.colors import LogNorm
+
     shown = np.ma.masked_less_equal(found.counts.T / max(found.counts.max(), 1e-12), 0)
     axes.pcolormesh(found.edges, found.edges, shown, norm=LogNorm(LEAST, 1), cmap="viridis_r", rasterized=True)
     ends = (found.edges[0], found.edges[-1])
@@ -148,15 +176,3 @@ def _density(axes: Axes, found: Density) -> None:
     ground = {"facecolor": "#FFFFFFD0", "edgecolor": "none", "pad": 1.2}
     axes.text(0.04, 0.95, text, transform=axes.transAxes, va="top", fontsize=8, bbox=ground)
     axes.spines[:].set(visible=True, color=QUIET)
-
-
-def _notes(job: Job, pictures: list[Picture]) -> list[str]:
-    titles = dataset_titles(job.study)
-    names = ", ".join(f"{titles[picture.source]} `{picture.id}`" for picture in pictures)
-    return [
-        f"Maps: images spread evenly over each benchmark, {names}.",
-        f"Densities: the scored pixels of up to {IMAGES} images of the benchmark, spread evenly over it, after the protocol's "
-        "alignment; every image weighs the same. Both axes run over the middle 99 % of the true depths, predictions beyond them "
-        "are drawn at the edge. On the red diagonal the prediction is the truth.",
-        "Base is the previous method: global normalization, no random crop.",
-    ]

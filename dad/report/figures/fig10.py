@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +11,32 @@ from PIL import Image
 
 from dad.evaluation.fitting import Fitted
 from dad.evaluation.score import score_fitted
-from dad.models.estimator import AnyEstimator
 from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_ply
 from dad.report.colour import colourise
-from dad.report.datasets import benchmark_of
-from dad.report.paper_figures.job import Drawing, Job
-from dad.report.paper_figures.pictures import (
-    SPARSE,
-    Picture,
-    as_disparity,
-    benchmark_pictures,
-    load_method,
-    photo_pictures,
-    predict,
-)
-from dad.report.paper_figures.sheet import Sheet, row_heights
-from dad.report.paper_figures.splat import View, framed, splat
+from dad.report.figures.job import Drawing, Job
+from dad.report.figures.methods import Needs, all_sets, maps_of, our_method
+from dad.report.figures.splat import View, framed, splat
+from dad.report.grid import Tile, picture_grid
+from dad.report.pictures import SPARSE, Picture, as_disparity, load_method, photo_pictures, pictures_of, predict
+from dad.study.config import StudyConfig
+from dad.study.photos import manifest_name
 
+if TYPE_CHECKING:
+    from dad.models.estimator import AnyEstimator
+
+TITLE = "3D reconstruction"
+CAPTION = "Point clouds of our student's maps, brought to true depth and unprojected."
+TABLES = ("table4", "table5")
+NOTES = """\
+- Images, spread evenly by their number alone: {{ images }}. The points are in `{{ job.name }}/*.ply`, one file each.
+- The paper aligns its maps with those of MoGe, which this project does not have: here scale and shift are fitted to the true depth
+  under the protocol {{ job.protocol }}, and points without a truth (sky) are left out.
+- Where the camera is not known, a lens of {{ "%g" % lens }} degrees across the longer side is assumed. The views turn by 22 degrees
+  around the median depth.
+{% if assumed %}
+- Photos have no truth: their points lie between {{ "%g" % near }} and {{ "%g" % far }} units, which is an assumption.
+{% endif %}
+"""
 PHOTOS = 3
 OF_SAMPLES = 2
 """Images of the real RGB-D pairs; of every other benchmark one is shown."""
@@ -42,6 +51,12 @@ LARGEST = 1024
 """Longest side in pixels of the map that points are made of."""
 BEYOND = 0.9
 """Where the truth is sparse it does not tell what is sky: points farther than this share of the data set's range are left out."""
+
+
+def needs(study: StudyConfig) -> Needs:
+    """Our student's weights, images of all benchmarks, and real photos where the study has some."""
+    manifest = manifest_name(study.photos) if study.photos.source == "folder" else None
+    return maps_of((our_method(study),), datasets=all_sets(study), manifest=manifest)
 
 
 @dataclass(frozen=True)
@@ -68,42 +83,51 @@ class Cloud:
 
 def draw(job: Job) -> Drawing:
     """Photo, map, two views of its points, one of the truth's; and the PLY files into OUT/fig10."""
-    estimator = load_method(job.needs.method("ours"), job.root)
-    clouds = [cloud_of(job, picture, estimator) for picture in _pictures(job)]
-    labelled = any(cloud.picture.depth is not None for cloud in clouds)
-    columns = ["photo", "our map", *(f"our points,\n{name}" for name in VIEWS)] + ["true points,\nfrom the right"] * labelled
-    sheet = Sheet(row_heights([cloud.picture.rgb.shape for cloud in clouds]), columns, title=job.title, tile=1.9, foot=0.38)
+    estimator = load_method(job.needs.method("ours"), job.layout)
+    pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
+    if job.needs.manifest:
+        pictures += photo_pictures(job.layout.root / job.needs.manifest, PHOTOS)
+    clouds = [cloud_of(job, picture, estimator) for picture in pictures]
+    columns = [
+        ("photo", [Tile(cloud.picture.rgb) for cloud in clouds]),
+        ("our map", [Tile(colourise(cloud.disparity)) for cloud in clouds]),
+    ]
+    for name, view in VIEWS.items():
+        columns.append((f"our points,\n{name}", [Tile(_seen(cloud, cloud.depth, cloud.mask, view)) for cloud in clouds]))
+    if any(cloud.picture.depth is not None for cloud in clouds):
+        columns.append(("true points,\nfrom the right", [_true_points(cloud) for cloud in clouds]))
+    grid = picture_grid([cloud.picture.source for cloud in clouds], columns, title=job.title, tile=1.9)
+    facts = {
+        "images": ", ".join(f"{cloud.picture.source} `{cloud.picture.id}`" for cloud in clouds),
+        "lens": FIELD_OF_VIEW,
+        "assumed": any(cloud.picture.depth is None for cloud in clouds),
+        "near": NEAR,
+        "far": FAR,
+    }
+    return Drawing(grid.figure, facts, write_points(job, clouds))
+
+
+def _true_points(cloud: Cloud) -> Tile:
+    if cloud.picture.depth is None:
+        return Tile(None, words="no truth")
+    return Tile(_seen(cloud, cloud.picture.depth, cloud.picture.mask, VIEWS["from the right"]))
+
+
+def write_points(job: Job, clouds: list[Cloud]) -> list[dict[str, Any]]:
+    """The PLY files of this figure and no others; returns a line of numbers per file."""
     folder = job.out / job.name
     for old in folder.glob("*.ply"):
         old.unlink()  # of other pictures, when the study has changed
     numbers = []
-    for row, cloud in enumerate(clouds):
+    for cloud in clouds:
         points, colours = cloud.of(cloud.depth, cloud.mask)
         write_ply(folder / cloud.file, points, colours)
-        sheet.show(row, 0, cloud.picture.rgb)
-        sheet.show(row, 1, colourise(cloud.disparity))
-        for column, view in enumerate(VIEWS.values(), start=2):
-            sheet.show(row, column, _seen(cloud, cloud.depth, cloud.mask, view))
-        if cloud.picture.depth is not None:
-            sheet.show(row, 4, _seen(cloud, cloud.picture.depth, cloud.picture.mask, VIEWS["from the right"]))
-        elif labelled:
-            sheet.note(row, 4, "no truth")
-        sheet.row_title(row, cloud.picture.source)
         ends = {"nearest": float(cloud.depth[cloud.mask].min()), "farthest": float(cloud.depth[cloud.mask].max())}
         numbers.append({"file": cloud.file, "image": cloud.picture.id, **cloud.numbers, "points": str(len(points)), **ends})
-    sheet.colour_key()
-    return Drawing(sheet.figure, _notes(job, clouds), numbers)
+    return numbers
 
 
-def _pictures(job: Job) -> list[Picture]:
-    pictures: list[Picture] = []
-    for dataset in job.needs.datasets:
-        benchmark = benchmark_of(job.study, job.root, dataset)
-        pictures += benchmark_pictures(benchmark, OF_SAMPLES if dataset == "samples" else 1)
-    return pictures + (photo_pictures(job.root, job.needs.manifest, PHOTOS) if job.needs.manifest else [])
-
-
-def cloud_of(job: Job, picture: Picture, estimator: AnyEstimator) -> Cloud:
+def cloud_of(job: Job, picture: Picture, estimator: "AnyEstimator") -> Cloud:
     """A map brought to true depth by the protocol's alignment, or to assumed distances where there is no truth."""
     prediction = predict(estimator, picture.rgb)
     disparity = as_disparity(prediction, estimator.kind)
@@ -179,17 +203,3 @@ def _refined(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
 def _resized(values: NDArray, size: tuple[int, int], how: Image.Resampling = Image.Resampling.NEAREST) -> NDArray:
     """A map or picture at (H,W)."""
     return np.asarray(Image.fromarray(values).resize(size[::-1], how))
-
-
-def _notes(job: Job, clouds: list[Cloud]) -> list[str]:
-    names = ", ".join(f"{cloud.picture.source} `{cloud.picture.id}`" for cloud in clouds)
-    notes = [
-        f"Images, spread evenly by their number alone: {names}. The points are in `{job.name}/*.ply`, one file each.",
-        "The paper aligns its maps with those of MoGe, which this project does not have: here scale and shift are fitted to the "
-        f"true depth under the protocol {job.protocol}, and points without a truth (sky) are left out.",
-        f"Where the camera is not known, a lens of {FIELD_OF_VIEW:g} degrees across the longer side is assumed. The views turn by "
-        "22 degrees around the median depth.",
-    ]
-    if any(cloud.picture.depth is None for cloud in clouds):
-        notes.append(f"Photos have no truth: their points lie between {NEAR:g} and {FAR:g} units, which is an assumption.")
-    return notes

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dad.report.paper_figures.pictures import Picture, evenly, true_disparity
-from dad.report.paper_figures.sheet import Sheet
-from dad.report.paper_figures.splat import Frame, View, framed, moved, splat
+from dad.report.figures.splat import Frame, View, framed, moved, splat
+from dad.report.grid import Grid, Tile, picture_grid
+from dad.report.pictures import Picture, evenly, true_disparity
 from dad.report.style import styled
 
 STRAIGHT = View(0, 0, away=1)
@@ -35,12 +35,27 @@ def test_sparse_truth_is_thickened_and_the_nearer_wins():
 
 def test_tiles_do_not_overlap_and_keep_the_aspect():
     with styled():
-        sheet = Sheet([0.75, 1.6], ["a", "b\nc"], title="t", column_gaps={1: 0.3})
+        sheet = Grid([0.75, 1.6], ["a", "b\nc"], title="t", gaps={1: 0.3})
         places = [sheet.show(row, column, np.zeros((48, 64, 3), np.uint8)).get_position() for row in (0, 1) for column in (0, 1)]
     for place in places:
         assert place.width * sheet.width / (place.height * sheet.height) == pytest.approx(64 / 48)
         assert 0 < place.x0 < place.x1 < 1 and 0 < place.y0 < place.y1 < 1
     assert places[0].x1 < places[1].x0 and places[2].y1 < places[0].y0
+
+
+def test_a_grid_of_pictures_has_a_row_per_image_and_a_column_per_estimator():
+    photos = [np.full((24, 32, 3), 40 * index, np.uint8) for index in range(3)]
+    with styled():
+        maps = [Tile(photos[0]), Tile(None), Tile(None, words="none")]
+        columns = [("photo", [Tile(photo, (2, 3, 9, 9)) for photo in photos]), ("map", maps)]
+        grid = picture_grid(["a", "b", "c"], columns, title="many words " * 20)
+    shown = [axes.get_images()[0].get_array() for axes in grid.figure.axes if axes.get_images()]
+    assert [one.shape for one in shown] == [(24, 32, 3)] * 4 + [(1, 256)]
+    assert [int(one.max()) for one in shown[:4]] == [0, 0, 40, 80]
+    texts = [text.get_text() for text in grid.figure.texts]
+    assert {"a", "b", "c", "photo", "map", "far", "near"} <= set(texts)
+    assert any(text.count("\n") >= 5 and text.startswith("many words") for text in texts)
+    assert "none" in [text.get_text() for axes in grid.figure.axes for text in axes.texts]
 
 
 def test_moving_keeps_the_pivot_ahead():

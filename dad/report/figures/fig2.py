@@ -1,0 +1,210 @@
+"""Fig. 2: what the fit over the whole image costs the central region, in a picture and in numbers."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dad.evaluation.detail import local_global_fitted
+from dad.evaluation.fitting import Fitted, fit_image
+from dad.report.colour import colourise, shaded
+from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles, method_title
+from dad.report.figures.methods import Needs, ablation_sets, base_and_ours, other_methods
+from dad.report.grid import Grid, row_heights
+from dad.report.pictures import Picture, load_method, pictures_of, predict, true_disparity
+from dad.report.scores import subject_values
+from dad.report.style import INK, PALETTE, QUIET
+from dad.report.text import signed, with_interval
+from dad.study.config import StudyConfig
+from dad.study.paper import paper
+from dad.study.tables import ABLATION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dad.report.statistics import Interval
+
+TITLE = "Issue with global normalization"
+CAPTION = (
+    "Two alignments of the central w/2, h/2 region: least squares over the whole image before the region is cut out, and over the "
+    "region alone. Metrics are computed on the region."
+)
+TABLES = ("table2", "table4", "table5")
+NOTES = """\
+- (a): {{ teacher }} on the middle image of each data set, errors after the two alignments: {{ shown }}.
+- (b): means over all images, with 95 % intervals (bootstrap over images, and over seeds where there are several). The two
+  alignments of a method see the same images, so their paired `difference` (local minus global) says more than two overlapping
+  intervals; `local_better_in` is the share of images in which the local fit is better.
+"""
+ALIGNMENTS = {"global": "global least squares: fit over the whole image", "local": "local least squares: fit over the region"}
+METRICS = ("abs_rel", "delta1")
+WORST = 0.5
+"""Relative error at the end of the colour scale."""
+COLOURS = {"global": PALETTE[1], "local": PALETTE[0]}
+BARS = 2.25
+"""Inches that a line of bar charts takes."""
+SHORT = {"midas": "MiDaS", "marigold": "Marigold", "base": "base\nstudent", "ours": "our\nstudent"}
+"""What stands below the bars, where it is not the method's role."""
+
+
+def needs(study: StudyConfig) -> Needs:
+    """The teacher to look at; the scores of all methods that the study has."""
+    if not ablation_sets(study):
+        return Needs(reason="the study has no benchmark standing in for ETH3D or DIODE")
+    methods = (*other_methods(study), *(method for method in base_and_ours(study) if not method.reason))
+    scores = tuple((ABLATION, subject) for method in methods for subject in method.subjects)
+    return Needs(methods, (), (study.teacher,), scores, ablation_sets(study))
+
+
+def centre(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The central h/2 x w/2 region, as `dad.evaluation.detail` cuts it."""
+    rows, columns = (slice(size // 4, size // 4 + size // 2) for size in shape[:2])
+    return rows, columns
+
+
+def local_fit(fitted: Fitted) -> Fitted:
+    """The region cut out of an image, and the fit over it alone."""
+    region = centre(fitted.mask.shape)
+    return fit_image(
+        fitted.prediction[region],
+        fitted.depth[region],
+        fitted.labels[region],
+        kind=fitted.kind,
+        protocol=fitted.rules,
+        dataset=fitted.limits,
+        strict=fitted.strict,
+    )
+
+
+def region_errors(fitted: Fitted) -> dict[str, NDArray[np.float64]]:
+    """Alignment -> the absolute relative error (H/2,W/2) of the region, NaN where nothing is scored."""
+    local = local_fit(fitted)
+    truth = np.where(local.mask, local.depth, np.nan).astype(np.float64)
+    truth = 1 / truth if fitted.rules.score_domain == "disparity" else truth
+    errors = {}
+    for name, transform in (("global", fitted.transform), ("local", local.transform)):
+        aligned = transform(local.prediction.astype(np.float32)).astype(np.float64)
+        errors[name] = np.abs(aligned - truth) / truth
+    return errors
+
+
+def draw(job: Job) -> Drawing:
+    """Pictures of the teacher above, bars of all methods below."""
+    pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1)
+    numbers = region_numbers(job)
+    columns = ["photo, central region", "the region", "its true depth", "error, global fit", "error, local fit"]
+    foot = 0.85 + len(job.needs.datasets) * BARS
+    grid = Grid(row_heights([picture.rgb.shape for picture in pictures]), columns, title=job.title, tile=1.72, foot=foot)
+    shown = _pictures(job, grid, pictures)
+    _bars(job, grid, numbers)
+    facts = {"teacher": method_title(job.needs.method("teacher")), "shown": ", ".join(shown)}
+    return Drawing(grid.figure, facts, numbers, outcomes(job, numbers))
+
+
+def _pictures(job: Job, grid: Grid, pictures: Sequence[Picture]) -> list[str]:
+    """Draw the rows of (a); returns what was measured on each."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    estimator = load_method(job.needs.method("teacher"), job.layout)
+    said = []
+    for row, picture in enumerate(pictures):
+        fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, job.protocol)
+        region = centre(picture.rgb.shape)
+        grid.show(row, 0, picture.rgb, (region[1].start, region[0].start, region[1].stop, region[0].stop))
+        grid.show(row, 1, picture.rgb[region])
+        grid.show(row, 2, colourise(true_disparity(picture)[region]))
+        measured = local_global_fitted(fitted)
+        for column, (name, error) in enumerate(region_errors(fitted).items(), start=3):
+            axes = grid.show(row, column, shaded(error / WORST, "magma"))
+            value = f"AbsRel {measured[f'centre_{name}_abs_rel']:.3f}"
+            ground = {"facecolor": "#000000B0", "edgecolor": "none", "pad": 1.5}
+            axes.text(0.03, 0.04, value, transform=axes.transAxes, color="white", fontsize=8, bbox=ground)
+        grid.row_title(row, picture.source)
+        both = " and ".join(f"{measured[f'centre_{name}_abs_rel']:.4f}" for name in ALIGNMENTS)
+        said.append(f"{picture.source} `{picture.id}` (AbsRel {both})")
+    grid.colour_key("")
+    colours = ScalarMappable(Normalize(0, WORST), "magma")
+    grid.value_key("absolute relative error", colours, (0, WORST / 2, WORST), left=grid.left(3), extend="max")
+    return said
+
+
+def region_numbers(job: Job) -> list[dict[str, Any]]:
+    """One line per method, data set and metric: the region's mean under both alignments, with intervals."""
+    from dad.report.statistics import bootstrap_mean
+
+    lines = []
+    for dataset in job.needs.datasets:
+        for method in job.needs.methods:
+            keys = [f"centre_{name}_{metric}" for metric in METRICS for name in ALIGNMENTS]
+            values = subject_values(job.study, job.layout, method.subjects, dataset, keys)
+            for metric in METRICS:
+                both = {name: values[f"centre_{name}_{metric}"] for name in ALIGNMENTS}
+                line: dict[str, Any] = {"dataset": dataset, "method": method.role, "metric": metric}
+                for name, matrix in both.items():
+                    line |= _ends(name, bootstrap_mean(matrix))
+                line |= _ends("difference", bootstrap_mean(both["local"] - both["global"]))
+                better = np.sign(both["global"] - both["local"]) * (1 if metric == "abs_rel" else -1)
+                line |= {"local_better_in": float((better > 0).mean()), "images": both["global"].shape[1]}
+                lines.append(line)
+    return lines
+
+
+def _ends(name: str, interval: "Interval") -> dict[str, float]:
+    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def outcomes(job: Job, numbers: Sequence[dict[str, Any]]) -> list[Outcome]:
+    """Per data set, whether the region is better off with a fit of its own for every method, as the paper's figure shows."""
+    from dad.report.statistics import Interval
+
+    found = []
+    for dataset in job.needs.datasets:
+        lines = [line for line in numbers if (line["dataset"], line["metric"]) == (dataset, "abs_rel")]
+        gains = [Interval(*(line[f"difference{end}"] for end in ("", "_low", "_high"))) for line in lines]
+        worse = [line["method"] for line, gain in zip(lines, gains, strict=True) if gain.low > 0]
+        mean = signed(float(np.mean([gain.mean for gain in gains])))
+        said = "; ".join(f"{line['method']} {with_interval(gain, signs=True)}" for line, gain in zip(lines, gains, strict=True))
+        ours = f"on {dataset} local minus global is {mean} in AbsRel on average ({said})"
+        found.append(Outcome("the fit over the region alone lowers its error", ours, not worse and max(g.mean for g in gains) < 0))
+    return found
+
+
+def _bars(job: Job, grid: Grid, numbers: Sequence[dict[str, Any]]) -> None:
+    """(b): a line of charts per data set, a chart per metric."""
+    from matplotlib.patches import Patch
+
+    titles, top = dataset_titles(job.study), grid.bottom + 0.55
+    width = (grid.width - 1.4) / 2
+    handles = [Patch(**_look(name), label=text) for name, text in ALIGNMENTS.items()]
+    corner = (0.4 / grid.width, 1 - (top - 0.05) / grid.height)
+    grid.figure.legend(handles=handles, loc="upper left", bbox_to_anchor=corner, ncols=2, fontsize=8.5, columnspacing=3)
+    grid.text(0.1, top + 0.02, "(b)", fontsize=9, fontweight="bold", va="top")
+    grid.text(0.1, 0.33, "(a)", fontsize=9, fontweight="bold", va="top")
+    for line, dataset in enumerate(job.needs.datasets):
+        for column, metric in enumerate(METRICS):
+            axes = grid.box(0.65 + column * (width + 0.6), top + 0.55 + line * BARS, width, BARS - 0.85)
+            _chart(axes, [one for one in numbers if (one["dataset"], one["metric"]) == (dataset, metric)], metric)
+            axes.set_title(f"{titles[dataset]}, central region", loc="left", fontsize=9)
+
+
+def _look(alignment: str) -> dict[str, Any]:
+    """Colour, repeated by a hatch."""
+    hatch = "////" if alignment == "local" else None
+    return {"facecolor": COLOURS[alignment], "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+
+
+def _chart(axes: "Axes", numbers: Sequence[dict[str, Any]], metric: str) -> None:
+    for place, line in enumerate(numbers):
+        for side, name in enumerate(ALIGNMENTS):
+            x = place + (side - 0.5) * 0.36
+            axes.bar(x, line[name], 0.34, **_look(name))
+            axes.plot([x, x], [line[f"{name}_low"], line[f"{name}_high"]], color=INK, linewidth=1.1)
+    axes.set_xticks(range(len(numbers)), [SHORT.get(line["method"], line["method"]) for line in numbers], fontsize=8)
+    axes.tick_params(axis="x", length=0)
+    axes.tick_params(axis="y", labelsize=7.5)
+    axes.set_ylabel(paper().metrics[metric].arrow, fontsize=8.5)
+    axes.grid(axis="y")
+    axes.spines["bottom"].set_color(QUIET)
+    axes.margins(x=0.02)

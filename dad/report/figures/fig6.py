@@ -1,0 +1,54 @@
+"""Fig. 6: a row per benchmark image, a column per method."""
+
+from collections.abc import Sequence
+
+from dad.report.figures.job import Drawing, Job, column_title
+from dad.report.figures.methods import ESTIMATORS, TITLES, Needs, all_sets, maps_of, other_methods, our_method
+from dad.report.grid import picture_grid
+from dad.report.pictures import Picture, load_method, map_tiles, photo_tiles, pictures_of, truth_tiles
+from dad.study.config import StudyConfig
+
+TITLE = "Qualitative comparison of relative depth estimations"
+CAPTION = "Maps of our student beside those of other methods."
+TABLES = ("table4", "table5")
+NOTES = """\
+- Ours is the student of row `{{ ours.row }}` of {{ ours.table }}.
+- Images, spread evenly over {{ where }} by their number alone: {{ images }}.
+- Disparity, each map with its own 2nd and 98th percentile as the ends of the scale, so that scale and shift do not show.
+{% if absent %}
+- Not shown, because the study names no model of it: {{ absent|join(", ") }}.
+{% endif %}
+{% if rendered %}
+- The photos are rendered scenes of the training set: this study has no real ones.
+{% endif %}
+"""
+OF_SAMPLES = 4
+"""Images of the real RGB-D pairs; of every other benchmark one is shown."""
+
+
+def needs(study: StudyConfig) -> Needs:
+    """Every method's weights, and images of all benchmarks."""
+    return maps_of((*other_methods(study), our_method(study)), datasets=all_sets(study))
+
+
+def draw(job: Job) -> Drawing:
+    """Photo, truth, and the map of every method."""
+    pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
+    return strips(job, pictures, "each benchmark", rendered=False)
+
+
+def strips(job: Job, pictures: Sequence[Picture], where: str, *, rendered: bool) -> Drawing:
+    """Pictures, their truth where there is one, and the map of every method of the job; with the facts for NOTES."""
+    labelled = any(picture.depth is not None for picture in pictures)
+    columns = [("photo", photo_tiles(pictures)), *([("true depth", truth_tiles(pictures))] if labelled else [])]
+    for method in job.needs.methods:  # one estimator in memory at a time
+        columns.append((column_title(method), map_tiles(load_method(method, job.layout), pictures)))
+    rows = [picture.source if labelled else f"photo {number}" for number, picture in enumerate(pictures, start=1)]
+    facts = {
+        "ours": job.needs.method("ours"),
+        "where": where,
+        "images": ", ".join(f"{picture.source} `{picture.id}`" for picture in pictures),
+        "absent": [TITLES[role] for role in ESTIMATORS if job.needs.method(role) is None],
+        "rendered": rendered,
+    }
+    return Drawing(picture_grid(rows, columns, title=job.title).figure, facts)

@@ -1,0 +1,148 @@
+"""A figure's way from a study's files to its own: what it is drawn from, what was drawn, and the page that is written beside it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from dad.files import write_csv, write_text
+from dad.report.figures.methods import TITLES, Method, Needs
+from dad.report.templates import render, render_text
+from dad.report.text import NOTHING
+from dad.study.cells import model_slug
+from dad.study.config import StudyConfig
+from dad.study.layout import Layout
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Job:
+    """One figure to make in `out` from the files of a study under `results`."""
+
+    study: StudyConfig
+    name: str
+    title: str
+    """The line above the figure."""
+    needs: Needs
+    results: Path
+    out: Path
+
+    @property
+    def layout(self) -> Layout:
+        """Where the study's files lie."""
+        return Layout(self.study, self.results)
+
+    @property
+    def protocol(self) -> str:
+        """The protocol by which predictions are brought to the truth: the study's first."""
+        return self.study.protocols[0]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One thing that the paper's figure shows, and whether ours shows it."""
+
+    paper: str
+    """In the words of the paper, e.g. `the local fit is better than the global one`."""
+    ours: str
+    """What ours shows, in numbers."""
+    agrees: bool
+
+
+@dataclass
+class Drawing:
+    """A figure as drawn, the facts that its module's NOTES are filled with, the numbers in it as equal dicts, and what of the
+    paper's figure it shows or contradicts.
+    """
+
+    figure: "Figure"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Sequence[Mapping[str, Any]] = ()
+    outcomes: Sequence[Outcome] = ()
+
+
+def what_model(model: str) -> str:
+    """A model as readers know it; a network of the procedural zoo is called the stand-in that it is."""
+    return ("stand-in " if is_stand_in(model) else "") + model_slug(model)
+
+
+def is_stand_in(model: str) -> bool:
+    """Whether a model is one of the small networks that stand in for published ones."""
+    return model.startswith("zoo/")
+
+
+def column_title(method: Method) -> str:
+    """A method's name in the paper and, on a line of its own, which model it is here."""
+    return TITLES[method.role] + (f"\n{what_model(method.model)}" if method.model else "")
+
+
+def method_title(method: Method) -> str:
+    """The same on one line: `GenPercept (stand-in genpercept)`."""
+    name = TITLES[method.role].replace("\n", " ")
+    return f"{name} ({what_model(method.model)})" if method.model else name
+
+
+def dataset_titles(study: StudyConfig) -> dict[str, str]:
+    """Data set -> its name with what it stands in for."""
+    from dad.report.columns import table_columns
+
+    return {column.dataset: column.title for column in table_columns(study, "table5")}
+
+
+def unmade(job: Job) -> Drawing:
+    """The placeholder of a figure that this study cannot give: the reason."""
+    from dad.report.style import QUIET, new_figure
+
+    figure = new_figure(7.2, 0.9)
+    figure.text(0.02, 0.72, job.title, fontsize=11, fontweight="bold", va="center")
+    reason = f"Not made in study {job.study.name}: {job.needs.reason}."
+    figure.text(0.02, 0.3, reason, va="center", fontsize=9, color=QUIET, parse_math=False)
+    return Drawing(figure)
+
+
+def save(job: Job, figure: ModuleType, drawing: Drawing) -> None:
+    """Write OUT/<name>.png, .svg and .md and, where there are numbers, .csv. Call inside `styled`."""
+    from dad.report.style import save_figure
+
+    save_figure(drawing.figure, job.out / f"{job.name}.png")
+    write_text(job.out / f"{job.name}.md", caption(job, figure, drawing))
+    numbers = job.out / f"{job.name}.csv"
+    if drawing.numbers:
+        write_csv(numbers, drawing.numbers, list(drawing.numbers[0]))
+    else:
+        numbers.unlink(missing_ok=True)  # of an earlier study, which had some
+
+
+def caption(job: Job, figure: ModuleType, drawing: Drawing) -> str:
+    """The page of a figure: the paper's caption, what this one shows, what was run, the numbers."""
+    study, needs = job.study, job.needs
+    titles = dataset_titles(study)
+    models = [method.model for method in needs.methods if method.model]
+    facts = {
+        "job": job,
+        "caption": figure.CAPTION,
+        "outcomes": drawing.outcomes,
+        "methods": [(method_title(method), method, _used(needs, method)) for method in needs.methods],
+        "students": any(method.cells for method in needs.methods),
+        "shown": [titles[name] for name in needs.datasets or (titles if needs.scores else ())],
+        "stand_ins": any(map(is_stand_in, [*models, study.teacher, study.student.model])),
+        "notes": "" if needs.reason else render_text(figure.NOTES, job=job, study=study, titles=titles, **drawing.facts),
+        "header": list(drawing.numbers[0]) if drawing.numbers else [],
+        "lines": [[_cell(value) for value in line.values()] for line in drawing.numbers],
+    }
+    return render("figure.md.j2", **facts)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return NOTHING if math.isnan(value) else f"{value:.4f}".replace("-", "−")
+    return str(value)
+
+
+def _used(needs: Needs, method: Method) -> Sequence[str]:
+    """The cells of a method that the figure is made from: all seeds' where it shows scores, else the first's."""
+    return method.cells if needs.scores else method.cells[:1]
