@@ -16,7 +16,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", required=True, help="indoor, outdoor or driving")
     parser.add_argument("--height", type=positive, default=192)
     parser.add_argument("--width", type=positive, default=256)
-    parser.add_argument("--samples", type=positive, default=2, help="rays per pixel and axis (default: %(default)s)")
+    parser.add_argument("--samples", type=positive, default=2, help="rays per pixel and axis, style plain (default: %(default)s)")
+    parser.add_argument(
+        "--style",
+        default="plain",
+        help="plain: simple bodies; rich: things with parts, real lenses and light (default: %(default)s)",
+    )
+    parser.add_argument("--textures", metavar="DIR", help="photographs for some of the surfaces, not in style plain")
     parser.add_argument("--workers", type=positive, default=1, help="processes")
 
 
@@ -32,5 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         height=arguments.height,
         width=arguments.width,
         samples=arguments.samples,
+        style=arguments.style,
+        textures=arguments.textures,
         workers=arguments.workers,
     )

@@ -5,6 +5,6 @@
 
 from dad.data.scenes.dataset import write_scenes
 from dad.data.scenes.layouts import KINDS
-from dad.data.scenes.render import Scene, render_scene
+from dad.data.scenes.render import STYLES, Scene, render_scene
 
-__all__ = ["KINDS", "Scene", "render_scene", "write_scenes"]
+__all__ = ["KINDS", "STYLES", "Scene", "render_scene", "write_scenes"]

@@ -1,6 +1,7 @@
 """Folders of rendered scenes: `rgb/`, `depth/`, `lidar/` (driving), `camera/`, and `scenes.json` once all are there."""
 
 import concurrent.futures
+import functools
 import multiprocessing
 from pathlib import Path
 
@@ -8,14 +9,24 @@ import numpy as np
 from PIL import Image
 
 from dad.data.scenes.layouts import KINDS
-from dad.data.scenes.render import VERSION, render_scene
+from dad.data.scenes.render import STYLES, VERSIONS, render_scene
+from dad.data.scenes.rich.surfaces import Photographs
 from dad.errors import UserError
 from dad.files import atomic_path, read_json, write_json
 from dad.progress import Progress
 
 
-def _write_one(root: Path, kind: str, seed: int, index: int, height: int, width: int, samples: int) -> None:
-    scene = render_scene(kind, seed + index, height=height, width=width, samples=samples)
+@functools.cache
+def _photographs(folder: str | None) -> Photographs | None:
+    return None if folder is None else Photographs(folder)
+
+
+def _write_one(
+    root: Path, kind: str, seed: int, index: int, height: int, width: int, samples: int, style: str, textures: str | None
+) -> None:
+    scene = render_scene(
+        kind, seed + index, height=height, width=width, samples=samples, style=style, textures=_photographs(textures)
+    )
     name = f"{index:06d}"
     with atomic_path(root / "depth" / f"{name}.npy") as path:
         np.save(path, scene.depth)
@@ -29,20 +40,37 @@ def _write_one(root: Path, kind: str, seed: int, index: int, height: int, width:
 
 
 def write_scenes(
-    out: str | Path, *, kind: str, count: int, seed: int, height: int = 192, width: int = 256, samples: int = 2, workers: int = 1
+    out: str | Path,
+    *,
+    kind: str,
+    count: int,
+    seed: int,
+    height: int = 192,
+    width: int = 256,
+    samples: int = 2,
+    style: str = "plain",
+    textures: str | None = None,
+    workers: int = 1,
 ) -> None:
     """Render scenes `seed` .. `seed + count - 1` into the folder `out`; a second call renders only what is missing.
 
-    A folder that holds more scenes of the same recipe keeps them. Raises UserError if the folder already holds scenes of another
-    recipe, so that two recipes are never mixed.
+    `textures` is a folder of photographs for some of the surfaces (not in style `plain`). A folder that holds more scenes of the
+    same recipe keeps them. Raises UserError if the folder already holds scenes of another recipe, so that two recipes are never
+    mixed.
     """
     if kind not in KINDS:
         raise UserError(f"unknown scene kind {kind!r}; choose one of {', '.join(KINDS)}")
+    if style not in STYLES:
+        raise UserError(f"unknown scene style {style!r}; choose one of {', '.join(STYLES)}")
     if count < 1 or workers < 1:
         raise UserError(f"count and workers must be at least 1, got count {count}, workers {workers}")
     root = Path(out)
     held = 0
-    recipe = {"kind": kind, "seed": seed, "height": height, "width": width, "samples": samples, "version": VERSION}
+    recipe = {"kind": kind, "seed": seed, "height": height, "width": width, "samples": samples, "version": VERSIONS[style]}
+    if style != "plain":
+        recipe = {key: value for key, value in recipe.items() if key != "samples"} | {"style": style}
+    if textures is not None:
+        recipe["textures"] = _photographs(textures).digest()
     for marker in (root / "scenes.json", root / "recipe.json"):
         if marker.exists():
             found = read_json(marker)
@@ -54,12 +82,12 @@ def write_scenes(
     with Progress(f"{kind} scenes", len(missing), "scene") as progress:
         if workers == 1:
             for index in missing:
-                _write_one(root, kind, seed, index, height, width, samples)
+                _write_one(root, kind, seed, index, height, width, samples, style, textures)
                 progress.advance()
         else:
             context = multiprocessing.get_context("spawn")
             with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-                jobs = [pool.submit(_write_one, root, kind, seed, i, height, width, samples) for i in missing]
+                jobs = [pool.submit(_write_one, root, kind, seed, i, height, width, samples, style, textures) for i in missing]
                 for job in concurrent.futures.as_completed(jobs):
                     job.result()
                     progress.advance()

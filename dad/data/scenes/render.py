@@ -1,5 +1,6 @@
 """Ray tracing of a layout with Embree: exact depth along the optical axis, textures, one light with shadows, sky and haze."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,10 +9,15 @@ from embreex.mesh_construction import TriangleMesh
 
 from dad.data.scenes.layouts import KINDS, Camera, Layout, Light
 from dad.data.scenes.materials import albedo, noise
+from dad.data.scenes.rich import picture
+from dad.data.scenes.rich.families import FAMILIES
+from dad.data.scenes.rich.stage import Setting
+from dad.data.scenes.rich.surfaces import Palette, Photographs
 from dad.data.scenes.shapes import Assembly
 from dad.errors import UserError
 
-VERSION = 1  # raised when the same seed would give other pixels
+VERSIONS = {"plain": 1, "rich": 1}  # by style; raised when the same seed would give other pixels
+STYLES = tuple(VERSIONS)
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,13 @@ def _image(linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _lidar(
-    tracer: _Tracer, layout: Layout, depth: np.ndarray, focal: float, rotation: np.ndarray, rng: np.random.Generator
+    first: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    layout: Layout | Setting,
+    depth: np.ndarray,
+    focal: float,
+    rotation: np.ndarray,
+    rng: np.random.Generator,
+    centre: tuple[float, float] = (0.5, 0.5),
 ) -> np.ndarray:
     """Sparse depth (H,W): rings of a scanner mounted 0.3 m above the camera, kept where the camera sees the same surface."""
     height, width = depth.shape
@@ -111,12 +123,12 @@ def _lidar(
     e, a = (g.ravel() for g in np.meshgrid(elevation, azimuth, indexing="ij"))
     directions = np.stack([np.sin(a) * np.cos(e), np.cos(a) * np.cos(e), np.sin(e)], 1)
     origin = layout.camera.position + [0, 0, 0.3]
-    distance, face = tracer.first(np.broadcast_to(origin, directions.shape), directions)
+    distance, face = first(np.broadcast_to(origin, directions.shape), directions)
     keep = (face >= 0) & (distance < layout.max_depth) & (rng.random(len(e)) > 0.1)  # one return in ten is lost
     local = (origin + directions[keep] * distance[keep, None] - layout.camera.position) @ rotation.T
     local = local[local[:, 2] > 0.1]
-    column = np.floor(local[:, 0] / local[:, 2] * focal + width / 2).astype(int)
-    row = np.floor(local[:, 1] / local[:, 2] * focal + height / 2).astype(int)
+    column = np.floor(local[:, 0] / local[:, 2] * focal + centre[0] * width).astype(int)
+    row = np.floor(local[:, 1] / local[:, 2] * focal + centre[1] * height).astype(int)
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     row, column, z = row[inside], column[inside], local[inside, 2]
     same = np.abs(depth[row, column] - z) < 0.05 * z
@@ -125,18 +137,61 @@ def _lidar(
     return sparse
 
 
-def render_scene(kind: str, seed: int, *, height: int = 192, width: int = 256, samples: int = 2) -> Scene:
+def render_scene(
+    kind: str,
+    seed: int,
+    *,
+    height: int = 192,
+    width: int = 256,
+    samples: int = 2,
+    style: str = "plain",
+    textures: Photographs | None = None,
+) -> Scene:
     """Render one scene; the result is a pure function of the arguments.
 
-    Depth is exact at pixel centres. Colour is the mean of `samples` x `samples` rays a pixel, so edges are anti-aliased as in
-    photos. Raises UserError for an unknown kind or an empty size.
+    Depth is exact at pixel centres. In style `plain` colour is the mean of `samples` x `samples` rays a pixel; the others send one
+    ray through every centre and four more where there are edges, and do without `samples`. `textures` are photographs for some of
+    their surfaces. Raises UserError for an unknown kind or style, an empty size, and textures in style `plain`.
     """
     if kind not in KINDS:
         raise UserError(f"unknown scene kind {kind!r}; choose one of {', '.join(KINDS)}")
+    if style not in STYLES:
+        raise UserError(f"unknown scene style {style!r}; choose one of {', '.join(STYLES)}")
     if min(height, width, samples) < 1 or seed < 0:
         raise UserError(
             f"a scene needs a positive size and a seed >= 0, got height {height}, width {width}, samples {samples}, seed {seed}"
         )
+    if style != "plain":
+        return _rich(kind, seed, height, width, style, textures)
+    if textures is not None:
+        raise UserError("scenes of style plain have no photographs on their surfaces: leave textures out or take another style")
+    return _plain(kind, seed, height, width, samples)
+
+
+def _camera(pose: Camera, focal: float, height: int, width: int, centre: tuple[float, float] = (0.5, 0.5)) -> dict[str, float]:
+    camera = {
+        "fx": focal, "fy": focal, "cx": centre[0] * width, "cy": centre[1] * height, "width": width, "height": height,
+        "camera_height": float(pose.position[2]), "yaw": pose.yaw, "pitch": pose.pitch, "roll": pose.roll,
+    }  # fmt: skip
+    return {key: float(value) for key, value in camera.items()}
+
+
+def _rich(kind: str, seed: int, height: int, width: int, style: str, textures: Photographs | None) -> Scene:
+    rng = np.random.Generator(np.random.Philox(key=[seed, 16 * STYLES.index(style) + list(KINDS).index(kind)]))
+    setting = FAMILIES[style][kind](Palette(rng, textures))
+    tracer = picture.Tracer(setting.stage)
+    rotation = _rotation(setting.camera)
+    focal = width / 2 / np.tan(setting.camera.fov / 2)
+    linear, distance = picture.linear_image(tracer, setting, rotation, focal, height, width, textures, rng)
+    depth = np.where(distance < setting.max_depth, distance, 0).astype(np.float32)
+    rgb = picture.developed(linear, rng)
+    lidar = None
+    if kind == "driving":
+        lidar = _lidar(lambda *rays: tracer.first(*rays)[:2], setting, depth, focal, rotation, rng, setting.centre)
+    return Scene(rgb, depth, lidar, _camera(setting.camera, focal, height, width, setting.centre))
+
+
+def _plain(kind: str, seed: int, height: int, width: int, samples: int) -> Scene:
     rng = np.random.Generator(np.random.Philox(key=[seed, list(KINDS).index(kind)]))
     layout = KINDS[kind](rng)
     tracer = _Tracer(layout.parts)
@@ -165,10 +220,5 @@ def render_scene(kind: str, seed: int, *, height: int = 192, width: int = 256, s
     clear = np.exp(-layout.light.haze * distance[hit])[:, None]
     linear[hit] = surface * clear + np.array([0.75, 0.82, 0.9]) * (1 - clear)
     linear = linear.reshape(height, samples, width, samples, 3).mean((1, 3))
-    lidar = _lidar(tracer, layout, depth, focal, rotation, rng) if kind == "driving" else None
-    pose = layout.camera
-    camera = {
-        "fx": focal, "fy": focal, "cx": width / 2, "cy": height / 2, "width": width, "height": height,
-        "camera_height": float(pose.position[2]), "yaw": pose.yaw, "pitch": pose.pitch, "roll": pose.roll,
-    }  # fmt: skip
-    return Scene(_image(linear, rng), depth, lidar, {key: float(value) for key, value in camera.items()})
+    lidar = _lidar(tracer.first, layout, depth, focal, rotation, rng) if kind == "driving" else None
+    return Scene(_image(linear, rng), depth, lidar, _camera(layout.camera, focal, height, width))
