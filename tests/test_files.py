@@ -104,8 +104,8 @@ def test_texts_of_every_system_read_alike(tmp_path, encoding, end):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("é".encode("latin-1"), "line 1 holds the byte 0xe9, as Latin-1"),
-        ("one\ntwo é".encode("latin-1"), "line 2 holds"),
+        ("é".encode("latin-1"), "byte 0xe9 in line 1, as Latin-1"),
+        ("one\ntwo é".encode("latin-1"), "byte 0xe9 in line 2"),
         ("é".encode("utf-16"), "is encoded in UTF-16"),
         ("é".encode("utf-32"), "is encoded in UTF-32"),
         ("a".encode("utf-16-le"), "NUL bytes"),
