@@ -221,7 +221,7 @@ def _decoded(data: bytes, path: str | os.PathLike[str], where: str = "") -> str:
         lines_before = data[: error.start].count(b"\n")
         place = where or f"line {lines_before + 1}"
         raise UserError(
-            f"{path} is not UTF-8 text (byte 0x{data[error.start]:02x} in {place}, as Latin-1 and others have them): save it as UTF-8"
+            f"{path} is not UTF-8 text (byte 0x{data[error.start]:02x} in {place}, as Latin-1 and others have): save it as UTF-8"
         ) from None
     if "\0" in text:
         raise UserError(f"{path} is no UTF-8 text: it holds NUL bytes, as UTF-16 and binary files do")

@@ -1,5 +1,6 @@
 """From a relative map to coloured points (paper Fig. 10): assumed distances and, where not given, an assumed lens."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +36,21 @@ def read_camera(path: Path) -> Camera:
     """A camera from a JSON file with fx, fy, cx and cy in pixels, as `dad data scenes` writes them."""
     try:
         content = read_json(path)
-        camera = Camera(*(float(content[key]) for key in ("fx", "fy", "cx", "cy")))
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is no camera file: it needs the numbers fx, fy, cx and cy in pixels") from None
+    except UserError as error:
+        raise UserError(f"{path} is no camera file: {error}") from None
+    numbers = [content.get(key) for key in ("fx", "fy", "cx", "cy")] if isinstance(content, dict) else [None]
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number) for number in numbers):
+        raise UserError(f"{path} is no camera file: it needs the numbers fx, fy, cx and cy in pixels")
+    camera = Camera(*map(float, numbers))
     if not (camera.fx > 0 and camera.fy > 0):
         raise UserError(f"{path}: fx and fy must be positive, got {camera.fx} and {camera.fy}")
     return camera
+
+
+def require_distances(near: float, far: float) -> None:
+    """Raise UserError for assumed distances that are none."""
+    if not 0 < near < far < math.inf:
+        raise UserError(f"near and far must satisfy 0 < near < far, got {near} and {far}")
 
 
 def relative_to_depth(prediction: NDArray[np.floating], kind: str, *, near: float = 1.0, far: float = 10.0) -> NDArray[np.float64]:
@@ -48,8 +58,7 @@ def relative_to_depth(prediction: NDArray[np.floating], kind: str, *, near: floa
 
     Scale and shift of a relative map are free, so the two distances are an assumption; disparity is inverted, depth is stretched.
     """
-    if not 0 < near < far:
-        raise UserError(f"near and far must satisfy 0 < near < far, got {near} and {far}")
+    require_distances(near, far)
     low, high = float(np.min(prediction)), float(np.max(prediction))
     position = (prediction.astype(np.float64) - low) / (high - low) if high > low else np.zeros(prediction.shape)
     if kind == "disparity":

@@ -1,6 +1,7 @@
 """The verb `predict`: outputs, names, bad images, points."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -160,3 +161,139 @@ def test_the_command_line(folder, tmp_path, capsys):
     assert main([*given, "--camera", "x.json"]) == 2
     assert main(["export", "--run", str(tmp_path / "m.safetensors"), "--format", "safetensors", "--out", str(tmp_path / "e")]) == 0
     assert "largest difference 0.0e+00" in capsys.readouterr().out
+
+
+def _photo(path, size=(6, 8), seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("out", ["p", "./p/../p", "link"])
+@pytest.mark.parametrize("given", ["p", "p/a.png", "link/a.png"])
+def test_photos_are_never_replaced_by_their_maps(tmp_path, monkeypatch, given, out):
+    monkeypatch.chdir(tmp_path)
+    before = _photo(tmp_path / "p/a.png").read_bytes()
+    (tmp_path / "link").symlink_to("p")
+    with pytest.raises(UserError, match="would replace"):
+        predict([given], Brightness(), out)
+    assert [path.name for path in (tmp_path / "p").iterdir()] == ["a.png"]
+    assert (tmp_path / "p/a.png").read_bytes() == before
+
+
+def test_files_that_are_no_maps_of_ours_are_not_replaced(tmp_path):
+    """Depth beside its photo, a photo of the same name with another ending, a sub-folder's maps on top of its parent's photos."""
+    for given, there in (("p/a.jpg", "p/a.npy"), ("q/a.jpg", "q/a.png"), ("r/sub/a.jpg", "r/a_colour.png")):
+        _photo(tmp_path / given)
+        if there.endswith(".npy"):
+            np.save(tmp_path / there, np.ones(3))
+        else:
+            _photo(tmp_path / there, seed=1)
+        before = (tmp_path / there).read_bytes()
+        with pytest.raises(UserError, match="is there and is no map"):
+            predict([tmp_path / given], Brightness(), (tmp_path / there).parent)
+        assert (tmp_path / there).read_bytes() == before
+    for _ in range(2):  # maps of an earlier run are replaced
+        assert predict([tmp_path / "p/a.jpg"], Brightness(), tmp_path / "out") == (1, [])
+
+
+def test_outputs_inside_the_folder_of_photos_are_not_predicted_themselves(tmp_path):
+    _photo(tmp_path / "p/a.jpg")
+    for _ in range(3):
+        assert predict([tmp_path / "p"], Brightness(), tmp_path / "p/maps") == (1, [])
+    assert sorted(path.name for path in (tmp_path / "p/maps").iterdir()) == ["a.npy", "a.png", "a_colour.png"]
+
+
+def test_two_images_never_share_an_output(tmp_path, capsys):
+    _photo(tmp_path / "p/x.jpg", (6, 8))
+    _photo(tmp_path / "p/x_colour.png", (8, 6))
+    written, problems = predict([tmp_path / "p"], Brightness(), tmp_path / "out")
+    assert written == 1
+    assert "x_colour.png would replace that of" in problems[0]
+    with Image.open(tmp_path / "out/x_colour.png") as image:
+        assert (image.mode, image.size) == ("RGB", (8, 6))
+    _photo(tmp_path / "q/a.jpg")
+    _photo(tmp_path / "q/A.png")
+    with pytest.raises(UserError, match="where case does not count"):
+        predict([tmp_path / "q"], Brightness(), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_long_names_get_their_maps_or_are_named(tmp_path):
+    limit = os.pathconf(tmp_path, "PC_NAME_MAX")
+    longest, longer = "a" * (limit - len("_colour.png")), "b" * (limit - len(".jpg"))
+    for name in (longest, longer, "z"):
+        _photo(tmp_path / "p" / f"{name}.jpg")
+    written, problems = predict([tmp_path / "p"], Brightness(), tmp_path / "out")
+    assert written == 2
+    assert "its name is too long" in problems[0]
+    assert (tmp_path / "out" / f"{longest}_colour.png").is_file()
+
+
+def test_what_a_folder_holds_besides_is_named(tmp_path, capsys):
+    data = _photo(tmp_path / "p/a.jpg").read_bytes()
+    for name in ("b.jfif", "c.heic", "d.gif", "e.tar", "notes.txt", "list"):
+        (tmp_path / "p" / name).write_bytes(data)
+    written, problems = predict([tmp_path / "p"], Brightness(), tmp_path / "out")
+    assert written == 2, "JFIF is JPEG"
+    assert [problem.split("p/")[-1].split(":")[0] for problem in problems] == ["c.heic", "d.gif", "e.tar"]
+    told = capsys.readouterr().err
+    assert "skipped " in told
+    assert "1 .txt" in told
+    assert "1 list" in told
+
+
+def test_whatever_one_image_raises_the_others_are_predicted(tmp_path):
+    class Picky(Brightness):
+        """Fails on batches that hold an image of a certain colour, in a way nobody foresaw."""
+
+        def __call__(self, rgb):
+            if (rgb[:, :, 0, 0] == 0).all(1).any():
+                raise RuntimeError("Calculated padded input size per channel: (2 x 8)")
+            return super().__call__(rgb)
+
+    for number in range(4):
+        _photo(tmp_path / f"p/{number}.png", seed=number)
+    Image.new("RGB", (8, 6)).save(tmp_path / "p/black.png")
+    (tmp_path / "out/1").mkdir(parents=True)
+    (tmp_path / "out/1.npy").mkdir()
+    Image.new("L", (1, 1)).save(tmp_path / "x.png")
+    with pytest.raises(UserError, match="is no map"):
+        predict([tmp_path / "p"], Picky(), tmp_path / "out")
+    (tmp_path / "out/1.npy").rmdir()
+    written, problems = predict([tmp_path / "p"], Picky(), tmp_path / "out", batch=3)
+    assert written == 4
+    assert len(problems) == 1
+    assert "black.png" in problems[0]
+    assert "padded input size" in problems[0]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("size", "options"), [((1, 3000), {}), ((3000, 1), {}), ((20, 2000), {}), ((6, 8), {"short_side": 112000})]
+)
+def test_inputs_beyond_reason_are_refused_image_by_image(tmp_path, size, options):
+    _photo(tmp_path / "p/a.png", (60, 80))
+    _photo(tmp_path / "p/long.png", size)
+    written, problems = predict([tmp_path / "p"], "zoo/vit-small", tmp_path / "out", **options)
+    assert written == (0 if options else 1)
+    assert "long.png" in problems[-1]
+    assert "\n" not in problems[-1]
+
+
+@pytest.mark.parametrize("near", [float("nan"), 0, -1, float("inf"), 10])
+def test_distances_are_checked_before_any_work(tmp_path, near):
+    _photo(tmp_path / "p/a.png")
+    with pytest.raises(UserError, match="near and far"):
+        predict([tmp_path / "p"], "zoo/no-such-model", tmp_path / "out", points=Points(near=near))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"fx": 1, "fy": NaN, "cx": 1, "cy": 1}', '{"fx": true, "fy": 1, "cx": 1, "cy": 1}', "[1, 2, 3, 4]", "5", '{"fx"']
+)
+def test_what_is_no_camera_is_refused(tmp_path, text):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(UserError, match="is no camera file"):
+        read_camera(tmp_path / "c.json")
+    (tmp_path / "good.json").write_bytes(b"\xef\xbb\xbf" + b'{"fx": 10,\r\n"fy": 10, "cx": 5, "cy": 5}')
+    assert read_camera(tmp_path / "good.json") == Camera(10, 10, 5, 5)

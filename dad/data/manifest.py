@@ -21,8 +21,9 @@ from typing import Any
 from tqdm import tqdm
 
 from dad.data.photos import SUFFIXES, Photo, Photos, digest, measure, order_key, read_bytes, reason_of
+from dad.data.walk import Found, members, walk
 from dad.errors import UserError
-from dad.files import atomic_path
+from dad.files import atomic_path, text_lines
 
 FORMAT = "dad-photos"
 VERSION = 1
@@ -53,7 +54,7 @@ def find_photos(root: str | os.PathLike[str], *, only: Sequence[str] | None = No
     """List the photos of a folder and of its .tar shards, or of one shard; of a folder, those under the folders `only`, if given:
     a folder relative to it, and after a colon how many of its photos, the first by name.
 
-    Recursive; links are followed and hidden names ignored. Opens no photo. Raises UserError when a folder does not exist.
+    Which files that are is the rule of `dad.data.walk`. Opens no photo. Raises UserError when a folder does not exist.
     """
     root = Path(root)
     if only:
@@ -65,20 +66,10 @@ def find_photos(root: str | os.PathLike[str], *, only: Sequence[str] | None = No
     if not root.is_dir():
         raise UserError(f"{root} is neither a folder of photos nor a .tar shard: give an existing one")
     listing = Listing(root)
-    seen = set()
-
-    def denied(error: OSError) -> None:
-        listing.unreadable[Path(error.filename).relative_to(root).as_posix()] = reason_of(error)
-
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=denied):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:  # a link back to a folder that was walked already
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            _list_file(Path(folder, name).relative_to(root).as_posix(), listing)
+    for found in walk(root):
+        if found.name == "." and found.problem:
+            raise UserError(f"{root}: {found.problem}")
+        _list_file(found, listing)
     return listing
 
 
@@ -101,51 +92,34 @@ def _joined(root: Path, folders: Sequence[str]) -> Listing:
     return joined
 
 
-def _list_file(name: str, listing: Listing) -> None:
-    base, suffix = os.path.basename(name), os.path.splitext(name)[1].lower()
-    if suffix not in (*SUFFIXES, ".tar") or base.startswith("."):
-        listing.other[suffix or base] += 1
-    elif _not_text(name):
-        listing.unreadable[_not_text(name)] = "its name is not valid UTF-8"
+def _list_file(found: Found, listing: Listing) -> None:
+    suffix = os.path.splitext(found.name)[1].lower()
+    if suffix not in (*SUFFIXES, ".tar") and not (found.problem and not suffix):
+        listing.other[suffix or os.path.basename(found.name)] += 1
+    elif found.problem:
+        listing.unreadable[found.name] = found.problem
     elif suffix == ".tar":
-        _list_shard(name, listing)
+        _list_shard(found.name, listing)
     else:
-        try:
-            listing.places.append(Place(name, name, 0, (listing.root / name).stat().st_size))
-        except OSError as error:
-            listing.unreadable[name] = reason_of(error)
+        listing.places.append(Place(found.name, found.name, 0, found.size))
 
 
 def _list_shard(name: str, listing: Listing) -> None:
-    seen = set()
+    seen: set[str] = set()
     try:
-        with tarfile.open(listing.root / name, "r:") as shard:
-            for member in shard:
-                path = member.name.removeprefix("./")
-                base, suffix = os.path.basename(path), os.path.splitext(path)[1].lower()
-                if member.isdir():
-                    continue
-                if suffix not in SUFFIXES or base.startswith("."):
-                    listing.other[suffix or base] += 1
-                    continue
-                photo_id = f"{name}/{path}"
-                if _not_text(photo_id):
-                    listing.unreadable[_not_text(photo_id)] = "its name is not valid UTF-8"
-                elif not member.isreg() or member.issparse():
-                    listing.unreadable[photo_id] = "a link or sparse file inside the shard"
-                elif path in seen:
-                    listing.unreadable[f"{photo_id} (at byte {member.offset})"] = "a second photo of this name"
-                else:
-                    seen.add(path)
-                    listing.places.append(Place(photo_id, name, member.offset_data, member.size))
+        for found in members(listing.root / name):
+            suffix, photo_id = os.path.splitext(found.name)[1].lower(), f"{name}/{found.name}"
+            if suffix not in SUFFIXES:
+                listing.other[suffix or os.path.basename(found.name)] += 1
+            elif found.problem:
+                listing.unreadable[photo_id] = found.problem
+            elif found.name in seen:
+                listing.unreadable[f"{photo_id} (at byte {found.offset})"] = "a second photo of this name"
+            else:
+                seen.add(found.name)
+                listing.places.append(Place(photo_id, name, found.offset, found.size))
     except (OSError, tarfile.TarError) as error:
         listing.unreadable[name] = f"{reason_of(error)} (after {len(seen)} photos; a shard is a plain, uncompressed tar)"
-
-
-def _not_text(name: str) -> str:
-    """A printable form of a name whose bytes are not UTF-8, else an empty string."""
-    shown = name.encode(errors="backslashreplace").decode()
-    return "" if shown == name else shown
 
 
 def inspect(root: Path, place: Place) -> Photo | str:
@@ -282,17 +256,31 @@ def open_photos(
 
 def _read_manifest(path: Path) -> tuple[dict[str, Any], list[Photo]]:
     try:
-        with open(path, encoding="utf-8") as file:
-            header = json.loads(next(file))
-            if header["format"] != FORMAT or header["version"] != VERSION:
-                raise ValueError(f"format {header['format']} version {header['version']}")
-            photos = [Photo(**json.loads(line)) for line in file]
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
+        lines = text_lines(path)
+        header = json.loads(next(lines))
+        if header["format"] != FORMAT or header["version"] != VERSION:
+            raise ValueError(f"format {header['format']} version {header['version']}")
+        photos = [_record(json.loads(line)) for line in lines]
+        count, shown, root, seed = (header[key] for key in ("count", "digest", "root", "seed"))
+        if not (isinstance(root, str) and isinstance(seed, int) and isinstance(header["unreadable"], dict)):
+            raise ValueError("its header holds values of other types")
+    except (ValueError, KeyError, TypeError, RecursionError, StopIteration) as error:
         raise UserError(
             f"{path} is not a manifest of {FORMAT} version {VERSION} ({reason_of(error)}): make it with `dad data manifest`"
         ) from None
-    if len(photos) != header["count"] or digest(photos) != header["digest"]:
+    if len(photos) != count or digest(photos) != shown:
         raise UserError(
             f"{path} was cut or edited ({len(photos)} photos, its header says {header['count']}): make the manifest again"
         )
     return header, photos
+
+
+def _record(values: Any) -> Photo:
+    """One line of a manifest as a photo; TypeError or ValueError for other fields, types or impossible numbers."""
+    photo = Photo(**values)
+    if not all(isinstance(value, str) for value in (photo.id, photo.sha256, photo.file)):
+        raise ValueError("a line without texts for id, sha256 and file")
+    for number, least in ((photo.width, 1), (photo.height, 1), (photo.offset, 0), (photo.bytes, 0)):
+        if type(number) is not int or number < least:
+            raise ValueError(f"photo {photo.id} has impossible numbers")
+    return photo

@@ -5,6 +5,7 @@ A collection is made by `dad.data.manifest.open_photos`, from a manifest or stra
 
 import hashlib
 import io
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,14 @@ from PIL import Image
 
 from dad.errors import UserError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff")
 """File name endings taken for photos, in any mix of upper and lower case."""
+
+OTHER_PICTURES = (
+    *(".heic", ".heif", ".avif", ".gif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".xcf", ".ppm", ".pgm", ".tga", ".exr", ".hdr"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw"),
+)
+"""Endings of pictures that are not read: a verb that searches a folder names them instead of passing over them."""
 
 _ORIENTATION = 0x0112  # the EXIF tag; values 5 to 8 exchange width and height
 _UPRIGHT = {
@@ -108,8 +115,11 @@ class Photo:
 
 
 def read_bytes(root: Path, file: str, offset: int, size: int) -> bytes:
-    """Read `size` bytes of root/file from `offset` on; ValueError when the file ends before."""
-    with open(root / file, "rb") as stream:
+    """Read `size` bytes of root/file from `offset` on; ValueError when the file ends before, or is not a regular one."""
+    path = root / file
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")  # opening a FIFO would wait for ever
+    with open(path, "rb") as stream:
         stream.seek(offset)
         data = stream.read(size)
     if len(data) != size:
@@ -131,6 +141,7 @@ class Photos:
         self.unreadable = dict(unreadable or {})
         self._room = 0
         self._kept: dict[int, np.ndarray] = {}
+        self._verified: dict[int, tuple[int, int]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the remembered pixels: a data-loading process starts empty."""
@@ -159,12 +170,16 @@ class Photos:
         return self.records[i].width, self.records[i].height
 
     def read(self, i: int) -> np.ndarray:
-        """Photo `i` as uint8 (H,W,3) RGB, upright; UserError naming it when it is gone, damaged or of another size."""
+        """Photo `i` as uint8 (H,W,3) RGB, upright; UserError naming it when it is gone, damaged or not the photo that was listed.
+
+        Its bytes are held against `sha256` when it is read first, and again whenever its file's size or time has changed since.
+        """
         if i in self._kept:
             return self._kept[i]
         photo = self.records[i]
         try:
-            image = decode(read_bytes(self.root, photo.file, photo.offset, photo.bytes))
+            data = self._bytes(i)
+            image = decode(data)
         except Exception as error:  # Pillow raises almost anything for damaged data
             reason = reason_of(error)
         else:
@@ -176,6 +191,18 @@ class Photos:
                 return image
             reason = f"it has {image.shape[1]} x {image.shape[0]} pixels, not {photo.width} x {photo.height}"
         raise UserError(f"photo {photo.id} under {self.root} is not what it was when listed ({reason}): make the manifest again")
+
+    def _bytes(self, i: int) -> bytes:
+        """The file's bytes; ValueError where they are not those of the manifest."""
+        photo = self.records[i]
+        data = read_bytes(self.root, photo.file, photo.offset, photo.bytes)
+        status = os.stat(self.root / photo.file)
+        seen = (status.st_size, status.st_mtime_ns)
+        if self._verified.get(i) != seen:
+            if hashlib.sha256(data).hexdigest() != photo.sha256:
+                raise ValueError("its bytes have another sha256")
+            self._verified[i] = seen
+        return data
 
     def subset(self, n: int) -> "Photos":
         """The first `n` photos of the seeded order; UserError when there are fewer."""

@@ -10,6 +10,11 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
 
+LARGEST_INPUT = 2**25
+"""Pixels of the largest network input: more needs hours and memory that no machine here has."""
+LONGEST_INPUT = 16
+"""How many times its shorter side the longer one of an input may have, where the shorter is fixed: upstream has no end."""
+
 
 @dataclass(frozen=True)
 class InputPolicy:
@@ -47,6 +52,15 @@ class InputPolicy:
                 f"an image of {height}x{width} pixels is too elongated for this network: its input of {self.size} pixels "
                 f"would have "
                 f"{size[0]}x{size[1]} pixels; crop the image or choose a larger input size"
+            )
+        if size[0] * size[1] > LARGEST_INPUT:
+            raise UserError(
+                f"an input of {size[0]}x{size[1]} pixels is beyond reason, the limit is {LARGEST_INPUT}: lower the size"
+            )
+        if size[0] * size[1] > LONGEST_INPUT * max(self.size, 1) ** 2 and self.fit in ("lower", "minimal"):
+            raise UserError(
+                f"an image of {height}x{width} pixels is too elongated: the network's input would have {size[0]}x{size[1]} pixels, "
+                f"and its longer side may be {LONGEST_INPUT} times the shorter; crop the image"
             )
         return size
 

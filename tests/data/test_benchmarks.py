@@ -264,7 +264,7 @@ def test_empty_optional_fields_and_empty_masks(annotated):
         ("", "lens.json", r"camera .*lens\.json does not exist; give a JSON file or the numbers fx fy cx cy"),
         ("", "no_fy.json", r"no_fy\.json is no camera file"),
         ("", "negative.json", r"negative\.json: fx and fy must be positive"),
-        ("", "infinite.json", r"camera is 'infinite\.json'"),
+        ("", "infinite.json", r"infinite\.json is no camera file"),
         ("", "mask.png", r"mask\.png is no camera file"),
         ("", "500 500 20", r"camera is '500 500 20', it must have the numbers fx fy cx cy"),
         ("", "500 0 20 15", r"camera is '500 0 20 15'"),

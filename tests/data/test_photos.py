@@ -1,4 +1,5 @@
 import io
+import os
 import pickle
 
 import numpy as np
@@ -96,3 +97,30 @@ def test_a_subset_larger_than_the_collection_is_refused(make_folder, photo_files
     for n in (0, 13):
         with pytest.raises(UserError, match="from 1 to 12"):
             photos.subset(n)
+
+
+def test_a_photo_exchanged_for_one_of_equal_size_is_noticed(make_folder, encoded, pixels):
+    """The manifest says which photos they were; equal sizes, and here even equal times, do not hide another content."""
+    root = make_folder({f"{i}.bmp": encoded(pixels(i), "BMP") for i in range(3)})
+    photos = open_photos(root)
+    photos.read(0)
+    path = root / photos.id(1)
+    status = path.stat()
+    path.write_bytes(encoded(pixels(7), "BMP"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(UserError, match=f"{photos.id(1)}.*sha256"):
+        photos.read(1)
+    (root / photos.id(0)).write_bytes(encoded(pixels(8), "BMP"))  # after it was read once: its time has changed
+    os.utime(root / photos.id(0), ns=(0, 0))
+    with pytest.raises(UserError, match="sha256"):
+        photos.read(0)
+    assert photos.read(2).shape == (30, 40, 3)
+
+
+@pytest.mark.timeout(30)
+def test_a_photo_that_became_a_pipe_is_not_waited_for(make_folder, photo_files):
+    photos = open_photos(make_folder(photo_files))
+    (photos.root / photos.id(0)).unlink()
+    os.mkfifo(photos.root / photos.id(0))
+    with pytest.raises(UserError, match="no regular file"):
+        photos.read(0)

@@ -1,11 +1,11 @@
 """Where a benchmark's files lie: a folder, or a tar whose members are read in place."""
 
-import os
 import tarfile
 from pathlib import Path
 from typing import Protocol
 
 from dad.data.photos import read_bytes
+from dad.data.walk import members, walk
 from dad.errors import UserError
 
 
@@ -37,9 +37,8 @@ class Folder:
         self.root = root
 
     def names(self) -> list[str]:
-        """All paths, sorted. Links to folders are followed."""
-        found = (Path(folder, name) for folder, _, names in os.walk(self.root, followlinks=True) for name in names)
-        return sorted(path.relative_to(self.root).as_posix() for path in found)
+        """All paths that can be read, sorted; which files that are is the rule of `dad.data.walk`."""
+        return sorted(found.name for found in walk(self.root) if not found.problem)
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of this path."""
@@ -51,7 +50,7 @@ class Folder:
 
 
 class Tar:
-    """Members of an uncompressed tar, listed once and read in place. Names are taken without a leading "./".
+    """Members of an uncompressed tar, listed once and read in place; which those are is the rule of `dad.data.walk`.
 
     Of an archive that was cut short the members before the cut are there, and `problem` says what happened. No handle is
     kept: the object may be pickled or forked.
@@ -62,10 +61,9 @@ class Tar:
         self.problem = ""
         self._members: dict[str, tuple[int, int]] = {}
         try:
-            with tarfile.open(path, "r:") as archive:
-                self._list(archive)
-                # an archive ends with a block of zeros; tarfile accepts the end of the file in its place
-                whole = archive.offset + tarfile.BLOCKSIZE <= path.stat().st_size
+            for found in members(path):
+                if not found.problem:
+                    self._members[found.name] = (found.offset, found.size)
         except OSError as error:
             raise UserError(f"{path} can not be read ({error.strerror})") from None
         except tarfile.TarError as error:
@@ -74,15 +72,7 @@ class Tar:
                     f"{path} is not a plain .tar ({error}): a compressed one is unpacked once, as `gunzip` does, because "
                     "nothing in its middle can be read without all that is before it"
                 ) from None
-            whole = False
-        if not whole:
-            self.problem = f"{path} is cut short after {len(self._members)} files: copy or download it again"
-
-    def _list(self, archive: tarfile.TarFile) -> None:
-        for member in archive:
-            if member.isfile():
-                self._members[member.name.removeprefix("./")] = (member.offset_data, member.size)
-            archive.members = []  # type: ignore[attr-defined]  # tarfile would keep a kilobyte for each
+            self.problem = f"{path} is cut short after {len(self._members)} files ({error}): copy or download it again"
 
     def names(self) -> list[str]:
         """All paths, sorted."""
