@@ -13,7 +13,7 @@ EXAMPLE = "dad matrix --table table1"
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad matrix`."""
     study_option(parser)
-    parser.add_argument("--table", help="only this table")
+    parser.add_argument("--table", help="only this table: the paper's, the study's own, or one of the library (config/tables)")
     parser.add_argument(
         "--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)"
     )
@@ -22,9 +22,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """List a study's rows and cells with their cost, or print one cell's resolved config."""
-    from dad.study.cells import TABLES, find_cell, load_study, loss_terms, table_rows
+    from dad.study.cells import find_cell, load_study, loss_terms, table_rows
     from dad.study.check import check
     from dad.study.cost import cost_lines, estimate
+    from dad.study.tables import table_names
 
     study = load_study(arguments.config)
     if arguments.cell:
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps({"cell": cell.model_dump(mode="json"), "loss_terms": loss_terms(cell)}, indent=2))
         return
     rows = []
-    for table in [arguments.table] if arguments.table else TABLES:
+    for table in [arguments.table] if arguments.table else table_names(study):
         for row in table_rows(study, table):
             about = {"table": table, "row": row.name, **row.factors, "reason": row.reason or ""}
             rows += [{"id": name} | about | {"steps": cell.optim.steps} for name, cell in row.cells.items()]

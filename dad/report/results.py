@@ -15,7 +15,7 @@ from dad.report.table_statistics import table_statistics
 from dad.study.cells import Row, table_rows, teacher_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
-from dad.study.paper import PaperTable, Printed, paper
+from dad.study.paper import Printed, Table, paper
 
 __all__ = ["METRICS", "Column", "TableResult", "load_table", "provenance_paths", "score_paths", "table_columns"]
 
@@ -32,7 +32,7 @@ class TableResult:
 
     study: StudyConfig
     table: str
-    layout: PaperTable
+    layout: Table
     rows: tuple[Row, ...]
     teachers: tuple[Row, ...]
     """The teachers that are not among the rows, as rows; empty where they have not been scored."""

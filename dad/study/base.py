@@ -3,15 +3,15 @@
 import datetime
 import difflib
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from dad.errors import UserError
 from dad.study.reading import WrittenFloat, WrittenInt, read_yaml
 
-__all__ = ["Frozen", "as_text", "parse_model", "problems_of", "read_yaml"]
+__all__ = ["AddedLater", "Frozen", "as_text", "identity", "one_of", "parse_model", "problems_of", "read_yaml"]
 
 _SHOWN = 20
 """Problems named one by one."""
@@ -43,6 +43,37 @@ class _Refused:
 
     def __repr__(self) -> str:
         return self._shown
+
+
+def one_of(names: Iterable[str]) -> AfterValidator:
+    """A word of a registry; another one is refused with all that are known."""
+    known = tuple(names)
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+class AddedLater:
+    """Marks a field (`Annotated[bool, AddedLater]`) that came after results: `identity` leaves it out at its default."""
+
+
+def identity(model: BaseModel) -> dict[str, Any]:
+    """What a model's id is the hash of: all its values as JSON, without the fields marked `AddedLater` that are at their defaults.
+
+    So a new key leaves the ids of everything that does not use it as they were.
+    """
+    described = model.model_dump(mode="json")
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if AddedLater in field.metadata and value == field.get_default(call_default_factory=True):
+            del described[name]
+        elif isinstance(value, BaseModel):
+            described[name] = identity(value)
+    return described
 
 
 def fitted(value: Any, annotation: Any) -> Any:

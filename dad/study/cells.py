@@ -4,16 +4,24 @@ A table is a list of rows; a row has one cell per seed. Equal cells of different
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dad.errors import UserError
 from dad.files import sha256_json
-from dad.study.base import parse_model, read_yaml
+from dad.study.base import identity, parse_model, read_yaml
+from dad.study.changes import EACH, Impossible, cell_fields, make_cell, scored_model
 from dad.study.config import Cell, LabelPlan, StudyConfig
+from dad.study.modes import views, weights
 from dad.study.paper import paper
 from dad.study.reading import parse_mapping
-from dad.study.tables import ABLATION, TABLES, ZERO_SHOT, benchmark_groups, make_cell, table_specs
+from dad.study.table import ABLATION, Table, TableRow, row_name
+from dad.study.tables import known_tables, table_names, table_of
+
+TABLES = ("table1", "table2", "table3", "table4", "table5", "scaling")
+"""The paper's tables, in its order; `scaling` holds the numbers behind Fig. 7. A study's: `table_names`."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Row:
     @property
     def name(self) -> str:
         """Readable slug of the factors, e.g. `shared-hybrid`."""
-        return "-".join(self.factors.values())
+        return row_name(self.factors)
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -41,7 +49,7 @@ class Row:
 
 def cell_id(cell: Cell) -> str:
     """Readable slug and 8 hex digits of the config's hash."""
-    digest = sha256_json(cell.model_dump(mode="json"))[:8]
+    digest = sha256_json(identity(cell))[:8]
     teachers = model_slug(cell.teacher) + (f"+{model_slug(cell.assistant.model)}-{cell.supervision}" if cell.assistant else "")
     count = f"-n{cell.photos.count}" if cell.photos.count else ""
     return f"{cell.mode}-{cell.normalization}-{teachers}-to-{model_slug(cell.student.model)}{count}-s{cell.seed}-{digest}"
@@ -59,74 +67,119 @@ def model_slug(model: str) -> str:
 
 
 def loss_terms(cell: Cell) -> dict[str, float]:
-    """The terms of eq. 9 this cell trains with, and their weights; a term of weight 0 is left out.
-
-    Gradient matching is taken on the maps that the distillation loss compares: the shared crop where the mode has one, else the
-    patches.
-    """
-    loss = cell.loss
-    terms = {
-        "shared": 0.0 if cell.mode == "local-global" else 1.0,
-        "local_global": loss.local_global if cell.mode in ("local-global", "cross") else 0.0,
-        "feature": loss.feature,
-        "gradient": loss.gradient,
-    }
-    return {name: weight for name, weight in terms.items() if weight > 0}
+    """The terms of eq. 9 this cell trains with, and their weights; a term of weight 0 is left out."""
+    return weights(cell.mode, cell.loss)
 
 
 def load_study(source: str) -> StudyConfig:
-    """Read and validate a study: a YAML file, or JSON text (how the workflow hands its merged configuration on)."""
+    """Read and validate a study with its tables: a YAML file, or JSON text (how the workflow hands its configuration on).
+
+    The library of a file is the folder `tables` beside it, where there is one.
+    """
     if source.lstrip().startswith("{"):
-        return parse_model(StudyConfig, parse_mapping(source, source="study"), source="study")
-    return parse_model(StudyConfig, read_yaml(source), source=source)
+        study = parse_model(StudyConfig, parse_mapping(source, source="study"), source="study")
+    else:
+        beside = Path(source).parent / "tables"
+        values = ({"library": str(beside)} if beside.is_dir() else {}) | read_yaml(source)
+        study = parse_model(StudyConfig, values, source=source)
+    for table in table_names(study):
+        if table in study.tables:
+            table_rows(study, table)
+    return study
 
 
 def table_rows(study: StudyConfig, table: str) -> list[Row]:
-    """The rows of a table in the paper's order. Raises UserError for an unknown table."""
-    rows = []
-    for spec in table_specs(study, table):
-        made = [make_cell(study, spec.changes, seed) for seed in study.seeds] if spec.changes else []
-        rows.append(Row(table, spec.factors, {cell_id(cell): cell for cell in made}, spec.reason, spec.model))
+    """The rows of a table, in its order. Raises UserError for an unknown table, and for mistakes in it."""
+    layout = table_of(study, table)
+    source = f"table {table}" if layout.number is None else layout.name
+    _check_estimators(study, layout)
+    rows = [_row(study, layout, row, source) for row in _each_size(study, layout)]
+    if layout.number is None and not any(row.subjects or row.reason for row in rows):
+        raise UserError(f"{source} has no rows in study {study.name}: its scaling names no sizes")
     return rows
 
 
-def all_cells(study: StudyConfig) -> dict[str, Cell]:
-    """Every cell of every table by id."""
-    return {name: cell for table in TABLES for row in table_rows(study, table) for name, cell in row.cells.items()}
+def _each_size(study: StudyConfig, layout: Table) -> Iterator[TableRow]:
+    """The rows of a table, those with `each` for every size of the study's `scaling`."""
+    for row in layout.stated:
+        factor = next((name for name in ("photos", "photos.count") if row.row.get(name) == EACH), None)
+        if factor is None:
+            yield row
+        else:
+            yield from (row.model_copy(update={"row": row.row | {factor: str(count)}}) for count in study.scaling)
 
 
-def all_models(study: StudyConfig) -> dict[str, str]:
-    """Every model that some table scores as it is, by id."""
-    return {model_id(row.model): row.model for table in TABLES for row in table_rows(study, table) if row.model}
+def _row(study: StudyConfig, layout: Table, row: TableRow, source: str) -> Row:
+    """One row with what stands in it, or the reason for nothing."""
+    try:
+        if row.score:
+            return Row(layout.key, row.row, {}, model=scored_model(study, row.score, row.name, source))
+        changes = _changes(layout, row, source)
+        made = [make_cell(study, changes, seed, source) for seed in layout.seeds or study.seeds]
+    except Impossible as reason:
+        return Row(layout.key, row.row, {}, reason=str(reason))
+    return Row(layout.key, row.row, {cell_id(cell): cell for cell in made})
+
+
+def _changes(layout: Table, row: TableRow, source: str) -> dict[str, Any]:
+    """What a row changes in the study's plain student: what all rows do, what its levels do, and what it does by itself."""
+    changes = dict(layout.common)
+    for factor, level in row.row.items():
+        known = layout.levels.get(factor, {})
+        if level in known:
+            changes |= known[level]
+        elif factor in cell_fields():
+            changes[factor] = level
+        elif row.train is None:
+            what = f"levels.{factor} has no {level}" if known else f"{factor} is no field of a cell and levels says nothing of it"
+            raise UserError(f"{source}: {what}; the fields are {', '.join(cell_fields())}")
+    return changes | (row.train or {})
+
+
+def _check_estimators(study: StudyConfig, layout: Table) -> None:
+    """The estimators of a study are rows of the paper's tables; another name would be scored nowhere."""
+    rows = [row.name for row in layout.stated if "estimator" in row.score]
+    if layout.number is not None and rows and (unknown := sorted(study.estimators.keys() - set(rows))):
+        raise UserError(f"estimators: {layout.name} has no method {unknown[0]!r}; it has {', '.join(rows)}")
+
+
+def all_cells(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[str, Cell]:
+    """Every cell of these tables by id; by default of those that the study makes (`known_tables` also has the library's)."""
+    names = table_names(study) if tables is None else tables
+    return {name: cell for table in names for row in table_rows(study, table) for name, cell in row.cells.items()}
+
+
+def all_models(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[str, str]:
+    """Every model that these tables score as it is, their students' teachers among them, by id."""
+    names = table_names(study) if tables is None else tables
+    rows = [row for table in names for row in (*table_rows(study, table), *teacher_rows(study, table))]
+    return {model_id(row.model): row.model for row in rows if row.model}
 
 
 def teacher_rows(study: StudyConfig, table: str) -> tuple[Row, ...]:
     """The teachers of a table's students that have no row in it, as rows of their own; shown above the others for comparison."""
     rows = table_rows(study, table)
-    shown, scored = {row.model for row in rows}, set(all_models(study).values())
+    shown = {row.model for row in rows}
     teachers = dict.fromkeys([cell.teacher for row in rows for cell in row.cells.values()] or [study.teacher])
-    return tuple(
-        Row(table, {"teacher": model_id(name)}, {}, model=name) for name in teachers if name in scored and name not in shown
-    )
+    return tuple(Row(table, {"teacher": model_id(name)}, {}, model=name) for name in teachers if name not in shown)
 
 
 def dataset_group(study: StudyConfig, dataset: str) -> str:
     """The group of one of the study's data sets: that of the paper's column it takes, else (samples) the ablations'."""
     benchmark = next(one for one in study.scored if one.dataset == dataset)
     column = benchmark.stands_for or paper().dataset_name(dataset)
-    ablated = {column.dataset for column in paper().table("table1").columns}
-    return ABLATION if column is None or column in ablated else ZERO_SHOT
+    return ABLATION if column is None else paper().group(column)
 
 
 def study_groups(study: StudyConfig, table: str) -> tuple[str, ...]:
     """The groups of benchmarks that a table reports and the study has data sets of."""
     groups = {dataset_group(study, benchmark.dataset) for benchmark in study.scored}
-    return tuple(group for group in benchmark_groups(table) if group in groups)
+    return tuple(group for group in table_of(study, table).groups if group in groups)
 
 
 def find_cell(study: StudyConfig, name: str) -> Cell:
     """The cell with this id; an unambiguous beginning of it is enough. Raises UserError otherwise."""
-    cells = all_cells(study)
+    cells = all_cells(study, known_tables(study))
     matches = [full for full in cells if full.startswith(name)]
     if name in cells:
         matches = [name]
@@ -149,9 +202,9 @@ def load_cell(source: str, study: str | None) -> Cell:
 
 def label_views(cell: Cell) -> tuple[str, ...]:
     """Which views of a crop need labels in this cell's mode."""
-    return {"baseline": ("square",), "shared": ("square",), "local-global": ("patches",), "cross": ("square", "patches")}[cell.mode]
+    return views(cell.mode)
 
 
 def label_id(plan: LabelPlan) -> str:
     """Folder name of a label cache (one sub-folder per view)."""
-    return f"{model_slug(plan.teacher)}-s{plan.seed}-{sha256_json(plan.model_dump(mode='json'))[:8]}"
+    return f"{model_slug(plan.teacher)}-s{plan.seed}-{sha256_json(identity(plan))[:8]}"

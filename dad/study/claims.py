@@ -1,15 +1,12 @@
-"""What the paper says about its tables (`claims.yaml`), as comparisons between rows that our cells can be asked."""
+"""What is said about a table (`claims` in its file), as comparisons between rows that our cells can be asked."""
 
-import functools
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dad.study.base import Frozen, parse_model, read_yaml
-from dad.study.paper import AVERAGE, PaperTable, paper
+from dad.study.base import Frozen
 
-FILE = Path(__file__).with_name("claims.yaml")
 ENDS = ("largest", "smallest")
 """Levels that stand for the ends of a factor that is a number."""
 
@@ -29,7 +26,7 @@ class Comparison(Frozen):
     others: tuple[dict[str, str], ...] = ()
     """Empty only for a trend of `rows` by themselves."""
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Columns of the paper's table, or `average`."""
+    """Columns of the table, or `average`."""
     metric: str = "abs_rel"
     factor: Annotated[float, Field(ge=1)] = 1.0
     """`better`: of the two values, the larger is at least this many times the smaller."""
@@ -54,12 +51,13 @@ class Comparison(Frozen):
 
 
 class Claim(Frozen):
-    """One statement of the paper. It holds when all its comparisons do."""
+    """One statement about a table. It holds when all its comparisons do."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     table: str
+    """Name of the table, from the file it stands in."""
     text: str
-    source: str
+    source: str = "the table's author"
     """Where the paper says so."""
     notes: tuple[str, ...] = ()
     """Notes of `paper.yaml` that bear on the statement, above all where the printed numbers contradict it."""
@@ -67,48 +65,16 @@ class Claim(Frozen):
     """Told in words of its own above the list."""
     comparisons: Annotated[tuple[Comparison, ...], Field(min_length=1)]
 
-    @model_validator(mode="after")
-    def _in_the_table(self) -> "Claim":
-        table = paper().table(self.table)
-        columns = {(column.dataset, column.metric) for column in table.columns}
-        if table.average:
-            columns |= {(AVERAGE, metric) for metric in table.metrics}
-        for comparison in self.comparisons:
-            if strange := [row for row in (*comparison.rows, *comparison.others) if not _in_table(table, row)]:
-                raise ValueError(f"{self.id}: {self.table} has no row {strange[0]}")
-            if strange := [name for name in comparison.datasets if (name, comparison.metric) not in columns]:
-                raise ValueError(f"{self.id}: {self.table} has no column {strange[0]}, {comparison.metric}")
-            if comparison.along not in (None, *table.factors):
-                raise ValueError(f"{self.id}: {self.table} has no factor {comparison.along}")
-        if unknown := [note for note in self.notes if note not in paper().notes]:
-            raise ValueError(f"{self.id}: unknown note {unknown[0]}")
-        return self
+
+def distinct(claims: Iterable[Claim]) -> None:
+    """Raise ValueError if two claims have the same id."""
+    ids = [claim.id for claim in claims]
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        raise ValueError(f"claims with the same id: {', '.join(twice)}")
 
 
-def _in_table(table: PaperTable, row: dict[str, str]) -> bool:
-    """Whether a table can have a row with these levels: one that is printed, or one of ours with a label of its own."""
-    named = {factor: level for factor, level in row.items() if level not in ENDS}
-    if any(named.items() <= printed.row.items() for printed in table.rows):
-        return True
-    own = len(table.factors) == 1 or not table.rows
-    return own and all(level in table.labels.get(factor, {}) for factor, level in named.items())
-
-
-class Claims(Frozen):
-    """All claims, in the order in which they are reported."""
-
-    claims: tuple[Claim, ...]
-
-    @model_validator(mode="after")
-    def _distinct(self) -> "Claims":
-        ids = [claim.id for claim in self.claims]
-        if twice := sorted({name for name in ids if ids.count(name) > 1}):
-            raise ValueError(f"claims with the same id: {', '.join(twice)}")
-        return self
-
-
-@functools.cache
 def claims(table: str | None = None) -> tuple[Claim, ...]:
-    """The claims as shipped in the package, about one table or about all."""
-    known = parse_model(Claims, read_yaml(FILE), source=FILE.name).claims
-    return tuple(claim for claim in known if table in (None, claim.table))
+    """The paper's claims about one of its tables or about all, in the order in which they are reported."""
+    from dad.study.paper import paper  # its tables hold claims
+
+    return tuple(claim for layout in paper().tables.values() for claim in layout.claims if table in (None, claim.table))

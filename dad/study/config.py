@@ -4,7 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from dad.study.base import Frozen, as_text
+from dad.study.base import Frozen, as_text, one_of
+from dad.study.modes import MODES
+from dad.study.normalizations import NORMALIZATIONS
+from dad.study.table import Table
 
 Positive = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -21,8 +24,10 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 distinct = AfterValidator(_distinct)
 """Refuses a list that names something twice."""
 
-Mode = Literal["baseline", "shared", "local-global", "cross"]
-Normalization = Literal["global", "hybrid", "local", "none"]
+Mode = Annotated[str, one_of(MODES)]
+Normalization = Annotated[str, one_of(NORMALIZATIONS)]
+ArchitectureName = Literal["da-l", "da-s", "midas-l", "midas-s"]
+"""What the paper's Table 3 calls its networks."""
 Supervision = Literal["teacher", "average", "select"]
 SceneKind = Literal["indoor", "outdoor", "driving"]
 
@@ -196,7 +201,7 @@ class Cell(Frozen):
             teacher=teacher,
             photos=self.photos,
             crop=self.crop,
-            context="center" if self.mode == "baseline" else "square",
+            context=MODES[self.mode].context,
             dtype=self.labels.dtype,
             seed=self.seed,
             samples=self.optim.steps * self.optim.batch,
@@ -271,7 +276,7 @@ class CostRates(Frozen):
 
 
 class StudyConfig(Frozen):
-    """A study at one scale. Tables are expanded from these values by `dad.study.cells`."""
+    """A study at one scale. Its tables' rows become cells of these values (`dad.study.cells`)."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     """Folder name under `results/`."""
@@ -284,7 +289,7 @@ class StudyConfig(Frozen):
     assistant: AssistantConfig | None = None
     """The diffusion model of Table 4; null: its rows are left out, with the reason."""
     student: StudentConfig
-    architectures: dict[Literal["da-l", "da-s", "midas-l", "midas-s"], Architecture] = Field(default_factory=dict)
+    architectures: dict[ArchitectureName, Architecture] = Field(default_factory=dict)
     """The networks of Tables 3 and 5; rows that need one which is not given are left out, with the reason."""
     estimators: dict[str, str] = Field(default_factory=dict)
     """Further methods of Table 5 that are scored as they are: level of `method` -> model."""
@@ -307,12 +312,23 @@ class StudyConfig(Frozen):
     """Log to MLflow while training runs, too; otherwise finished runs are imported after the table is made."""
     rates: CostRates | None = None
     """For the estimate of cost; null: only steps, crops and label storage are estimated."""
+    tables: dict[str, Table] = Field(default_factory=dict)
+    """Tables of one's own, by the name of their files: made, scored and rendered like the paper's."""
+    library: str | None = None
+    """Folder of further tables (NAME.yaml), which are made when they are asked for; null: `tables` beside the study's file."""
 
     @field_validator("photos", mode="before")
     @classmethod
     def _folder(cls, value: Any) -> Any:
         root = as_text(value)
         return {"source": "folder", "root": root} if isinstance(root, str) else value
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: {**table, "key": name} if isinstance(table, dict) else table for name, table in value.items()}
 
     @model_validator(mode="after")
     def _distinct(self) -> "StudyConfig":

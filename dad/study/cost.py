@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dad.study.cells import TABLES, all_cells, label_id, label_views, table_rows
+from dad.study.cells import all_cells, label_id, label_views, table_rows
 from dad.study.config import Cell, CostRates, LabelPlan, StudyConfig
+from dad.study.tables import table_names
 
 _BYTES = {"float16": 2, "float32": 4}
 
@@ -77,7 +78,7 @@ def _hours(crops: Iterable[tuple[str, int]], rates: Mapping[str, float]) -> floa
 def cost_lines(study: StudyConfig) -> list[str]:
     """The study's estimate as lines: every table by itself, then all of them, whose shared cells count once."""
     lines = []
-    for table in TABLES:
+    for table in table_names(study):
         cells = {name: cell for row in table_rows(study, table) for name, cell in row.cells.items()}
         if cells:
             lines.append(f"{table}: {estimate(cells.values(), study.rates).line()}")

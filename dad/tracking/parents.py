@@ -76,7 +76,7 @@ def read_table(
     if protocols := dict.fromkeys(line["protocol"] for _, line in lines if line["protocol"]):
         tags["protocol"] = ", ".join(protocols)
     page = files.get(f"{table}.md")
-    tags["mlflow.note.content"] = table_title(table) if page is None else describe(page.read_text(encoding="utf-8"))
+    tags["mlflow.note.content"] = table_title(study, table) if page is None else describe(page.read_text(encoding="utf-8"))
     started = min((child.started for child in children), default=0)
     return RunContent(
         subject=PARENT,
@@ -99,7 +99,12 @@ def bare_table(study: StudyConfig, table: str, places: Mapping[str, Place], chil
 def _tags(study: StudyConfig, table: str, places: Mapping[str, Place], children: Sequence[RunContent]) -> dict[str, str]:
     cells = {subject for subject, place in places.items() if place.model is None}
     done = sum(child.subject in cells for child in children)
-    tags = {"dad.study": study.name, "dad.table": table, "title": table_title(table), "seeds": ", ".join(map(str, study.seeds))}
+    tags = {
+        "dad.study": study.name,
+        "dad.table": table,
+        "title": table_title(study, table),
+        "seeds": ", ".join(map(str, study.seeds)),
+    }
     tags |= {"cells": str(len(cells)), "cells finished": str(done), "models": str(len(places) - len(cells))}
     tags |= source_tags(f"dad table {table}")
     tags["protocol"] = ", ".join(dict.fromkeys(child.tags["protocol"] for child in children if "protocol" in child.tags))

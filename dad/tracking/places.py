@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dad.errors import UserError
 from dad.study.cells import TABLES, table_rows
 from dad.study.config import StudyConfig
-from dad.study.paper import paper
+from dad.study.tables import table_of
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ def experiment_name(study: str, table: str | None) -> str:
     return f"{study}/{table}" if table else study
 
 
-def table_title(table: str) -> str:
-    """A table's name in the paper and its title."""
-    printed = paper().table(table)
-    return f"{printed.printed_as or f'Table {printed.number}'}: {printed.title}"
+def table_title(study: StudyConfig, table: str) -> str:
+    """What a table is called, and its title."""
+    layout = table_of(study, table)
+    return f"{layout.name}: {layout.title}"
 
 
 def chosen_tables(names: Iterable[str]) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def table_places(study: StudyConfig, table: str) -> dict[str, Place]:
     places: dict[str, Place] = {}
     for row in table_rows(study, table):
         for subject in row.subjects:
-            places.setdefault(subject, Place(table, table_title(table), row.name, dict(row.factors), row.model))
+            places.setdefault(subject, Place(table, table_title(study, table), row.name, dict(row.factors), row.model))
     return places
 
 

@@ -5,8 +5,11 @@ import itertools
 import pydantic
 import pytest
 
-from dad.study.claims import ENDS, Claims, claims
-from dad.study.paper import paper
+from dad.errors import UserError
+from dad.study.base import read_yaml
+from dad.study.claims import ENDS, claims
+from dad.study.paper import FOLDER, Paper, paper
+from dad.study.table import Table
 
 CONTRADICTED = {  # by the paper's own numbers, see the notes
     ("student-surpasses-its-teacher", "ScanNet", "abs_rel"),
@@ -64,6 +67,11 @@ def test_a_row_at_an_end_names_a_factor_that_is_a_number():
                 assert all(factor == "photos" for factor, level in row.items() if level in ENDS)
 
 
+def one_claim(claim):
+    """Table 1 with this claim alone."""
+    return Table.model_validate(read_yaml(FOLDER / "table1.yaml") | {"key": "table1", "claims": [claim]})
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -90,9 +98,18 @@ def test_mistakes_in_claims_are_refused(change, message):
         "others": [{"mode": "shared", "normalization": "none"}],
         "datasets": ["ETH3D"],
     }
-    claim = {"id": "one", "table": "table1", "text": "t", "source": "s"}
-    Claims.model_validate({"claims": [{**claim, "comparisons": [comparison]}]})
+    claim = {"id": "one", "text": "t", "source": "s"}
+    one_claim({**claim, "comparisons": [comparison]})
     with pytest.raises(pydantic.ValidationError, match=message):
-        Claims.model_validate({"claims": [{**claim, "comparisons": [{**comparison, **change}]}]})
-    with pytest.raises(pydantic.ValidationError, match="unknown note D99"):
-        Claims.model_validate({"claims": [{**claim, "notes": ["D99"], "comparisons": [comparison]}]})
+        one_claim({**claim, "comparisons": [{**comparison, **change}]})
+    with pytest.raises(UserError, match="unknown note D99"):
+        paper().check(one_claim({**claim, "notes": ["D99"], "comparisons": [comparison]}), "table1")
+
+
+def test_claims_have_ids_of_their_own():
+    table1, table2 = (read_yaml(FOLDER / f"{name}.yaml") | {"key": name} for name in ("table1", "table2"))
+    with pytest.raises(pydantic.ValidationError, match="claims with the same id: shared-hybrid-leads"):
+        Table.model_validate(table1 | {"claims": [table1["claims"][0], *table1["claims"]]})
+    moved = table2 | {"claims": [table2["claims"][0] | {"id": "shared-hybrid-leads"}]}
+    with pytest.raises(pydantic.ValidationError, match="claims with the same id: shared-hybrid-leads"):
+        Paper.model_validate(paper().model_dump() | {"tables": {"table1": table1, "table2": moved}})

@@ -1,4 +1,4 @@
-"""The printed numbers against the paper's tables, typed here a second time and independently of paper.yaml."""
+"""The printed numbers against the paper's tables, typed here a second time and independently of the package's files."""
 
 import itertools
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from dad.errors import UserError
 from dad.study.base import read_yaml
 from dad.study.cells import load_study, table_rows
-from dad.study.paper import FILE, Paper, paper
+from dad.study.paper import FILE, FOLDER, Paper, paper
 
 TABLE1 = {  # ETH3D, DIODE
     ("shared", "global"): (0.064, 0.259),
@@ -218,7 +218,7 @@ def test_lookups():
 
 
 def broken(change):
-    value = read_yaml(FILE)
+    value = read_yaml(FILE) | {"tables": {path.stem: read_yaml(path) | {"key": path.stem} for path in FOLDER.glob("*.yaml")}}
     change(value)
     return value
 
@@ -231,9 +231,11 @@ def broken(change):
         (lambda v: v["tables"]["table1"]["rows"][0]["values"].pop(), "1 numbers for 2 columns"),
         (lambda v: v["tables"]["table1"]["rows"][1].update(notes={"D99": ["ETH3D"]}), "unknown note D99"),
         (lambda v: v["tables"]["table1"]["rows"][1].update(notes={"D2": ["KITTI"]}), "no column KITTI"),
+        (lambda v: v["tables"]["scaling"]["columns"][1].update(dataset="Sintel"), "unknown dataset Sintel"),
+        (lambda v: v["tables"]["scaling"]["columns"][1].update(metric="error"), "unknown metric error"),
         (lambda v: v["tables"]["table1"]["rows"][1].update(row=v["tables"]["table1"]["rows"][0]["row"]), "same factors"),
         (lambda v: v["tables"]["table1"]["labels"]["mode"].pop("shared"), "no label for mode: shared"),
-        (lambda v: v["tables"]["table2"].pop("base"), "names no base"),
+        (lambda v: v["tables"]["table2"].pop("percent_of"), "names no percent_of"),
     ],
 )
 def test_mistakes_in_the_data_are_refused(change, message):

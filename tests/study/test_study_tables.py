@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dad.errors import UserError
 from dad.study.base import parse_model, read_yaml
 from dad.study.cells import TABLES, all_cells, all_models, dataset_group, load_study, model_id, study_groups, table_rows
+from dad.study.changes import impossible
 from dad.study.check import check
 from dad.study.config import ScenePhotos, StudyConfig
 from dad.study.cost import cost_lines, estimate
@@ -99,12 +100,12 @@ def test_what_a_study_does_not_name_is_left_out_with_the_reason():
 
 
 def test_an_unnormalised_loss_against_an_assistant_is_refused_unless_asked_for():
-    from dad.study.config import LossConfig
-    from dad.study.tables import impossible
-
-    assert "bounded per image" in impossible("cross", "none", "select", LossConfig())
-    assert impossible("cross", "none", "select", LossConfig(allow_raw_assistant=True)) is None
-    assert impossible("cross", "hybrid", "select", LossConfig()) is None
+    select = only(rows(mini(), "table4")["select"])
+    raw = select.model_copy(update={"normalization": "none"})
+    allowed = raw.model_copy(update={"loss": raw.loss.model_copy(update={"allow_raw_assistant": True})})
+    assert "bounded per image" in impossible(raw)
+    assert impossible(allowed) is None
+    assert impossible(select) is None
 
 
 def test_groups_of_benchmarks():

@@ -71,7 +71,7 @@ def test_tables_of_a_shared_cell(kit, monkeypatch):
             Row("table2", {}, {}, "impossible"),
             Row("table2", {"mode": "first"}, {"x": None}),
             Row("table2", {"mode": "second"}, {"x": None}),
-            Row("table2", {"mode": "as it is"}, {}, model="zoo/some"),
+            Row("table2", {"mode": "as-is"}, {}, model="zoo/some"),
         ],
     }
     monkeypatch.setattr(places, "TABLES", rows)
@@ -80,7 +80,7 @@ def test_tables_of_a_shared_cell(kit, monkeypatch):
         subject: [(place.table, place.row, place.model) for place in there] for subject, there in tables_by_cell(kit.STUDY).items()
     }
     first = ("table1", "m", None)
-    assert found == {"x": [first, ("table2", "first", None)], "y": [first], "model-some": [("table2", "as it is", "zoo/some")]}
+    assert found == {"x": [first, ("table2", "first", None)], "y": [first], "model-some": [("table2", "as-is", "zoo/some")]}
     assert experiment_name("mini", "table2") == "mini/table2"
     assert experiment_name("mini", None) == "mini"
 

@@ -11,7 +11,7 @@ from dad.report.page.columns import METRICS, Group, difference_names, groups_of
 from dad.report.run_facts import short_name
 from dad.study.cells import TABLES, Row, table_rows
 from dad.study.config import StudyConfig
-from dad.study.paper import PaperTable, paper
+from dad.study.paper import Table, paper
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def table_view(study: StudyConfig, table: str, path: Path) -> TableView:
     )
 
 
-def _read(path: Path, layout: PaperTable) -> pd.DataFrame:
+def _read(path: Path, layout: Table) -> pd.DataFrame:
     texts = ["cell", *layout.factors, "dataset", "protocol", "metric", "stands_for", "reason", "reference"]
     try:
         frame = pd.read_csv(
@@ -125,7 +125,7 @@ def _read(path: Path, layout: PaperTable) -> pd.DataFrame:
     return frame
 
 
-def _row(layout: PaperTable, row: Row) -> RowView:
+def _row(layout: Table, row: Row) -> RowView:
     labels = []
     for factor, level in row.factors.items():
         text = layout.label(factor, level)

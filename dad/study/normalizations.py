@@ -1,0 +1,25 @@
+"""What a normalization is (paper section 3.1): one entry of `NORMALIZATIONS`. The arithmetic is in `dad.distill.normalization`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """A map is normalised inside contexts, by their median and mean absolute deviation."""
+
+    levels: tuple[int, ...]
+    """A level S divides a map into S segments of its values, or into S x S tiles (`loss.groups`). From the coarsest to the finest,
+    each divides the next; a pixel's loss is the mean over them. None at all: the raw maps are compared."""
+
+    def __post_init__(self) -> None:
+        nested = all(fine % coarse == 0 for coarse, fine in zip(self.levels, self.levels[1:], strict=False))
+        assert nested, f"levels {self.levels} are not nested"
+
+
+NORMALIZATIONS: dict[str, Normalization] = {
+    "global": Normalization((1,)),
+    "hybrid": Normalization((1, 2, 4)),
+    "local": Normalization((4,)),
+    "none": Normalization(()),
+}
+"""Eq. 1, 3, 5 and 6."""
