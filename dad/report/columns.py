@@ -6,6 +6,7 @@ from dad.errors import UserError
 from dad.study.cells import dataset_group, study_groups
 from dad.study.config import BenchmarkConfig, StudyConfig
 from dad.study.paper import AVERAGE, paper
+from dad.study.tables import table_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def table_columns(study: StudyConfig, table: str) -> tuple[Column, ...]:
     """The columns of a table: the average where it has one, the study's data sets of the table's groups in the paper's order, then
     the ones that the paper's table does not have.
     """
-    layout, groups = paper().table(table), study_groups(study, table)
+    layout, groups = table_of(study, table), study_groups(study, table)
     known = list(layout.datasets)
     every = [_column(benchmark) for benchmark in study.scored]
     single = [column for column in every if dataset_group(study, column.dataset) in groups]

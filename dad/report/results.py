@@ -16,6 +16,7 @@ from dad.study.cells import Row, table_rows, teacher_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 from dad.study.paper import Printed, Table, paper
+from dad.study.tables import table_of
 
 __all__ = ["METRICS", "Column", "TableResult", "load_table", "provenance_paths", "score_paths", "table_columns"]
 
@@ -110,9 +111,9 @@ def load_table(study: StudyConfig, table: str, scores: ScoreFiles) -> TableResul
     unreadable, of another model or without one of the data sets, or if two were scored on different images or under different
     rules.
     """
-    rows, columns = tuple(table_rows(study, table)), table_columns(study, table)
+    layout, rows, columns = table_of(study, table), tuple(table_rows(study, table)), table_columns(study, table)
     if not columns:
-        raise UserError(f"study {study.name} has no benchmark that {table} reports ({', '.join(paper().table(table).datasets)})")
+        raise UserError(f"study {study.name} has no benchmark that {table} reports ({', '.join(layout.datasets)})")
     protocol = load_protocol(study.protocols[0])
     teachers = tuple(row for row in teacher_rows(study, table) if _is_there(row, scores))
     everything = read_rows(study, (*teachers, *rows), columns, scores, protocol.id)
@@ -123,14 +124,14 @@ def load_table(study: StudyConfig, table: str, scores: ScoreFiles) -> TableResul
     return TableResult(
         study=study,
         table=table,
-        layout=paper().table(table),
+        layout=layout,
         rows=rows,
         teachers=teachers,
         columns=columns,
         protocol=protocol.id,
         protocol_hash=first["protocol_hash"].iloc[0] if len(first) else protocol.hash,
         scores=tidy[is_row].reset_index(drop=True),
-        statistics=_statistics(table, rows, columns, tidy[is_row], tidy[~is_row]),
+        statistics=_statistics(layout, rows, columns, tidy[is_row], tidy[~is_row]),
         empty={name: int(((first["dataset"] == name) & (first["n"] == 0)).sum()) for name in dict.fromkeys(first["dataset"])},
     )
 
@@ -142,12 +143,12 @@ def _is_there(row: Row, scores: ScoreFiles) -> bool:
 
 
 def _statistics(
-    table: str, rows: tuple[Row, ...], columns: tuple[Column, ...], scores: pd.DataFrame, teachers: pd.DataFrame
+    layout: Table, rows: tuple[Row, ...], columns: tuple[Column, ...], scores: pd.DataFrame, teachers: pd.DataFrame
 ) -> pd.DataFrame:
     """Those of the rows, then those of the teachers, indexed by (row, dataset, metric)."""
     better = {metric: paper().metrics[metric].better for metric in METRICS}
     datasets = {column.dataset: column.datasets for column in columns}
-    layout, names = paper().table(table), {tuple(row.factors.items()): row.name for row in rows}
+    names = {tuple(row.factors.items()): row.name for row in rows}
     references = {
         row.name: names[tuple(other.items())]
         for row in rows
