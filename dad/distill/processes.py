@@ -25,7 +25,14 @@ def accelerator_for(precision: str) -> Accelerator:
         raise UserError("optim.precision fp16 needs a GPU, and this training runs on the CPU: use precision: no (or bf16)")
     if precision == "bf16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UserError(f"optim.precision bf16: {torch.cuda.get_device_name()} does not have it: use precision: no or fp16")
-    return Accelerator(mixed_precision=precision)
+    # without being told, accelerate takes processes that torchrun started on a machine without GPUs for strangers to each other
+    accelerator = Accelerator(mixed_precision=precision, cpu=not on_gpu)
+    started = int(os.environ.get("WORLD_SIZE") or 1)
+    if accelerator.num_processes != started:
+        raise UserError(
+            f"{started} processes were started, but accelerate joined {accelerator.num_processes}: check WORLD_SIZE and RANK"
+        )
+    return accelerator
 
 
 def gathered(share: Tensor) -> Tensor:
