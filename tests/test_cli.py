@@ -71,7 +71,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, capsys, tmp_path, monk
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["train"], ["data", "scenes", "--count", "0"], []])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["train"], ["data", "scenes", "--count", "0"]])
 def test_wrong_usage_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)

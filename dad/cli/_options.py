@@ -23,8 +23,15 @@ def cell_options(parser: argparse.ArgumentParser, cell_group: argparse._ActionsC
     cell_help = "a cell id (with --config), a run's config.json, or JSON text"
     (cell_group or parser).add_argument("--cell", required=cell_group is None, help=cell_help)
     parser.add_argument("--config", default=DEFAULT_STUDY, help="the study that the id belongs to (default: %(default)s)")
+    set_option(parser)
     parser.add_argument("--manifest", required=True, help="the photos, as written by `dad data manifest`")
     parser.add_argument("--workers", type=int, default=0, help="loader processes; results do not depend on it")
+
+
+def set_option(parser: argparse.ArgumentParser) -> None:
+    """Add --set, which replaces single values of the study or, with --cell, of the cell."""
+    help_text = "replace one value by its dotted name, e.g. loss.local_global=0.25; with --cell it is the cell's; may be repeated"
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=help_text)
 
 
 def device_option(parser: argparse.ArgumentParser) -> None:

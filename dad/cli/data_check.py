@@ -6,6 +6,10 @@ from pathlib import Path
 from dad.cli._options import positive
 
 HELP = "verify a benchmark's or photo folder's layout and files"
+ABOUT = """\
+Looks whether a data set is whole: are all its files there, can they be read, do they have the published counts. What is missing is
+named, with how to get it.
+"""
 EXAMPLE = "dad data check photos ~/photos"
 
 

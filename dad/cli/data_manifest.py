@@ -3,6 +3,10 @@
 import argparse
 
 HELP = "hash photos into a manifest"
+ABOUT = """\
+Lists the photos of a folder, with their contents' hashes and sizes, in a seeded order. Training and labels refer to this list, so
+that a photo that changes later is noticed; its first n photos are the nested subset of n.
+"""
 EXAMPLE = "dad data manifest ~/photos --out photos.jsonl"
 
 

@@ -5,6 +5,10 @@ import argparse
 from dad.cli._options import positive
 
 HELP = "render procedural scenes: RGB, exact depth, camera"
+ABOUT = """\
+Renders rooms, landscapes or streets with exact depth, as images to train on or as a benchmark where no real one is at hand. The
+same seed gives the same scenes.
+"""
 EXAMPLE = "dad data scenes --out scenes/indoor --kind indoor --count 100 --seed 0"
 
 

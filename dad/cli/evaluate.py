@@ -8,6 +8,10 @@ from dad.cli._options import device, device_option, positive
 from dad.errors import UserError
 
 HELP = "score a model or a folder of predictions, image by image"
+ABOUT = """\
+Compares a model's depth maps with measured depth, image by image. Maps without a unit are aligned to metres first, as the protocol
+says; several protocols can score the same maps at once.
+"""
 EXAMPLE = "dad evaluate --model zoo/vit-large --dataset scenes-indoor --root scenes/indoor --out scores.csv"
 
 

@@ -3,6 +3,10 @@
 import argparse
 
 HELP = "write a trained network for use elsewhere, check it against its source, add a model card"
+ABOUT = """\
+Writes a trained network in a form that other programs read. What is written is compared with its source before it is kept, and a
+card beside it says what it was trained on, how it scores and what its licence allows.
+"""
 EXAMPLE = "dad export --run results/mini/runs/CELL --format hf --out exported"
 
 

@@ -6,6 +6,10 @@ from pathlib import Path
 from dad.cli._options import report_options
 
 HELP = "render a figure of the paper: PNG, SVG and caption; or a contact sheet"
+ABOUT = """\
+Draws one of the paper's figures from the study's results, with its caption and the numbers behind it. With `contact-sheet`: what a
+table's students make of some pictures, beside their teacher.
+"""
 EXAMPLE = "dad figure fig7"
 
 

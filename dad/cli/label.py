@@ -1,13 +1,16 @@
 """`dad label`."""
 
 import argparse
-import json
 from pathlib import Path
 
 from dad.cli._options import cell_options, device, device_option
 from dad.errors import UserError
 
 HELP = "compute the pseudo-labels that a cell trains on"
+ABOUT = """\
+Lets a teacher predict the crops that a student will train on, and stores its maps. Students that see the same crops share them. An
+interrupted run goes on where it stopped.
+"""
 EXAMPLE = "dad label --cell shared-hybrid --manifest photos.jsonl --out labels"
 
 
@@ -28,11 +31,16 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.study.base import parse_model
     from dad.study.cells import label_views, load_cell
     from dad.study.config import LabelPlan
+    from dad.study.reading import parse_mapping
+    from dad.study.settings import with_settings
 
     if arguments.plan:
-        plan, views = parse_model(LabelPlan, json.loads(arguments.plan), source="label plan"), ("square", "patches")
+        if arguments.settings:
+            raise UserError("--set changes a cell: give --cell, or change the plan itself")
+        plan = parse_model(LabelPlan, parse_mapping(arguments.plan, source="label plan"), source="label plan")
+        views: tuple[str, ...] = ("square", "patches")
     else:
-        cell = load_cell(arguments.cell, arguments.config)
+        cell = with_settings(load_cell(arguments.cell, arguments.config), arguments.settings, what="the cell")
         if arguments.role not in cell.label_plans:
             raise UserError(f"cell {arguments.cell} has no {arguments.role}: its labels are the teacher's alone")
         plan, views = cell.label_plans[arguments.role], label_views(cell)

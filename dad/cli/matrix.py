@@ -4,15 +4,20 @@ import argparse
 import json
 import sys
 
-from dad.cli._options import study_option
+from dad.cli._options import set_option, study_option
 
 HELP = "list a study's cells and what they cost, or print one cell's config"
+ABOUT = """\
+Lists the students that a study trains (its cells), table by table, and what they cost, before anything starts. With --cell it
+prints everything that decides one student's training.
+"""
 EXAMPLE = "dad matrix --table table1"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad matrix`."""
     study_option(parser)
+    set_option(parser)
     parser.add_argument("--table", help="only this table: the paper's, the study's own, or one of the library (config/tables)")
     parser.add_argument(
         "--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)"
@@ -25,13 +30,15 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.study.cells import find_cell, load_study, loss_terms, table_rows
     from dad.study.check import check
     from dad.study.cost import cost_lines, estimate
+    from dad.study.settings import with_settings
     from dad.study.tables import table_names
 
     study = load_study(arguments.config)
     if arguments.cell:
-        cell = find_cell(study, arguments.cell)
+        cell = with_settings(find_cell(study, arguments.cell), arguments.settings, what="the cell")
         print(json.dumps({"cell": cell.model_dump(mode="json"), "loss_terms": loss_terms(cell)}, indent=2))
         return
+    study = with_settings(study, arguments.settings, what=arguments.config)
     rows = []
     for table in [arguments.table] if arguments.table else table_names(study):
         for row in table_rows(study, table):

@@ -7,6 +7,10 @@ from dad.cli._options import device, device_option, positive
 from dad.errors import UserError
 
 HELP = "predict images: float NPY, 16-bit PNG, coloured PNG; with --points, PLY"
+ABOUT = """\
+Predicts how far away things are in your own images. For each image it writes the numbers (NPY), a 16-bit PNG and a picture in
+colour; with --points also a point cloud. The numbers have no unit.
+"""
 EXAMPLE = "dad predict photos/ --model zoo/vit-large --out maps"
 
 

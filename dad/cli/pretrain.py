@@ -4,6 +4,10 @@ import argparse
 from pathlib import Path
 
 HELP = "train a model of the procedural zoo on labelled scenes"
+ABOUT = """\
+Trains one of the small networks that ship with the package from nothing, on rendered scenes with exact depth. A study starts from
+these networks, so you need this only to make them again or to change them.
+"""
 EXAMPLE = "dad pretrain --recipe config/zoo/vit-small.yaml --scenes scenes/indoor scenes/outdoor --out zoo --work work/zoo"
 
 

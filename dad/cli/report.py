@@ -6,6 +6,10 @@ from pathlib import Path
 from dad.cli._options import report_options
 
 HELP = "one HTML page of the whole study, which opens from disk without a network"
+ABOUT = """\
+Makes one page of the whole study: claims, sortable tables, figures, pictures to compare, each student's configuration and curves.
+It opens from disk, without a network.
+"""
 EXAMPLE = "dad report"
 
 

@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 
 HELP = "rebuild MLflow's runs from files: an experiment per table of the study"
+ABOUT = """\
+Fills MLflow's database from the results on disk: an experiment for each table, a run for each row and seed. It can be thrown away
+and made again at any time.
+"""
 EXAMPLE = "dad track import results --uri sqlite:///mlflow.db --config config/mini.yaml"
 
 

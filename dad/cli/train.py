@@ -9,6 +9,10 @@ from pathlib import Path
 from dad.cli._options import cell_options
 
 HELP = "train one cell's student"
+ABOUT = """\
+Trains one student (a cell of the study) on a teacher's stored maps. The same command continues an interrupted run from its last
+checkpoint.
+"""
 EXAMPLE = "dad train --cell shared-hybrid --manifest photos.jsonl --labels labels --out results/runs/mine"
 
 
@@ -29,9 +33,11 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.distill.train import cell_as_used
     from dad.distill.train import train as train_cell
     from dad.study.cells import cell_id, load_cell
+    from dad.study.settings import with_settings
 
     start_those_asked_for(sys.argv[1:])
-    cell = cell_as_used(load_cell(arguments.cell, arguments.config), Path(arguments.manifest))
+    named = with_settings(load_cell(arguments.cell, arguments.config), arguments.settings, what="the cell")
+    cell = cell_as_used(named, Path(arguments.manifest))
     with contextlib.ExitStack() as stack:
         listeners = ()
         if arguments.tracking and os.environ.get("RANK", "0") == "0":

@@ -11,7 +11,7 @@ from typing import Any
 
 from dad.errors import UserError
 from dad.files import sha256_json
-from dad.study.base import identity, parse_model, read_yaml
+from dad.study.base import did_you_mean, identity, parse_model, read_yaml
 from dad.study.changes import EACH, Impossible, cell_fields, make_cell, scored_model
 from dad.study.config import Cell, LabelPlan, StudyConfig
 from dad.study.modes import views, weights
@@ -177,6 +177,10 @@ def study_groups(study: StudyConfig, table: str) -> tuple[str, ...]:
     return tuple(group for group in table_of(study, table).groups if group in groups)
 
 
+_LISTED = 12
+"""Cells named one by one in a message."""
+
+
 def find_cell(study: StudyConfig, name: str) -> Cell:
     """The cell with this id; an unambiguous beginning of it is enough. Raises UserError otherwise."""
     cells = all_cells(study, known_tables(study))
@@ -184,8 +188,11 @@ def find_cell(study: StudyConfig, name: str) -> Cell:
     if name in cells:
         matches = [name]
     if len(matches) != 1:
-        problem = f"{len(matches)} cells begin with {name!r}" if matches else f"no cell {name!r}"
-        raise UserError(f"{problem} in study {study.name}; `dad matrix` lists the ids")
+        if matches:
+            listed = ", ".join(matches[:_LISTED]) + (f" and {len(matches) - _LISTED} more" if len(matches) > _LISTED else "")
+            raise UserError(f"{len(matches)} cells begin with {name!r} in study {study.name}: {listed}")
+        near = did_you_mean(name, [begun for full in cells for begun in (full, "-".join(full.split("-")[:2]))])
+        raise UserError(f"no cell {name!r} in study {study.name}; `dad matrix` lists the ids{near}")
     return cells[matches[0]]
 
 
