@@ -140,7 +140,7 @@ def test_marks_and_line_ends_of_other_systems_change_nothing(tmp_path, encoding,
 
 
 @pytest.mark.parametrize(
-    ("encoding", "message"), [("utf-16", "is encoded in UTF-16"), ("utf-32", "UTF-32"), ("latin-1", "line 3 holds the byte 0xe4")]
+    ("encoding", "message"), [("utf-16", "is encoded in UTF-16"), ("utf-32", "UTF-32"), ("latin-1", "byte 0xe4")]
 )
 def test_other_encodings_are_named(tmp_path, encoding, message):
     file = tmp_path / "study.yaml"
