@@ -163,7 +163,9 @@ def scored_model(study: StudyConfig, roles: tuple[str, ...], row: str, source: s
     for role in roles:
         if role == "estimator":
             if row in study.estimators:
-                return study.estimators[row]
+                if (named := study.estimators[row]) is None:
+                    raise Impossible(f"left out by the study (estimators: {row} is null)")
+                return named
             reasons.append("printed only: the study names no model of this method")
         elif role == "assistant" and study.assistant is None:
             reasons.append("the study names no assistant")

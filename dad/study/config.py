@@ -291,8 +291,8 @@ class StudyConfig(Frozen):
     student: StudentConfig
     architectures: dict[ArchitectureName, Architecture] = Field(default_factory=dict)
     """The networks of Tables 3 and 5; rows that need one which is not given are left out, with the reason."""
-    estimators: dict[str, str] = Field(default_factory=dict)
-    """Further methods of Table 5 that are scored as they are: level of `method` -> model."""
+    estimators: dict[str, str | None] = Field(default_factory=dict)
+    """Further methods of Table 5 that are scored as they are: level of `method` -> model; null leaves the row out."""
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
     """What the students of Tables 1 to 4 train on (the paper's 50K); a plain string is the folder of the user's own photos."""
     scaling: tuple[Positive, ...] = ()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dad.data.photos import SUFFIXES
 from dad.errors import UserError
 from dad.study.base import parse_model, read_yaml
 from dad.study.cells import TABLES, all_cells, all_models, dataset_group, load_study, model_id, study_groups, table_rows
@@ -175,7 +176,7 @@ def test_the_papers_study_is_whole_and_says_what_is_missing(tmp_path, monkeypatc
     assert "29 students, 580,000 steps" in cost_lines(study)[-2]
     (tmp_path / "data" / "sa1b").mkdir(parents=True)
     assert [line for line in map(str, check(study)) if "sa1b" in line] == [
-        "stop: photos.root: data/sa1b holds no photos (.jpg .jpeg .png .webp .bmp .tif .tiff) and no .tar shards of them"
+        f"stop: photos.root: data/sa1b holds no photos ({' '.join(SUFFIXES)}) and no .tar shards of them"
     ]
 
 
