@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from dad.models.config import NetworkConfig
 from dad.study.base import Frozen
-from dad.study.config import Count, OptimConfig, Positive, SceneKind, Weight, distinct
+from dad.study.config import Count, OptimConfig, Positive, SceneKind, SceneStyle, Weight, distinct
 
 
 class ZooScenes(Frozen):
@@ -18,7 +18,11 @@ class ZooScenes(Frozen):
     height: Positive
     width: Positive
     samples: Positive = 1
-    """Rays per pixel and axis; training crops are shrunk, which smooths edges by itself."""
+    """Rays per pixel and axis in style `plain`; training crops are shrunk, which smooths edges by itself."""
+    style: SceneStyle = "plain"
+    """`rich`: things with parts, real lenses and light."""
+    textures: str | None = None
+    """Folder of photographs for some of the surfaces (not in style `plain`); null: none."""
 
 
 class AutoencoderRecipe(Frozen):
@@ -41,9 +45,10 @@ class ZooRecipe(Frozen):
     """Smallest side of the random square cut from a scene."""
     gradient: Weight = 2.0
     """Weight of gradient matching beside the affine-invariant loss (Depth Anything v2 has 1 : 2), or a diffusion network's L1."""
-    anchor: Weight = 0.05
-    """Weight of the term that keeps the output's scale, which the affine-invariant loss leaves free, from drifting; a
-    diffusion network's maps are bounded and have no such term."""
+    anchor: Weight = 0.0
+    """Weight of a term that keeps the output's scale, which the affine-invariant loss leaves free, from drifting. A study without
+    normalization suffers from that very freedom, so a teacher for it is better off without; a diffusion network's maps are bounded
+    and have no such term."""
     autoencoder: AutoencoderRecipe | None = None
     """The training that comes first where the network has an autoencoder, and only there; afterwards the autoencoder is frozen."""
     optim: OptimConfig
@@ -57,6 +62,8 @@ class ZooRecipe(Frozen):
     def _consistent(self) -> "ZooRecipe":
         if (self.network.family == "genpercept") != (self.autoencoder is not None):
             raise ValueError(f"autoencoder belongs to the family genpercept and must be given there, not to {self.network.family}")
+        if self.scenes.textures is not None and self.scenes.style == "plain":
+            raise ValueError("scenes of style plain have no textures: leave scenes.textures out or take style rich")
         trainings = (self.optim, self.refine, self.autoencoder and self.autoencoder.optim)
         precisions = {training.precision for training in trainings if training is not None}
         if len(precisions) > 1:

@@ -22,6 +22,7 @@ def recipe():
         "network": network,
         "scenes": {"kinds": ["indoor", "outdoor"], "count": 5, "seed": 40, "height": 72, "width": 96},
         "size": 48,
+        "anchor": 0.05,
         "min_crop": 56,
         "optim": {"steps": 12, "batch": 4, "encoder_rate": 2e-3, "head_rate": 2e-3, "warmup": 2, "checkpoint_every": 5},
     }

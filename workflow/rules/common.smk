@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 
 from dad.errors import UserError
+from dad.files import sha256_json
 from dad.report.figures import FIGURES, figure_needs
 from dad.study.base import parse_model, read_yaml
 from dad.study.cells import (
@@ -35,7 +36,7 @@ from dad.study.photos import manifest_name, of_kind, rendered_counts
 from dad.study.settings import workflow_study
 from dad.study.stages import STAGE_VERSION
 from dad.study.environment import use_this_interpreter
-from dad.study.zoo import ZooRecipe
+from dad.study.zoo import ZooRecipe, ZooScenes
 
 use_this_interpreter(workflow.basedir)
 
@@ -68,7 +69,15 @@ ZOO = {
     name: parse_model(
         ZooRecipe, read_yaml(f"{workflow.basedir}/config/zoo/{name}.yaml"), source=name
     )
-    for name in ("vit-large", "vit-small", "midas-large", "midas-small", "genpercept")
+    for name in (
+        "vit-large",
+        "vit-small",
+        "midas-large",
+        "midas-small",
+        "genpercept",
+        "small-teacher",
+        "small-student",
+    )
 }
 HELD_OUT = [f"scenes-{kind}" for kind in ("indoor", "outdoor", "driving")]
 
@@ -252,9 +261,53 @@ def manifest_folders(wildcards):
     )
 
 
+def zoo_scene_folder(kind, scenes):
+    return f"results/zoo/scenes/{kind}-{sha256_json(scenes.model_dump(mode='json'))[:8]}"
+
+
+def held_out(member):
+    """Unseen scenes that a member's scores are of: 100 of each kind, in the style and size of its own."""
+    rich = ZOO[member].scenes.style == "rich"
+    height, width = (384, 512) if rich else (192, 256)
+    return ZooScenes(
+        kinds=("indoor", "outdoor", "driving"),
+        count=100,
+        seed=900000,
+        height=height,
+        width=width,
+        samples=2,
+        style="rich" if rich else "plain",
+    )
+
+
+def zoo_scene_options(wildcards):
+    sets = [recipe.scenes for recipe in ZOO.values()] + [held_out(name) for name in ZOO]
+    folder = f"results/zoo/scenes/{wildcards.kind}-{wildcards.recipe}"
+    scenes = next(
+        one for one in sets if zoo_scene_folder(wildcards.kind, one) == folder
+    )
+    options = {
+        "count": scenes.count,
+        "seed": scenes.seed,
+        "height": scenes.height,
+        "width": scenes.width,
+        "samples": scenes.samples,
+        "style": scenes.style,
+        "textures": scenes.textures,
+    }
+    return [
+        text
+        for key, value in options.items()
+        if value is not None
+        for text in (f"--{key}", str(value))
+    ]
+
+
 def zoo_scene_inputs(wildcards):
     scenes = ZOO[wildcards.member].scenes
-    return [
-        f"results/zoo/scenes/{kind}-{scenes.count}-{scenes.seed}-{scenes.height}x{scenes.width}x{scenes.samples}/scenes.json"
-        for kind in scenes.kinds
-    ]
+    return [f"{zoo_scene_folder(kind, scenes)}/scenes.json" for kind in scenes.kinds]
+
+
+def held_out_inputs(wildcards):
+    scenes = held_out(wildcards.member)
+    return [f"{zoo_scene_folder(kind, scenes)}/scenes.json" for kind in scenes.kinds]

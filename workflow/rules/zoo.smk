@@ -1,21 +1,21 @@
 rule zoo_scenes:
     output:
-        "results/zoo/scenes/{kind}-{scenes}-{seed}-{height}x{width}x{samples}/scenes.json",
+        "results/zoo/scenes/{kind}-{recipe}/scenes.json",
     log:
-        "results/zoo/logs/{kind}-{scenes}-{seed}-{height}x{width}x{samples}.log",
+        "results/zoo/logs/scenes-{kind}-{recipe}.log",
     benchmark:
-        "results/zoo/benchmarks.tsv/{kind}-{scenes}-{seed}-{height}x{width}x{samples}.tsv"
+        "results/zoo/benchmarks.tsv/scenes-{kind}-{recipe}.tsv"
     conda:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=4000,
+        runtime=240,
     params:
+        options=zoo_scene_options,
         version=STAGE_VERSION["scenes"],
     shell:
-        "OMP_NUM_THREADS=1 python -m dad data scenes --out $(dirname {output}) --kind {wildcards.kind} --count {wildcards.scenes}"
-        " --seed {wildcards.seed} --height {wildcards.height} --width {wildcards.width} --samples {wildcards.samples}"
+        "OMP_NUM_THREADS=1 python -m dad data scenes --out $(dirname {output}) --kind {wildcards.kind} {params.options:q}"
         " --workers {threads} > {log} 2>&1"
 
 
@@ -47,10 +47,7 @@ rule pretrain:
 rule zoo_scores:
     input:
         weights="results/zoo/{member}.safetensors",
-        scenes=expand(
-            "results/zoo/scenes/{kind}-100-900000-192x256x2/scenes.json",
-            kind=["indoor", "outdoor", "driving"],
-        ),
+        scenes=held_out_inputs,
     output:
         scores="results/zoo/{member}-scores.csv",
         summary="results/zoo/{member}.json",
