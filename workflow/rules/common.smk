@@ -262,7 +262,9 @@ def manifest_folders(wildcards):
 
 
 def zoo_scene_folder(kind, scenes):
-    return f"results/zoo/scenes/{kind}-{sha256_json(scenes.model_dump(mode='json'))[:8]}"
+    return (
+        f"results/zoo/scenes/{kind}-{sha256_json(scenes.model_dump(mode='json'))[:8]}"
+    )
 
 
 def held_out(member):
