@@ -1,6 +1,7 @@
 """Weights on disk: safetensors whose header carries the network's description, so that a file alone is a model."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,10 +10,11 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from dad.errors import UserError
 from dad.files import atomic_path
+from dad.identity import tensors_digest
 from dad.models import official
 from dad.models.config import NETWORKS, NetworkConfig
 from dad.models.hub import from_hub
@@ -25,6 +27,10 @@ WRAPPED = "network."
 """What the names of a network begin with inside the class that a transformers folder brings along."""
 POSITION_TABLE = "position_table"
 """The position embedding as it was trained, in a transformers folder whose own is resampled to the input's grid."""
+
+CHECKSUM = "sha256"
+"""The description's key for the checksum of the tensors and of its other keys; files of earlier versions have none."""
+_DESCRIBED = {"network", "input_size", "origin", "keys", "kind", CHECKSUM}
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ def read_header(path: Path) -> Header:
     try:
         with safe_open(path, framework="pt") as file:
             description = json.loads((file.metadata() or {})["dad"])
+        if description.keys() - _DESCRIBED:
+            raise ValueError("unknown keys")
         return Header(
             TypeAdapter(NetworkConfig).validate_python(description["network"]),
             int(description["input_size"]),
@@ -99,8 +107,7 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     if network is not None and NETWORKS.get(network) != header.network:
         raise UserError(f"{path} describes another network than {network}")
     built = build_network(header.network)
-    with safe_open(path, framework="pt") as file:
-        state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a dict)
+    state = {key: value.float() for key, value in _stored(path).items()}
     if header.keys == "wrapped":
         state = {key.removeprefix(WRAPPED): value for key, value in state.items()}
     elif header.keys != "ours":
@@ -119,6 +126,23 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     built.load_state_dict(state)
     built.kind = header.kind or built.kind
     return built, header
+
+
+def _stored(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weights file of ours. Raises UserError where they are not those that it was written with."""
+    with safe_open(path, framework="pt") as file:
+        description = json.loads(file.metadata()["dad"])
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    checksum = description.pop(CHECKSUM, None)
+    if checksum is not None and checksum != tensors_digest(state, description):
+        raise UserError(f"{path} is damaged: its weights do not fit the checksum in its header; make or copy it again")
+    return state
+
+
+def stamped(description: str, state: Mapping[str, Tensor]) -> str:
+    """A description (see `describe`) with the checksum of itself and of the tensors that are stored with it."""
+    about = json.loads(description)
+    return json.dumps(about | {CHECKSUM: tensors_digest(state, about)}, sort_keys=True)
 
 
 def describe(network: nn.Module, *, input_size: int, origin: str, keys: Keys) -> str:
@@ -150,4 +174,4 @@ def save_network(
     description = describe(network, input_size=input_size, origin=origin, keys="official" if official_keys else "ours")
     with atomic_path(path) as temporary:
         # one entry only: safetensors writes several in an order that changes from process to process
-        save_file(state, temporary, metadata={"dad": description})
+        save_file(state, temporary, metadata={"dad": stamped(description, state)})

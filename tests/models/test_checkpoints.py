@@ -283,3 +283,29 @@ def test_huggingface_folders_of_other_models_are_refused(tmp_path):
     _refused(tmp_path, "Hugging Face model of type 'glpn'")
     (tmp_path / "config.json").write_text("{")
     _refused(tmp_path, "not readable JSON")
+
+
+def test_changed_bytes_of_a_weights_file_are_found(tmp_path):
+    whole = (ZOO / "vit-small.safetensors").read_bytes()
+    wanted = load_network("zoo/vit-small")[0].state_dict()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    draw = random.Random(0)
+    for byte in [*draw.sample(range(header), 60), *draw.sample(range(header, len(whole)), 60)]:
+        data = bytearray(whole)
+        data[byte] ^= 1 << draw.randrange(8)
+        path = tmp_path / "model.safetensors"
+        path.write_bytes(data)
+        try:
+            state = load_network(path)[0].state_dict()
+        except UserError as error:
+            message = str(error)
+            assert "\n" not in message  # noqa: PT017 (any of several messages)
+        else:  # padding between header and data
+            assert byte < header
+            assert all(torch.equal(state[key], value) for key, value in wanted.items())
+
+
+def test_shipped_weights_carry_their_checksum():
+    for path in ZOO.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            assert CHECKSUM in json.loads(file.metadata()["dad"])
