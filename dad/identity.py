@@ -64,10 +64,12 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def write_sealed_json(path: str | os.PathLike[str], value: Mapping[str, Any]) -> None:
-    """Write a JSON object with the checksum of its other keys under `sha256`."""
+def write_sealed_json(path: str | os.PathLike[str], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a JSON object with the checksum of its other keys under `sha256`; returns what was written."""
     value = finite(value)
-    write_json(path, {**value, SEAL: sha256_json(value)})
+    sealed = {**value, SEAL: sha256_json(value)}
+    write_json(path, sealed)
+    return sealed
 
 
 def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -116,3 +118,19 @@ def require_files(folder: Path, digests: Mapping[str, str], *, cure: str) -> Non
             raise UserError(f"{folder / name} cannot be read ({error.strerror}): {cure}") from None
         if found != recorded:
             raise UserError(f"{folder / name} is damaged: its contents do not fit the recorded checksum; {cure}")
+
+
+def require_recorded(path: Path, *, cure: str) -> None:
+    """Raise UserError where a file is not the one whose checksum the JSON beside it (same name, ending .json) records.
+
+    That is how scores and their summary belong together. Nothing is known where there is no such JSON, or one of an earlier
+    version.
+    """
+    beside = path.with_suffix(".json")
+    if not beside.exists():
+        return
+    about = read_json(beside)
+    if isinstance(about, dict) and {SEAL, "files"} & about.keys():
+        recorded = read_sealed_json(beside).get("files", {})
+        if path.name in recorded:
+            require_files(path.parent, {path.name: recorded[path.name]}, cure=cure)

@@ -13,6 +13,7 @@ from dad.identity import (
     differences,
     read_sealed_json,
     require_files,
+    require_recorded,
     seal_file,
     seal_problem,
     tensors_digest,
@@ -105,3 +106,17 @@ def test_recorded_files_are_compared(tmp_path):
         require_files(tmp_path, digests, cure="train again")
     with pytest.raises(UserError, match="cannot be read"):
         require_files(tmp_path, {"b": "0"}, cure="train again")
+
+
+def test_scores_and_their_summary_belong_together(tmp_path):
+    scores, summary = tmp_path / "cell.csv", tmp_path / "cell.json"
+    scores.write_text("image,abs_rel\na,0.1\n")
+    require_recorded(scores, cure="evaluate again")
+    write_sealed_json(summary, {"files": {"cell.csv": content_digest(scores)}})
+    require_recorded(scores, cure="evaluate again")
+    scores.write_text("image,abs_rel\na,0.2\n")
+    with pytest.raises(UserError, match=r"cell\.csv is damaged.*evaluate again"):
+        require_recorded(scores, cure="evaluate again")
+    flipped(summary, summary.read_bytes().index(b"files"))
+    with pytest.raises(UserError, match=r"cell\.json is damaged"):
+        require_recorded(scores, cure="evaluate again")

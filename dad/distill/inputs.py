@@ -7,9 +7,6 @@ from typing import Any
 from dad.data.photos import Photos
 from dad.errors import UserError
 from dad.files import read_json, sha256_json
-from dad.identity import content_digest
-from dad.models import checkpoints
-from dad.models.locate import WEIGHTS, locate
 from dad.study.config import Cell, FolderPhotos, LabelPlan, ScenePhotos
 from dad.study.stages import STAGE_VERSION
 
@@ -63,19 +60,6 @@ def say_photos(asked: ScenePhotos | FolderPhotos, used: ScenePhotos | FolderPhot
             "is written (and so the cell's id) says so",
             file=sys.stderr,
         )
-
-
-def weights_identity(model: str, *, fetch: bool = True) -> str | None:
-    """Digest of the contents behind a model's name or path; of a class of another package, of its module's code.
-
-    None where they are not on this machine and `fetch` is False.
-    """
-    found = locate(model)
-    if found.how == "plugin":
-        return sha256_json([model, content_digest(found.path)]) if found.path else None
-    if found.path is None and not fetch:
-        return None
-    return content_digest(checkpoints.resolve(model), (*WEIGHTS, ".json", ".txt"))
 
 
 def photos_identity(photos: Photos) -> str:

@@ -24,10 +24,11 @@ from torch.utils.data import DataLoader, Subset
 from dad.data.crops import CropPlan, CropStream, usable
 from dad.data.manifest import open_photos
 from dad.data.photos import Photos
-from dad.distill.inputs import Identity, label_identity, photos_as_used, say_photos, weights_identity
+from dad.distill.inputs import Identity, label_identity, photos_as_used, say_photos
 from dad.errors import UserError
 from dad.files import atomic_path, read_json, sha256_file, sha256_json, write_json
 from dad.identity import differences, read_sealed_json, tensors_digest, write_sealed_json
+from dad.models.checkpoints import weights_identity
 from dad.models.estimator import AnyEstimator, load
 from dad.progress import Progress
 from dad.study.config import LabelPlan

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from dad.data.photos import Photos
-from dad.distill.inputs import label_identity, weights_identity
+from dad.distill.inputs import label_identity
 from dad.distill.labels import LabelCache, label_view
 from dad.errors import UserError
 from dad.files import sha256_json
+from dad.models.checkpoints import weights_identity
 from dad.models.estimator import load
 from dad.study.cells import label_views
 from dad.study.config import Cell

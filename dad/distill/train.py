@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dad.data.crops import CropStream
 from dad.data.manifest import open_photos
 from dad.distill.heads import cure_dead_head, make_student
-from dad.distill.inputs import photos_as_used, photos_identity, say_photos, training_identity, weights_identity
+from dad.distill.inputs import photos_as_used, photos_identity, say_photos, training_identity
 from dad.distill.labels import crop_plan, stream_batches, training_photos
 from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import (
@@ -31,7 +31,7 @@ from dad.distill.supervision import ROLES, Supervisor
 from dad.errors import UserError
 from dad.files import sha256_file, write_bytes, write_json
 from dad.identity import write_sealed_json
-from dad.models.checkpoints import load_network, save_network
+from dad.models.checkpoints import load_network, save_network, weights_identity
 from dad.provenance import provenance
 from dad.study.cells import cell_id, label_views, model_slug
 from dad.study.config import Cell

@@ -18,7 +18,8 @@ from dad.evaluation.predictions import KINDS, EstimatorPredictions, PredictionFo
 from dad.evaluation.protocol import Protocol, available_protocols, load_protocol
 from dad.evaluation.score import score_fitted
 from dad.evaluation.summary import COLUMNS, IN_METRES, Row, summarise
-from dad.files import write_csv, write_json
+from dad.files import sha256_file, write_csv
+from dad.identity import write_sealed_json
 
 if TYPE_CHECKING:
     from dad.data.benchmarks.base import Benchmark, Sample
@@ -228,8 +229,8 @@ def evaluate_to_files(
 
     Images that can not be scored do not stop the others: they are in the CSV with the status "failed" and among the
     `failures` of what is returned and written as summary: {"model", "results": [as `summarise` gives], "failures":
-    [{"dataset", "image", "message"}]}. In strict mode the first one raises, as it ends upstream's evaluator; so it does
-    when nothing at all can be scored.
+    [{"dataset", "image", "message"}]}; with a summary also the checksums of the CSV ("files") and of itself, and the digest of the
+    weights. In strict mode the first one raises, as it ends upstream's evaluator; so it does when nothing at all can be scored.
     """
     if (model is None) == (predictions is None):
         raise UserError("give either a model or a folder of predictions")
@@ -255,6 +256,7 @@ def evaluate_to_files(
         source = PredictionFolder(Path(predictions), str(kind))
     elif model is not None:
         from dad.models import load
+        from dad.models.checkpoints import weights_identity
 
         source = EstimatorPredictions(load(model, device=device))
     chosen = resolve_protocols(protocols, source.kind)
@@ -283,5 +285,6 @@ def evaluate_to_files(
     }
     write_csv(out, rows, COLUMNS)
     if summary is not None:
-        write_json(summary, written)
+        used = {} if model is None else {"weights": weights_identity(model)}
+        written = write_sealed_json(summary, written | used | {"files": {out.name: sha256_file(out)}})
     return written

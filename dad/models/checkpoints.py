@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dad.errors import UserError
-from dad.files import atomic_path
-from dad.identity import tensors_digest
+from dad.files import atomic_path, sha256_json
+from dad.identity import content_digest, tensors_digest
 from dad.models import official
 from dad.models.config import NETWORKS, NetworkConfig
 from dad.models.hub import from_hub
-from dad.models.locate import locate, split_network
+from dad.models.locate import WEIGHTS, locate, split_network
 from dad.models.network import DepthNetwork, check_finite, mismatch, with_counters
 from dad.models.registry import build_network
 
@@ -60,6 +60,19 @@ def resolve(name_or_path: str | Path) -> Path:
             raise UserError(found.problem)
         path = from_hub(found.repository, found.file)
     return path / "model.safetensors" if path.is_dir() and is_ours(path / "model.safetensors") else path
+
+
+def weights_identity(model: str, *, fetch: bool = True) -> str | None:
+    """Digest of the contents behind a model's name or path; of a class of another package, of its module's code.
+
+    None where they are not on this machine and `fetch` is False.
+    """
+    found = locate(model)
+    if found.how == "plugin":
+        return sha256_json([model, content_digest(found.path)]) if found.path else None
+    if found.path is None and not fetch:
+        return None
+    return content_digest(resolve(model), (*WEIGHTS, ".json", ".txt"))
 
 
 def is_ours(path: Path) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dad.errors import UserError
 from dad.evaluation import load_protocol
+from dad.identity import require_recorded
 from dad.study.cells import Row, dataset_group, model_id, study_groups, table_rows, teacher_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
@@ -74,6 +75,7 @@ def read_scores(
 
     if path is None or not path.is_file():
         raise UserError(f"there are no scores of {subject}{f' at {path}' if path else ''}; evaluate it first")
+    require_recorded(path, cure=f"evaluate {subject} again")
     names = ("model", "dataset", "protocol", "protocol_hash", "image", "scene")
     types = dict.fromkeys(names, str) | {"n": "int64"} | dict.fromkeys(metrics, "float64")
     try:

@@ -10,13 +10,13 @@ from safetensors.torch import load_file, save_file
 
 from dad.data.manifest import make_manifest, open_photos
 from dad.distill import labels as labels_module
-from dad.distill.inputs import photos_as_used, weights_identity
+from dad.distill.inputs import photos_as_used
 from dad.distill.labels import LEVELS, LabelCache, compute_labels, label_view, stored_as, training_photos
 from dad.distill.train import train
 from dad.errors import UserError
 from dad.files import read_json, write_json
 from dad.identity import read_sealed_json
-from dad.models.checkpoints import load_network, save_network
+from dad.models.checkpoints import load_network, save_network, weights_identity
 from dad.models.locate import ZOO
 from dad.study.cells import cell_id
 from dad.study.config import FolderPhotos, ScenePhotos
