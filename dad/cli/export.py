@@ -13,8 +13,11 @@ EXAMPLE = "dad export --run results/mini/runs/CELL --format hf --out exported"
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad export`."""
     parser.add_argument("--run", dest="run_folder", required=True, help="run folder, or any model that `predict` takes")
-    parser.add_argument("--format", choices=["safetensors", "hf", "onnx"], required=True)
+    parser.add_argument("--format", choices=["safetensors", "hf", "onnx", "onnx-int8"], required=True)
     parser.add_argument("--out", required=True, help="a new folder")
+    parser.add_argument(
+        "--photos", metavar="DIR", help="photographs that it is compared with the source on, five at most (default: drawn pictures)"
+    )
     parser.add_argument("--size", type=int, help="input size to record (default: the model's own)")
 
 
@@ -22,5 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Export a model."""
     from dad.export import export
 
-    for parity in export(arguments.run_folder, arguments.out, form=arguments.format, short_side=arguments.size):
+    options = {"form": arguments.format, "short_side": arguments.size, "photos": arguments.photos}
+    for parity in export(arguments.run_folder, arguments.out, **options):
         print(parity.line)
+    print(f"written to {arguments.out}; its README.md says how to use it")

@@ -1,38 +1,83 @@
 """ONNX with dynamic batch, height and width, checked with onnxruntime.
 
-The graph takes `image`: normalised RGB (B,3,H,W), H and W multiples of the patch, and gives `map`: (B,1,H,W).
+The graph takes `image`: normalised RGB (B,3,H,W), H and W multiples of the patch, and gives `map`: (B,1,H,W). What comes before and
+after it stands beside it as code, `predict_onnx.py`, which needs numpy, Pillow and onnxruntime only.
 """
 
 import copy
+import json
 import logging
 import types
 import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from dad.errors import UserError
-from dad.export.parity import Parity, compare, require, sample_image
-from dad.models.config import MidasLargeConfig, MidasSmallConfig, VitDptConfig
+from dad.export import shipped
+from dad.export.parity import Parity, as_rgb, compare, require, sample_image
+from dad.export.quantise import accuracy, quantise
+from dad.models.checkpoints import describe
+from dad.models.config import MidasLargeConfig, MidasSmallConfig, NetworkConfig, VitDptConfig
+from dad.models.estimator import Estimator
+from dad.models.network import DepthNetwork
+from dad.models.onnx_estimator import load_onnx
+from dad.models.policy import InputPolicy
 
 CUBIC = -0.75
 """Parameter of the cubic kernel, PyTorch's."""
 
 
-def write_onnx(network: nn.Module, path: Path) -> list[Parity]:
-    """Write the graph; returns its parity for two input shapes that it was not traced with."""
+def require_onnx(config: NetworkConfig) -> None:
+    """Raise UserError where the packages are not installed or the family can not be exported with dynamic sizes."""
     try:
         import onnx  # noqa: F401
-        import onnxruntime
+        import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(f"ONNX export needs the packages onnx, onnxruntime and onnxscript: {error}") from None
-    if not isinstance(network.config, VitDptConfig | MidasSmallConfig | MidasLargeConfig):
-        raise UserError(
-            f"networks of the family {network.config.family} can not be exported to ONNX with dynamic sizes; use safetensors"
-        )
+    if not isinstance(config, VitDptConfig | MidasSmallConfig | MidasLargeConfig):
+        raise UserError(f"networks of the family {config.family} can not be exported to ONNX with dynamic sizes; use safetensors")
+
+
+def write_onnx(
+    network: DepthNetwork, policy: InputPolicy, origin: str, folder: Path, pictures: Mapping[str, NDArray[np.uint8]], *, int8: bool
+) -> tuple[list[Parity], dict[str, Any]]:
+    """Write `model.onnx` and the code that uses it (`predict_onnx.py`) into `folder`.
+
+    Returns the parities of two input sizes that the graph was not traced with and of every picture, through the code beside it;
+    with `int8` these are the losses, nothing is required of them, and a second value says how the quantised graph scores.
+    """
+    require_onnx(network.config)
+    shipped.copy("predict_onnx.py", folder)
+    path = folder / "model.onnx"
+    _trace(network, path)
+    _describe(network, policy, origin, path)
+    patch = network.config.patch
+    plain = [require(_parity(network, path, batch, h * patch, w * patch)) for batch, h, w in ((1, 4, 6), (3, 7, 5))]
+    expected = Estimator(network, name="source", short_side=policy.size)
+    checked = [require(parity) for parity in _on_pictures("onnxruntime", expected, path, pictures)]
+    if not int8:
+        return plain + checked, {}
+    exact = folder / "exact.onnx"
+    path.rename(exact)
+    inputs = [network.normalise(expected.resize(as_rgb(picture))).numpy() for picture in pictures.values()]
+    how = quantise(exact, path, network.config, inputs)
+    _describe(network, policy, origin, path)
+    scores = accuracy({"source": expected, "8 bits": load_onnx(path, name="8 bits")})
+    sizes = {"float32": exact.stat().st_size, "8 bits": path.stat().st_size}
+    exact.unlink()
+    return _on_pictures("onnxruntime, 8 bits", expected, path, pictures), {"how": how, "accuracy": scores, "bytes": sizes}
+
+
+def _trace(network: DepthNetwork, path: Path) -> None:
     traced = copy.deepcopy(network).eval().requires_grad_(False)
     if isinstance(network.config, VitDptConfig):
         traced.pretrained._pos_embed = types.MethodType(_pos_embed, traced.pretrained)
@@ -54,17 +99,42 @@ def write_onnx(network: nn.Module, path: Path) -> list[Parity]:
             external_data=False,
             verbose=False,
         )
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    grids = ((1, 4, 6), (3, 7, 5))
-    return [require(_parity(network, session, batch, h * patch, w * patch)) for batch, h, w in grids]
 
 
-def _parity(network: nn.Module, session: object, batch: int, height: int, width: int) -> Parity:
+def _describe(network: DepthNetwork, policy: InputPolicy, origin: str, path: Path) -> None:
+    """Put the description that `dad.models.load` reads, and the policy that the code beside the graph reads, into the file."""
+    import onnx
+
+    model = onnx.load(str(path))
+    del model.metadata_props[:]
+    described = {
+        "dad": describe(network, input_size=policy.size, origin=origin, keys="ours"),
+        "dad.policy": json.dumps(asdict(policy), sort_keys=True),
+    }
+    for key, value in described.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.save(model, str(path))
+
+
+def _parity(network: DepthNetwork, path: Path, batch: int, height: int, width: int) -> Parity:
     x = network.normalise(sample_image(batch, height, width))
     with torch.no_grad():
         expected = network(x)
-    found = torch.from_numpy(session.run(None, {"image": x.numpy()})[0])
+    found = load_onnx(path, name=str(path)).network(x)
     return compare("onnxruntime", tuple(x.shape), expected, found)
+
+
+def _on_pictures(what: str, expected: Estimator, path: Path, pictures: Mapping[str, NDArray[np.uint8]]) -> list[Parity]:
+    from dad.export.shipped.predict_onnx import Depth
+
+    depth = Depth(path)
+    found = []
+    for name, picture in pictures.items():
+        height, width = picture.shape[:2]
+        there = torch.from_numpy(depth(picture))
+        found.append(compare(f"{what}, {name}", (1, 3, height, width), torch.from_numpy(expected(picture)), there))
+    return found
 
 
 def _fix_padding(network: nn.Module) -> None:

@@ -68,6 +68,35 @@ def source_of(network: str) -> Source | None:
     return next((source for source in SOURCES if source.network == network), None)
 
 
+NON_COMMERCIAL = "cc-by-nc-4.0"
+"""The hub's identifier of the licence of Depth Anything V2 base and large, and so of what was trained from them."""
+
+
+def licence_of(name: str) -> str | None:
+    """The hub's identifier of the licence that a model's name speaks of (a zoo name, a network, a file or a repository), or None.
+
+    Weights that were distilled from non-commercial ones count as non-commercial, whatever their own publisher says.
+    """
+    text = name.lower().replace("_", "-")
+    if re.match(r"zoo/", text):
+        return "apache-2.0"
+    if re.search(r"distill-?any-?depth", text):
+        return NON_COMMERCIAL
+    if re.search(r"genpercept", text):
+        return "other"
+    if re.search(r"marigold", text):
+        return "openrail++"
+    if re.search(r"depth-anything-v2", text):
+        return (
+            "apache-2.0" if re.search(r"small|vits", text) else NON_COMMERCIAL if re.search(r"base|large|vit[bl]", text) else None
+        )
+    if re.search(r"depth-anything", text):
+        return "apache-2.0"
+    if re.search(r"midas|\bdpt-(beit-)?large|\bdpt-swin", text):
+        return "mit"
+    return None
+
+
 def licence_notice(name: str, network: str) -> str:
     """One line on the licence of weights that may not be used freely; empty for those that may.
 
@@ -84,4 +113,6 @@ def licence_notice(name: str, network: str) -> str:
     if network == "marigold":
         return f"{name}: Marigold's weights are under CreativeML OpenRAIL++-M, which restricts some uses"
     source = source_of(network)
+    if source is None and licence_of(name) == NON_COMMERCIAL:
+        return f"{name}: Depth Anything V2 base and large weights are under CC-BY-NC-4.0, {_NC}"
     return f"{name}: {network} weights are under {source.licence}, {source.restriction}" if source and source.restriction else ""

@@ -113,6 +113,8 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     said, text = split_network(str(name_or_path))
     network = network or said
     path = resolve(text)
+    if path.suffix == ".onnx":
+        raise UserError(f"{path} is an ONNX graph: it predicts and is scored, but is no network to train or to export again")
     if path.is_dir() or not is_ours(path):
         built = official.load_official(path, text, network=network)
         return built.float(), Header(built.config, built.policy.size, f"official weights {text}")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dad.errors import UserError
 from dad.models import checkpoints
@@ -38,7 +38,7 @@ class Estimator(TakesImages):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Any,
         *,
         name: str,
         short_side: int | None = None,
@@ -95,12 +95,15 @@ def load(
     the map is: "disparity" (larger is nearer) or "depth", both relative.
     """
     from dad.models.marigold import MarigoldEstimator, is_marigold
+    from dad.models.onnx_estimator import load_onnx, onnx_file
 
     found = plugin(str(name_or_path), device=device, short_side=short_side, square=square)
     if found is not None:
         return found
     said, text = split_network(str(name_or_path))
     folder = checkpoints.resolve(text)
+    if (graph := onnx_file(folder)) is not None:
+        return load_onnx(graph, name=text, short_side=short_side, square=square, device=device)
     if is_marigold(folder):
         return MarigoldEstimator(folder, name=text, longest_side=short_side, device=device)
     built, header = checkpoints.load_network(text, network=network or said)
