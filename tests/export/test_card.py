@@ -121,10 +121,10 @@ def test_the_licence_is_the_teachers(names, identifier):
 def test_cost_is_counted_and_measured(runs):
     network, _ = load_network(runs("patch", 56))
     found = cost(network.eval(), network.policy, {"source": network})
-    assert found["input"] == [56, 84]
+    assert found["input"] == [56, 70]
     assert found["parameters"] == sum(parameter.numel() for parameter in network.parameters())
     assert 0 < found["seconds"]["source"] < 5
-    patches = 4 * 6
+    patches = 4 * 5
     attention = 4 * 2 * (patches + 1) ** 2 * 32
     projections = 4 * (patches + 1) * 12 * 32**2
     assert found["macs"] > attention + projections + patches * 3 * 14**2 * 32
