@@ -27,7 +27,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """List a study's rows and cells with their cost, or print one cell's resolved config."""
-    from dad.study.cells import find_cell, load_study, loss_terms, table_rows
+    from dad.study.cells import all_cells, find_cell, load_study, loss_terms, table_rows
     from dad.study.check import check
     from dad.study.cost import cost_lines, estimate
     from dad.study.settings import with_settings
@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     for row in rows:
         print("\t".join(str(row.get(key, "")) for key in columns))
     if arguments.table:
-        cells = [cell for row in table_rows(study, arguments.table) for cell in row.cells.values()]
-        print(f"{arguments.table}: {estimate(cells, study.rates).line()}", file=sys.stderr)
+        cells = all_cells(study, [arguments.table])
+        print(f"{arguments.table}: {estimate(cells.values(), study.rates).line()}", file=sys.stderr)
         return
     findings = [finding for finding in check(study) if finding.severity != "note"]
     for line in [*cost_lines(study), *map(str, findings)]:

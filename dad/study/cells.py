@@ -18,7 +18,7 @@ from dad.study.modes import views, weights
 from dad.study.paper import paper
 from dad.study.reading import parse_mapping
 from dad.study.table import ABLATION, Table, TableRow, row_name
-from dad.study.tables import known_tables, table_names, table_of
+from dad.study.tables import known_tables, library_beside, table_names, table_of
 
 TABLES = ("table1", "table2", "table3", "table4", "table5", "scaling")
 """The paper's tables, in its order; `scaling` holds the numbers behind Fig. 7. A study's: `table_names`."""
@@ -79,13 +79,16 @@ def load_study(source: str) -> StudyConfig:
     if source.lstrip().startswith("{"):
         study = parse_model(StudyConfig, parse_mapping(source, source="study"), source="study")
     else:
-        beside = Path(source).parent / "tables"
-        values = ({"library": str(beside)} if beside.is_dir() else {}) | read_yaml(source)
-        study = parse_model(StudyConfig, values, source=source)
+        study = parse_model(StudyConfig, library_beside([source]) | read_yaml(source), source=source)
+    check_tables(study)
+    return study
+
+
+def check_tables(study: StudyConfig) -> None:
+    """Raise UserError for the first mistake in the study's own tables; the library's are looked at when they are asked for."""
     for table in table_names(study):
         if table in study.tables:
             table_rows(study, table)
-    return study
 
 
 def table_rows(study: StudyConfig, table: str) -> list[Row]:

@@ -8,9 +8,11 @@ from pydantic import BaseModel
 
 from dad.errors import UserError
 from dad.study.base import did_you_mean, parse_model
+from dad.study.cells import check_tables
 from dad.study.check import wrong
 from dad.study.config import StudyConfig
 from dad.study.reading import parse_value, read_yaml
+from dad.study.tables import library_beside
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -70,7 +72,7 @@ def workflow_study(files: Sequence[str | Path], given: Iterable[str] | None) -> 
     Snakemake has read the same, but as YAML 1.1 and without noticing a key that is given twice. Raises UserError in one line for
     what is no study, and for one that no machine could run.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = library_beside(files)
     for file in dict.fromkeys(map(str, files)):
         _merge(values, read_yaml(file))
     for entry in given or ():
@@ -78,6 +80,7 @@ def workflow_study(files: Sequence[str | Path], given: Iterable[str] | None) -> 
         _put_config(values, key, parse_value(text, source=f"--config {entry}"))
     source = " and ".join(Path(file).name for file in dict.fromkeys(map(str, files))) or "the study's configuration"
     study = parse_model(StudyConfig, values, source=source)
+    check_tables(study)
     if problems := wrong(study):
         raise UserError(f"{source}: {'; '.join(problem.line for problem in problems)}")
     return study

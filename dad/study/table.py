@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from dad.errors import UserError
 from dad.study.base import Frozen
 from dad.study.claims import ENDS, Claim, distinct
 from dad.study.grid import full_form
@@ -153,7 +154,7 @@ class Table(Frozen):
                 raise ValueError(f"{'percent_of' if levels is self.percent_of else 'reference'}: no row has {levels}")
         distinct(self.claims)
         for claim in self.claims:
-            self._check_claim(claim)
+            self.check_claim(claim)
         return self
 
     def _known_factors(self) -> None:
@@ -164,17 +165,19 @@ class Table(Frozen):
             if strange := [factor for factor in factors if factor not in self.factors]:
                 raise ValueError(f"{key}: {strange[0]} is no factor of this table; its factors are {', '.join(self.factors)}")
 
-    def _check_claim(self, claim: Claim) -> None:
+    def check_claim(self, claim: Claim) -> None:
+        """Raise UserError if a claim is about rows or columns that the table has not; columns left to the defaults are not known yet."""
         columns = {(column.dataset, column.metric) for column in self.columns}
         if self.average:
             columns |= {(AVERAGE, metric) for metric in self.metrics}
         for comparison in claim.comparisons:
             if strange := [row for row in (*comparison.rows, *comparison.others) if not self._rows_with(row)]:
-                raise ValueError(f"claim {claim.id}: {self.key} has no row {strange[0]}")
-            if strange := [name for name in comparison.datasets if (name, comparison.metric) not in columns]:
-                raise ValueError(f"claim {claim.id}: {self.key} has no column {strange[0]}, {comparison.metric}")
+                raise UserError(f"claim {claim.id}: {self.key} has no row {strange[0]}")
+            strange = [name for name in comparison.datasets if (name, comparison.metric) not in columns] if columns else []
+            if strange:
+                raise UserError(f"claim {claim.id}: {self.key} has no column {strange[0]}, {comparison.metric}")
             if comparison.along not in (None, *self.factors):
-                raise ValueError(f"claim {claim.id}: {self.key} has no factor {comparison.along}")
+                raise UserError(f"claim {claim.id}: {self.key} has no factor {comparison.along}")
 
     def _rows_with(self, levels: Mapping[str, str]) -> list[TableRow]:
         """The rows with these levels; the ends of a factor are not looked at."""

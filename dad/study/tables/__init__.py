@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from dad.study.table import ABLATION, ZERO_SHOT, Table, TableColumn
 if TYPE_CHECKING:
     from dad.study.config import StudyConfig
 
-__all__ = ["ABLATION", "ZERO_SHOT", "known_tables", "library", "table_names", "table_of"]
+__all__ = ["ABLATION", "ZERO_SHOT", "known_tables", "library", "library_beside", "table_names", "table_of"]
 
 SHIPPED = Path(__file__).parents[3] / "config" / "tables"
 """The library of a checkout, for a study that names none."""
@@ -35,6 +36,12 @@ def library(study: "StudyConfig") -> dict[str, Path]:
     for name, path in files.items():
         _check_name(name, str(path))
     return {name: path for name, path in files.items() if name not in study.tables}
+
+
+def library_beside(files: Iterable[str | Path]) -> dict[str, str]:
+    """The key `library` of a study read from these files: the folder `tables` beside the last that has one; empty for none."""
+    folders = [folder for file in files if (folder := Path(file).parent / "tables").is_dir()]
+    return {"library": str(folders[-1])} if folders else {}
 
 
 def known_tables(study: "StudyConfig") -> tuple[str, ...]:
@@ -72,6 +79,8 @@ def _completed(table: Table, source: str) -> Table:
     columns = tuple(TableColumn(dataset=name, metric="abs_rel") for name in dict.fromkeys(datasets))
     table = table.model_copy(update={"groups": groups, "columns": columns})
     known.check(table, source)
+    for claim in table.claims:
+        table.check_claim(claim)
     return table
 
 

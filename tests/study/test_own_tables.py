@@ -1,0 +1,418 @@
+"""Tables of one's own: grids against itertools, their cells against cells made by hand, mistakes, the library of the checkout."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dad.errors import UserError
+from dad.study.base import parse_model, read_yaml
+from dad.study.cells import (
+    all_cells,
+    all_models,
+    cell_id,
+    find_cell,
+    load_study,
+    loss_terms,
+    study_groups,
+    table_rows,
+    teacher_rows,
+)
+from dad.study.changes import cell_fields
+from dad.study.config import Cell, StudyConfig
+from dad.study.cost import cost_lines
+from dad.study.paper import paper
+from dad.study.tables import known_tables, table_names, table_of
+
+ROOT = Path(__file__).parents[2]
+MINI = ROOT / "config" / "mini.yaml"
+LAMBDA = {
+    "title": "Weight of the local-global term",
+    "grid": {"loss.local_global": [0.25, 0.5, 1.0], "normalization": ["global", "hybrid"]},
+    "base": {"mode": "cross"},
+    "reference": {"loss.local_global": 0.5},
+    "seeds": [0, 1, 2],
+}
+
+
+def mini(**changes):
+    return parse_model(StudyConfig, read_yaml(MINI) | changes, source="mini")
+
+
+def own(**table):
+    """The mini study with one table, `mine`."""
+    return mini(tables={"mine": {"title": "t", **table}})
+
+
+def rows(study, table="mine"):
+    return {row.name: row for row in table_rows(study, table)}
+
+
+def with_values(cell, **values):
+    """The cell with values by dotted name (`__` for a dot), made without the code under test."""
+    described = cell.model_dump()
+    for name, value in values.items():
+        *path, last = name.split("__")
+        holder = described
+        for part in path:
+            holder = holder[part]
+        holder[last] = value
+    return Cell.model_validate(described)
+
+
+def test_ten_lines_make_a_table():
+    study = mini(tables={"lambda": LAMBDA})
+    layout, found = table_of(study, "lambda"), table_rows(study, "lambda")
+    assert [row.factors for row in found] == [
+        {"loss.local_global": weight, "normalization": normalization}
+        for weight in ("0.25", "0.5", "1.0")
+        for normalization in ("global", "hybrid")
+    ]
+    assert all([cell.seed for cell in row.cells.values()] == [0, 1, 2] for row in found)
+    assert {(cell.mode, cell.loss.local_global) for row in found for cell in row.cells.values()} == {
+        ("cross", 0.25),
+        ("cross", 0.5),
+        ("cross", 1.0),
+    }
+    assert layout.name == "Table lambda"
+    assert layout.reference_of(found[0].factors) == {"loss.local_global": "0.5", "normalization": "global"}
+    assert layout.reference_of(found[2].factors) is None
+    assert (layout.rows, layout.base, layout.average, layout.block) == ((), None, False, ())
+    assert layout.headings == {"loss.local_global": "loss.local_global", "normalization": "normalization"}
+    assert layout.label("loss.local_global", "0.25") == "0.25"
+    assert layout.datasets == ("ETH3D", "DIODE") and layout.metrics == ("abs_rel",)
+    assert study_groups(study, "lambda") == ("ablation",)
+
+
+def test_its_cells_are_the_ones_that_other_tables_have():
+    study = mini(tables={"lambda": LAMBDA})
+    both = rows(study, "table2")["cross"].cells
+    assert list(rows(study, "lambda")["0.5-hybrid"].cells)[:1] == list(both)
+    assert len(all_cells(study)) == 28 + 6 * 3 - 1
+    assert table_names(study) == (*table_names(mini()), "lambda")
+    assert "lambda: 18 students" in "\n".join(cost_lines(study))
+
+
+def test_a_study_with_tables_is_the_same_after_a_round_trip():
+    study = mini(
+        tables={"lambda": LAMBDA, "mine": {"title": "t", "rows": [{"row": {"teacher": "da-l"}, "train": {"mode": "shared"}}]}}
+    )
+    again = load_study(json.dumps(study.model_dump(mode="json")))
+    assert again == study
+    assert list(all_cells(again)) == list(all_cells(study))
+
+
+FIELDS = {  # dotted field -> (attribute path for the hand-made cell, values)
+    "mode": ("mode", ["baseline", "shared", "local-global", "cross"]),
+    "normalization": ("normalization", ["global", "hybrid", "local", "none"]),
+    "loss.local_global": ("loss__local_global", [0.25, 0.5, 1]),
+    "loss.feature": ("loss__feature", [0, 1.5]),
+    "crop.patches": ("crop__patches", [1, 4]),
+    "crop.flip": ("crop__flip", [True, False]),
+    "optim.encoder_rate": ("optim__encoder_rate", [5e-5, 0.001]),
+    "optim.precision": ("optim__precision", ["no", "bf16"]),
+    "student.init": ("student__init", ["full", "none"]),
+    "photos.count": ("photos__count", [100, 250]),
+}
+
+
+@st.composite
+def grids(draw):
+    fields = draw(st.lists(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=3, unique=True))
+    grid = {name: draw(st.lists(st.sampled_from(FIELDS[name][1]), min_size=1, unique=True)) for name in fields}
+    rules = st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in grid.items()})
+    return grid, draw(st.lists(rules.filter(bool), max_size=2)), draw(st.lists(rules.filter(bool), max_size=2))
+
+
+@settings(max_examples=40)
+@given(grids())
+def test_a_grid_is_the_product_of_its_values_that_where_keeps_and_except_does_not_drop(drawn):
+    grid, where, drop = drawn
+    expected = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    expected = [one for one in expected if not where or any(rule.items() <= one.items() for rule in where)]
+    expected = [one for one in expected if not any(rule.items() <= one.items() for rule in drop)]
+    table = {"grid": grid} | ({"where": where} if where else {}) | ({"except": drop} if drop else {})
+    if not expected:
+        with pytest.raises(UserError, match="leave no combination of the grid"):
+            own(**table)
+        return
+    study = own(**table)
+    plain = next(iter(rows(study, "table2")["cross"].cells.values()))
+    found = table_rows(study, "mine")
+    assert len(found) == len(expected)
+    for row, values in zip(found, expected, strict=True):
+        (cell,) = row.cells.values()
+        by_hand = with_values(plain, **{FIELDS[name][0]: value for name, value in values.items()})
+        assert cell == by_hand
+        assert list(row.cells) == [cell_id(by_hand)]
+
+
+def test_rows_of_their_own_beside_a_grid():
+    study = own(
+        grid={"mode": ["shared", "cross"]},
+        rows=[
+            {"row": {"mode": "small"}, "train": {"mode": "cross", "student": "da-s", "optim.steps": "0.5x"}},
+            {"row": {"mode": "teacher"}, "score": "teacher"},
+            {"row": {"mode": "other"}, "score": "zoo/midas-small"},
+        ],
+        labels={"mode": {"small": "half as long"}},
+    )
+    found = rows(study)
+    assert list(found) == ["shared", "cross", "small", "teacher", "other"]
+    (small,) = found["small"].cells.values()
+    assert (small.mode, small.optim.steps, small.student.model) == ("cross", 80, "zoo/vit-small")
+    assert (found["teacher"].model, found["other"].model) == ("zoo/vit-large", "zoo/midas-small")
+    assert "model-midas-small" in all_models(study)
+    assert table_of(study, "mine").label("mode", "small") == "half as long"
+
+
+def test_levels_name_changes_of_several_fields():
+    study = own(
+        grid={"method": ["old", "new"], "photos": ["each"]},
+        levels={"method": {"old": {"mode": "baseline", "normalization": "global"}, "new": {}}},
+    )
+    found = rows(study)
+    assert list(found) == [f"{method}-{count}" for method in ("old", "new") for count in (100, 250, 500, 1000, 2000)]
+    assert {name: list(row.cells) for name, row in rows(study, "scaling").items() if row.cells} == {
+        name.replace("old", "ssi").replace("new", "ours"): list(row.cells) for name, row in found.items()
+    }
+    with pytest.raises(UserError, match="scaling names no sizes"):
+        table_rows(mini(scaling=[], tables={"mine": {"title": "t", "grid": {"photos": ["each"]}}}), "mine")
+
+
+def test_numbers_can_be_multiples_of_the_studys():
+    found = rows(own(grid={"loss.gradient": ["0x", "0.5x", "2x"], "photos": [100, "largest"]}))
+    values = {name: next(iter(row.cells.values())) for name, row in found.items()}
+    assert [cell.loss.gradient for cell in values.values()] == [0, 0, 1, 1, 4, 4]
+    assert values["2x-largest"].photos.count == 2000
+    assert "gradient" not in loss_terms(values["0x-100"])
+
+
+def test_teachers_of_own_tables_are_scored_beside_their_students():
+    study = own(grid={"teacher": ["midas-l", "assistant", "zoo/midas-small"]})
+    assert [next(iter(row.cells.values())).teacher for row in table_rows(study, "mine")] == [
+        "zoo/midas-large",
+        "zoo/genpercept",
+        "zoo/midas-small",
+    ]
+    assert [row.model for row in teacher_rows(study, "mine")] == ["zoo/midas-large", "zoo/genpercept", "zoo/midas-small"]
+    assert "model-midas-small" in all_models(study)
+    assert "model-midas-small" not in all_models(mini())
+    assert list(rows(study)) == ["midas-l", "assistant", "zoo-midas-small"]
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "reason"),
+    [
+        (
+            {"grid": {"mode": ["local-global", "cross"]}, "base": {"loss.local_global": 0}},
+            "local-global",
+            "no distillation term left",
+        ),
+        ({"grid": {"normalization": ["none", "local"]}, "base": {"supervision": "select"}}, "none", "bounded per image"),
+        ({"grid": {"supervision": ["teacher", "select"]}, "base": {"assistant.share": 0.5}}, "teacher", "would change nothing"),
+        ({"grid": {"student": ["midas-s", "da-s"]}, "base": {"loss.feature": 1.0}}, "midas-s", "no tokens to compare in midas-s"),
+    ],
+)
+def test_combinations_that_cannot_be_trained_are_rows_with_the_reason(table, row, reason):
+    found = rows(own(**table))
+    assert found[row].cells == {} and reason in found[row].reason
+    others = [other for name, other in found.items() if name != row]
+    assert all(other.cells and other.reason is None for other in others)
+
+
+def test_what_the_study_does_not_name_is_a_reason_too():
+    table = {"title": "t", "grid": {"teacher": ["da-l", "assistant"], "student": ["midas-s"]}}
+    study = mini(architectures={}, assistant=None, tables={"mine": table})
+    assert [row.reason for row in table_rows(study, "mine")] == [
+        "the study names no da-l and no midas-s (architectures)",
+        "the study names no midas-s (architectures)",
+    ]
+
+
+GRID = {"mode": ["shared", "cross"]}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"grid": {"loss.lokal": [1, 2]}}, r"loss\.lokal is no field of a cell.*the fields are .*loss\.local_global"),
+        ({"grid": GRID, "base": {"optim.step": 3}}, r"optim\.step is no field of a cell.*optim\.steps"),
+        ({"grid": {"loss.local_global": ["half"]}}, r"table mine: loss\.local_global: .*number.*'half'"),
+        ({"grid": {"optim.steps": [1.5]}}, r"optim\.steps: .*integer"),
+        ({"grid": {"optim.encoder_rate": [2]}}, r"optim\.encoder_rate: .*less than 1"),
+        ({"grid": {"normalization": ["hybird"]}}, "normalization: must be one of global, hybrid, local, none .given 'hybird'"),
+        ({"grid": {"loss.groups": ["depth"]}}, r"loss\.groups: .*'range', 'percentile' or 'spatial'"),
+        ({"grid": {"seed": [1, 2]}}, "seed is no field of a cell"),
+        ({"grid": {"photos.seed": [1, 2]}}, r"photos\.seed is no field of a cell"),
+        (
+            {"grid": {"student": ["vit"]}},
+            "student 'vit' is none of da-l, da-s, midas-l, midas-s; a model is named by student.model",
+        ),
+        ({"grid": {"photos": ["many"]}}, "photos 'many' is no number of photos"),
+        ({"grid": {"optim.precision": ["2x"]}}, "optim.precision '2x' is a multiple of a number"),
+        ({"grid": {"mode": []}}, r"tables\.mine: grid\.mode: give a list of values"),
+        ({"grid": {"mode": "cross"}}, r"grid\.mode: give a list of values, not 'cross'"),
+        ({"grid": {"mode": [["cross"]]}}, r"grid\.mode: a level is a word or a number"),
+        ({"grid": {"loss.feature": [1, 1.0]}}, r"grid\.loss\.feature: 1\.0 is there twice|grid\.loss\.feature: 1 is there twice"),
+        ({"grid": {}}, "grid: give at least one field"),
+        ({"grid": GRID, "reference": {"mode": "baseline"}}, "reference: no row has {'mode': 'baseline'}"),
+        (
+            {"grid": GRID, "reference": {"colour": "red"}},
+            r"reference\.against: colour is no factor of this table; its factors are mode",
+        ),
+        (
+            {"grid": GRID, "where": {"normalization": "local"}},
+            "where: normalization is no factor of the grid; its factors are mode",
+        ),
+        ({"grid": GRID, "except": {"mode": "baseline"}}, r"except\.mode: baseline is not in the grid, which has shared, cross"),
+        ({"grid": GRID, "where": {}}, "where: give at least one factor"),
+        ({"rows": [{"row": {"mode": "cross"}}], "where": {"mode": "cross"}}, "where chooses among the combinations of a grid"),
+        ({"rows": [{"row": {"mode": "cross"}}, {"row": {"mode": "cross"}}]}, "two rows have the same factors"),
+        ({"grid": GRID, "rows": [{"row": {"mode": "cross"}}]}, "two rows have the same factors"),
+        ({"rows": [{"row": {"mod": "cross"}}]}, "mod is no field of a cell and levels says nothing of it"),
+        ({"grid": {"method": ["a"]}, "levels": {"method": {"b": {}}}}, r"levels\.method has no a"),
+        ({"rows": [{"row": {"mode": "x"}, "train": {}, "score": "teacher"}]}, "has train and score"),
+        ({"rows": [{"row": {"mode": "x"}, "score": "assistent"}]}, "score 'assistent' is none of teacher, assistant, estimator"),
+        ({"rows": []}, "factors"),
+        ({"rows": {"mode": "x"}}, "rows: give a list"),
+        ({"rows": ["cross"]}, "rows: a row is a mapping with `row`"),
+        ({}, "factors"),
+        ({"grid": GRID, "titel": "t"}, "titel: unknown key"),
+        ({"grid": GRID, "seeds": ["a"]}, "seeds"),
+        ({"grid": GRID, "groups": ["indoor"]}, "groups"),
+        ({"grid": GRID, "columns": [{"dataset": "Sintel", "metric": "abs_rel"}]}, "unknown dataset Sintel; known: NYUv2"),
+        ({"grid": GRID, "columns": [{"dataset": "KITTI", "metric": "error"}]}, "unknown metric error; known: abs_rel, delta1"),
+        ({"grid": GRID, "labels": {"colour": {"red": "Red"}}}, "labels: colour is no factor"),
+        ({"grid": GRID, "key": "other", "block": ["colour"]}, "block: colour is no factor"),
+    ],
+)
+def test_mistakes_are_one_line_that_names_the_key_and_what_is_allowed(tmp_path, table, message):
+    file = tmp_path / "study.yaml"
+    file.write_text(json.dumps(json.loads(mini().model_dump_json()) | {"tables": {"mine": {"title": "t", **table}}}))
+    with pytest.raises(UserError, match=message) as caught:
+        load_study(str(file))
+    assert "\n" not in str(caught.value)
+    assert "mine" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("table1", "table1 is a table of the paper; those are table1, table2"),
+        ("scaling", "scaling is a table of the paper"),
+        ("fig7", "fig7 is the name of another file of the report"),
+        ("claims", "claims is the name of another file"),
+        ("my_table", "key: .*pattern"),
+        ("../mine", "key: .*pattern"),
+        ("Mine", "key: .*pattern"),
+    ],
+)
+def test_names_that_are_taken_or_no_names_are_refused(tmp_path, name, message):
+    file = tmp_path / "study.yaml"
+    file.write_text(json.dumps(json.loads(mini().model_dump_json()) | {"tables": {name: {"title": "t", "grid": GRID}}}))
+    with pytest.raises(UserError, match=message):
+        load_study(str(file))
+
+
+def test_columns_and_groups():
+    columns = [{"dataset": "KITTI", "metric": "delta1"}]
+    assert study_groups(own(grid=GRID, columns=columns), "mine") == ("zero-shot",)
+    both = own(grid=GRID, groups=["ablation", "zero-shot"])
+    assert study_groups(both, "mine") == ("ablation", "zero-shot")
+    assert set(table_of(both, "mine").datasets) == {"NYUv2", "KITTI", "DIODE", "ScanNet", "ETH3D"}
+
+
+def test_claims_about_an_own_table():
+    comparison = {
+        "relation": "better",
+        "rows": [{"loss.local_global": 0.5}],
+        "others": [{"loss.local_global": 1}],
+        "datasets": ["ETH3D"],
+    }
+    study = mini(tables={"lambda": LAMBDA | {"claims": [{"id": "half", "text": "Half is best.", "comparisons": [comparison]}]}})
+    (claim,) = table_of(study, "lambda").claims
+    assert (claim.table, claim.comparisons[0].others) == ("lambda", ({"loss.local_global": "1.0"},))
+    for change, message in (({"datasets": ["KITTI"]}, "lambda has no column KITTI"), ({"others": [{"mode": "x"}]}, "has no row")):
+        claims = [{"id": "half", "text": "Half is best.", "comparisons": [comparison | change]}]
+        with pytest.raises(UserError, match=message):
+            table_of(mini(tables={"lambda": LAMBDA | {"claims": claims}}), "lambda")
+
+
+@pytest.mark.parametrize(
+    ("table", "shared"), [("factorial", 15), ("groups", 1), ("init", 1), ("patches", 1), ("weights", 1), ("share", 1)]
+)
+def test_library_tables_share_cells_with_the_papers(table, shared):
+    study = load_study(str(MINI))
+    cells = all_cells(study, [table])
+    assert len(cells.keys() & all_cells(study).keys()) == shared
+    assert all(row.cells for row in table_rows(study, table))
+
+
+def test_the_factorial_is_every_normalization_in_every_mode_for_every_pair():
+    study = load_study(str(MINI))
+    found = table_rows(study, "factorial")
+    pairs = dict.fromkeys((row.row["teacher"], row.row["student"]) for row in paper().table("table3").rows)
+    assert [tuple(row.factors.values()) for row in found] == [
+        (*pair, mode, normalization)
+        for pair in pairs
+        for mode in ("baseline", "shared", "local-global", "cross")
+        for normalization in ("global", "hybrid", "local", "none")
+    ]
+    assert len(found) == len(all_cells(study, ["factorial"])) == 48
+    cells = {tuple(row.factors.values()): list(row.cells) for row in found}
+    for row in table_rows(study, "table3"):
+        method = ("baseline", "global") if row.factors["loss"] == "base" else ("cross", "hybrid")
+        assert cells[(row.factors["teacher"], row.factors["student"], *method)] == list(row.cells)
+    for row in table_rows(study, "table1"):
+        assert cells[("da-l", "da-s", *row.factors.values())] == list(row.cells)
+    without = load_study(json.dumps(json.loads(study.model_dump_json()) | {"loss": {"local_global": 0}}))
+    impossible = [row for row in table_rows(without, "factorial") if row.reason]
+    assert {row.factors["mode"] for row in impossible} == {"local-global"} and len(impossible) == 12
+
+
+def test_weights_shares_and_patches_are_the_ones_asked_for():
+    study = load_study(str(MINI))
+    of = {table: [next(iter(row.cells.values())) for row in table_rows(study, table)] for table in ("weights", "share", "patches")}
+    loss = study.loss
+    assert [cell.loss.local_global for cell in of["weights"][:4]] == [loss.local_global * times for times in (0, 0.5, 1, 2)]
+    assert [cell.loss.feature for cell in of["weights"][4:8]] == [loss.feature * times for times in (0, 0.5, 1, 2)]
+    assert [cell.loss.gradient for cell in of["weights"][8:]] == [loss.gradient * times for times in (0, 0.5, 1, 2)]
+    assert [cell.assistant.share for cell in of["share"]] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert [cell.crop.patches for cell in of["patches"]] == [1, 2, 4, 9]
+
+
+def test_the_library_is_beside_the_study_and_is_not_made_unasked(tmp_path):
+    (tmp_path / "study.yaml").write_text(MINI.read_text())
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text("title: t\ngrid: {loss.gradient: [1, 3]}\n")
+    study = load_study(str(tmp_path / "study.yaml"))
+    assert known_tables(study) == (*table_names(study), "mine")
+    assert len(all_cells(study)) == 28
+    extra = all_cells(study, ["mine"])
+    assert len(extra) == 2 and not extra.keys() & all_cells(study).keys()
+    assert all(find_cell(study, name) == cell for name, cell in extra.items())
+    again = load_study(json.dumps(study.model_dump(mode="json")))
+    assert all_cells(again, ["mine"]) == extra
+    (folder / "mine.yaml").write_text("title: t\ngrid: {loss.gradient: [1, 3, 5]}\n")
+    assert len(all_cells(study, ["mine"])) == 3
+    changed = study.model_copy(update={"tables": own(grid=GRID).tables})
+    assert table_of(changed, "mine").factors == ("mode",) and known_tables(changed).count("mine") == 1
+    (folder / "mine.yaml").write_text("title: t\ngrid: {loss.gradient: 3}\n")
+    with pytest.raises(UserError, match=r"mine\.yaml: .*grid\.loss\.gradient: give a list"):
+        table_of(study, "mine")
+    (folder / "table2.yaml").write_text("title: t\ngrid: {loss.gradient: [3]}\n")
+    with pytest.raises(UserError, match=r"table2\.yaml: table2 is a table of the paper"):
+        known_tables(study)
+
+
+def test_every_field_of_a_cell_can_be_a_factor():
+    assert {"mode", "assistant.share", "student.model", "labels.dtype", "crop.min_crop", "optim.warmup", "photos.count"} <= set(
+        cell_fields()
+    )
+    assert not {"seed", "photos.root", "photos.seed"} & set(cell_fields())
+    assert len(set(cell_fields())) == len(cell_fields())
