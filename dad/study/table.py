@@ -166,7 +166,7 @@ class Table(Frozen):
                 raise ValueError(f"{key}: {strange[0]} is no factor of this table; its factors are {', '.join(self.factors)}")
 
     def check_claim(self, claim: Claim) -> None:
-        """Raise UserError if a claim is about rows or columns that the table has not; columns left to the defaults are not known yet."""
+        """Raise UserError for a claim about rows or columns that there are not; columns left to the default are not known yet."""
         columns = {(column.dataset, column.metric) for column in self.columns}
         if self.average:
             columns |= {(AVERAGE, metric) for metric in self.metrics}
