@@ -185,11 +185,15 @@ _LISTED = 12
 
 
 def find_cell(study: StudyConfig, name: str) -> Cell:
-    """The cell with this id; an unambiguous beginning of it is enough. Raises UserError otherwise."""
-    cells = all_cells(study, known_tables(study))
-    matches = [full for full in cells if full.startswith(name)]
-    if name in cells:
-        matches = [name]
+    """The cell with this id; an unambiguous beginning of it is enough. Raises UserError otherwise.
+
+    The library's tables are searched where none of the study's has such a cell.
+    """
+    for tables in (table_names(study), known_tables(study)):
+        cells = all_cells(study, tables)
+        matches = [name] if name in cells else [full for full in cells if full.startswith(name)]
+        if matches:
+            break
     if len(matches) != 1:
         if matches:
             listed = ", ".join(matches[:_LISTED]) + (f" and {len(matches) - _LISTED} more" if len(matches) > _LISTED else "")
