@@ -10,7 +10,7 @@ pixels, then mean over the images that have any; so the mean of the losses of se
 they hold equal numbers of such images.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from dad.distill.normalization import check_choices, check_maps, contexts_of, levels_of, normalise, normalise_level
 from dad.errors import UserError
+from dad.study.normalizations import NORMALIZATIONS
 
 
 def distillation_loss(
@@ -51,7 +52,7 @@ def _image_errors(
     prediction, target, mask = check_maps(prediction, target, mask)
     counts = mask.flatten(1).sum(1)
     with torch.autocast(prediction.device.type, enabled=False):
-        if normalization == "none":
+        if not NORMALIZATIONS[normalization].levels:
             return (prediction - target).abs().flatten(1).sum(1), counts
         contexts = contexts_of(target, mask, normalization, groups, variant)
         student, teacher = prediction.flatten(1), target.flatten(1)
@@ -106,7 +107,7 @@ def normalised_gradient_loss(
         images. Arguments and errors otherwise as in `distillation_loss`.
     """
     check_choices(normalization, "range", variant)
-    if normalization != "none":
+    if NORMALIZATIONS[normalization].levels:
         prediction = normalise(prediction, target, mask, normalization="global", variant=variant)
         target = normalise(target.detach(), None, mask, normalization="global", variant=variant)
     sums, counts = _image_gradients(prediction, target, mask, scales)
@@ -230,38 +231,11 @@ def local_global_loss(
     return _reduce(sums, counts, variant).mean()
 
 
-@dataclass(frozen=True)
-class LossWeights:
-    """The weights of paper equation 9 beside the shared-context loss, whose weight is 1 (values: paper section 4.1)."""
+def total_loss(weights: Mapping[str, float], terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """L_total, paper equation 9: the weighted sum of its terms (`dad.study.modes.TERMS` says which there are).
 
-    local_global: float = 0.5
-    feature: float = 1.0
-    gradient: float = 2.0
-
-
-def total_loss(
-    weights: LossWeights,
-    *,
-    shared: Tensor | None = None,
-    local_global: Tensor | None = None,
-    feature: Tensor | None = None,
-    gradient: Tensor | None = None,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """L_total, paper equation 9: shared + w.local_global * local_global + w.feature * feature + w.gradient * gradient.
-
-    Terms are scalars; those a mode does not have are left out. Returns the total and, for the log, a dict of the given
-    terms before weighting and of `total`, detached. At least one term must be given.
+    weights: term -> weight, at least one; terms: the same terms as scalars. Returns the total and, for the log, a dict of the
+    terms before weighting and of `total`, detached.
     """
-    given = {
-        name: (weight, term)
-        for name, weight, term in (
-            ("shared", 1.0, shared),
-            ("local_global", weights.local_global, local_global),
-            ("feature", weights.feature, feature),
-            ("gradient", weights.gradient, gradient),
-        )
-        if term is not None
-    }
-    assert given, "a total needs at least one term"
-    total = torch.stack([weight * term for weight, term in given.values()]).sum()
-    return total, {name: term.detach() for name, (_, term) in given.items()} | {"total": total.detach()}
+    total = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
+    return total, {name: terms[name].detach() for name in weights} | {"total": total.detach()}

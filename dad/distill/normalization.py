@@ -34,11 +34,10 @@ from torch import Tensor
 
 from dad.distill.selection import select
 from dad.errors import UserError
+from dad.study.normalizations import NORMALIZATIONS
 
-NORMALIZATIONS = ("global", "hybrid", "local", "none")
 GROUPS = ("range", "percentile", "spatial")
 VARIANTS = ("hdn", "paper")
-LEVELS = {"global": (1,), "hybrid": (1, 2, 4), "local": (4,)}
 SMALLEST_SCALE = 1e-6
 
 # Sums and look-ups per context are spread over this many copies of the context's entry (pixel number modulo copies):
@@ -104,12 +103,12 @@ class Contexts:
 
 
 def contexts_of(target: Tensor, mask: Tensor, normalization: str, groups: str, variant: str) -> Contexts:
-    """Contexts of a target (B,1,H,W), finite under the mask and outside. `global` is one context of all valid pixels
-    in both variants."""
-    levels = LEVELS[normalization]
+    """Contexts of a target (B,1,H,W), finite under the mask and outside. A single segment, as of `global`, is one
+    context of all valid pixels in both variants."""
+    levels = NORMALIZATIONS[normalization].levels
     segments = levels[-1]
     values, valid = target.flatten(1), mask.flatten(1)
-    if normalization == "global":
+    if segments == 1:
         finest = torch.zeros_like(values, dtype=torch.int64)
     elif groups == "spatial":
         row, column = (_tiles(size, segments, target.device) for size in target.shape[2:])
@@ -119,7 +118,7 @@ def contexts_of(target: Tensor, mask: Tensor, normalization: str, groups: str, v
         finest = sum((values >= edges[:, lower, None]).long() for lower in range(1, segments))
         if variant == "hdn":
             valid = valid & (values < edges[:, segments, None])
-    planar = groups == "spatial" and normalization != "global"
+    planar = groups == "spatial"
     counts = tuple(level**2 if planar else level for level in levels)
     return Contexts(torch.where(valid, finest, max(counts)), _parents(levels, planar, target.device), counts)
 
@@ -218,8 +217,9 @@ def normalise(
 
 def _check_normalising(normalization: str, groups: str, variant: str) -> None:
     check_choices(normalization, groups, variant)
-    if normalization == "none":
-        raise UserError("normalization 'none' has no contexts and no normalised map; choose global, hybrid or local")
+    if not NORMALIZATIONS[normalization].levels:
+        others = [name for name, known in NORMALIZATIONS.items() if known.levels]
+        raise UserError(f"normalization {normalization!r} has no contexts and no normalised map; choose one of {', '.join(others)}")
 
 
 @dataclass(frozen=True)

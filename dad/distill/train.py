@@ -17,7 +17,6 @@ from dad.distill.inputs import photos_as_used, photos_identity, say_photos, trai
 from dad.distill.labels import crop_plan, stream_batches, training_photos
 from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import (
-    LossWeights,
     crop_patches,
     distillation_loss,
     feature_alignment_loss,
@@ -33,8 +32,9 @@ from dad.files import sha256_file, write_bytes, write_json
 from dad.identity import write_sealed_json
 from dad.models.checkpoints import load_network, save_network, weights_identity
 from dad.provenance import provenance
-from dad.study.cells import cell_id, label_views, model_slug
+from dad.study.cells import cell_id, label_views, loss_terms, model_slug
 from dad.study.config import Cell
+from dad.study.modes import MODES
 
 
 def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: nn.Module | None) -> StepResult:
@@ -51,27 +51,26 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
     prediction, features = network(pixels, with_features=True)
     prediction = gathered(prediction.float())
     batch = {key: value if key == "turn" else gathered(value) for key, value in batch.items() if key != "square"}
-    terms: dict[str, Tensor] = {}
-    pairs = None
-    if "labels_patches" in batch:
+    weights, terms = loss_terms(cell), {}
+    compared: dict[str, tuple[Tensor, Tensor, Tensor | None]] = {}
+    if "local_global" in weights:
         labels, mask = batch["labels_patches"].float(), batch.get("mask_patches")
         terms["local_global"] = local_global_loss(prediction, batch["boxes"], labels, mask, square=batch["side"], **how)
         crops = crop_patches(prediction, batch["boxes"], square=batch["side"], size=labels.shape[-1])
-        pairs = crops.flatten(0, 1), labels.flatten(0, 1), None if mask is None else mask.flatten(0, 1)
-    if "labels_square" in batch:
+        compared["patches"] = crops.flatten(0, 1), labels.flatten(0, 1), None if mask is None else mask.flatten(0, 1)
+    if "shared" in weights:
         labels, mask = batch["labels_square"].float(), batch.get("mask_square")
         terms["shared"] = distillation_loss(prediction, labels, mask, **how)
-        pairs = prediction, labels, mask
-    assert pairs is not None, "a batch without labels"
-    if loss.gradient:
+        compared["square"] = prediction, labels, mask
+    if "gradient" in weights:
         matching = {"normalization": cell.normalization, "variant": loss.variant, "scales": loss.gradient_scales}
-        terms["gradient"] = normalised_gradient_loss(*pairs, **matching)
-    if frozen is not None:
+        terms["gradient"] = normalised_gradient_loss(*compared[MODES[cell.mode].gradient], **matching)
+    if "feature" in weights:
+        assert frozen is not None, "feature alignment needs a frozen encoder"
         with torch.no_grad():
             anchor = gathered(frozen(pixels))
         terms["feature"] = feature_alignment_loss(gathered(features), anchor, margin=loss.feature_margin)
-    weights = LossWeights(local_global=loss.local_global, feature=loss.feature, gradient=loss.gradient)
-    total, logged = total_loss(weights, **terms)
+    total, logged = total_loss(weights, terms)
     columns = {f"loss_{name}": value for name, value in logged.items() if name != "total"}
     if "turn" in batch:
         columns["assistant_turn"] = batch["turn"].float()
@@ -134,7 +133,7 @@ def train(
         raise UserError(f"crop.size {cell.crop.size} is not a multiple of the student's patch, {network.config.patch}")
     first = next(stream_batches(stream, cell.optim.batch, 0))
     cured = cure_dead_head(network, first["square"])
-    frozen = _Encoder(cell.student.model).to(accelerator.device) if cell.loss.feature else None
+    frozen = _Encoder(cell.student.model).to(accelerator.device) if "feature" in loss_terms(cell) else None
     weights = {**supervisor.weights, "student": weights_identity(cell.student.model)}
     log = StepLog(work / "metrics.csv", listeners=(CollapseDetector(), *listeners))
     fitted = fit(

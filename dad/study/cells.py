@@ -215,8 +215,8 @@ def load_cell(source: str, study: str | None) -> Cell:
 
 
 def label_views(cell: Cell) -> tuple[str, ...]:
-    """Which views of a crop need labels in this cell's mode."""
-    return views(cell.mode)
+    """Which views of a crop need labels: those that a term of the cell's loss compares."""
+    return views(cell.mode, cell.loss)
 
 
 def label_id(plan: LabelPlan) -> str:

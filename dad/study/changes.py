@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from dad.errors import UserError
 from dad.study.base import parse_model
 from dad.study.config import ArchitectureName, Cell, StudyConfig
-from dad.study.modes import MODES, TERMS, weights
+from dad.study.modes import MODES, TERMS, views
+from dad.study.normalizations import NORMALIZATIONS
 
 PLAIN = {"mode": "cross", "normalization": "hybrid"}
 """The paper's method: what a row trains where it says nothing else."""
@@ -138,10 +139,10 @@ def _set(values: dict[str, Any], name: str, value: Any, source: str) -> None:
 
 def impossible(cell: Cell) -> str | None:
     """Why a combination cannot be trained, or None."""
-    if not any(TERMS[name].view for name in weights(cell.mode, cell.loss)):
+    if not views(cell.mode, cell.loss):
         dropped = [f"loss.{TERMS[name].weight}: 0" for name in MODES[cell.mode].compares]
         return f"{cell.mode} distillation with {' and '.join(dropped)} has no distillation term left"
-    if cell.supervision == "select" and cell.normalization == "none" and not cell.loss.allow_raw_assistant:
+    if cell.supervision == "select" and not NORMALIZATIONS[cell.normalization].levels and not cell.loss.allow_raw_assistant:
         return (
             "an assistant's maps are bounded per image, so without normalization they contradict the teacher's "
             "(loss.allow_raw_assistant: true trains it all the same)"

@@ -59,6 +59,6 @@ def weights(mode: str, loss: Any) -> dict[str, float]:
     return {name: weight for name, weight in found.items() if weight > 0}
 
 
-def views(mode: str) -> tuple[View, ...]:
-    """The views whose labels a mode compares."""
-    return tuple(view for name in MODES[mode].compares if (view := TERMS[name].view) is not None)
+def views(mode: str, loss: Any) -> tuple[View, ...]:
+    """The views whose labels a mode compares with these weights."""
+    return tuple(view for name in weights(mode, loss) if (view := TERMS[name].view) is not None)

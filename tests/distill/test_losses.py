@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dad.distill.losses import (
-    LossWeights,
     crop_patches,
     distillation_loss,
     feature_alignment_loss,
@@ -21,6 +20,8 @@ from dad.distill.losses import (
 )
 from dad.distill.normalization import group_index, normalise
 from dad.errors import UserError
+from dad.study.config import LossConfig
+from dad.study.modes import weights
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "losses"
 KINDS = {
@@ -404,12 +405,15 @@ def test_local_global_mistakes_are_named():
 
 def test_total_is_equation_9():
     shared = torch.tensor(1.0, requires_grad=True)
-    terms = {"shared": shared, "local_global": torch.tensor(10.0), "feature": torch.tensor(100.0)}
-    total, log = total_loss(LossWeights(), **terms, gradient=torch.tensor(1000.0))
+    terms = {"shared": shared} | {
+        name: torch.tensor(value) for name, value in (("local_global", 10.0), ("feature", 100.0), ("gradient", 1000.0))
+    }
+    total, log = total_loss(weights("cross", LossConfig()), terms)
     assert total == 1 + 0.5 * 10 + 1.0 * 100 + 2.0 * 1000
     assert {name: value.item() for name, value in log.items()} == {
         "shared": 1.0, "local_global": 10.0, "feature": 100.0, "gradient": 1000.0, "total": 2106.0,
     }  # fmt: skip
     assert total.requires_grad and not any(value.requires_grad for value in log.values())
-    total, log = total_loss(LossWeights(local_global=3.0), local_global=torch.tensor(10.0))
+    only = weights("local-global", LossConfig(local_global=3.0, feature=0, gradient=0))
+    total, log = total_loss(only, {"local_global": torch.tensor(10.0)})
     assert total == 30 and set(log) == {"local_global", "total"}

@@ -90,7 +90,8 @@ def panels(label: NDArray[np.float32], loss: LossConfig) -> list[Panel]:
     """Global, hybrid at its three levels, local and none, by the code that the loss runs on."""
     import torch
 
-    from dad.distill.normalization import LEVELS, group_index, normalise
+    from dad.distill.normalization import group_index, normalise
+    from dad.study.normalizations import NORMALIZATIONS
 
     target = torch.from_numpy(label)[None, None]
     options = {"groups": loss.groups, "variant": loss.variant}
@@ -98,7 +99,7 @@ def panels(label: NDArray[np.float32], loss: LossConfig) -> list[Panel]:
     for normalization in ("global", "hybrid", "local"):
         groups = group_index(target, normalization=normalization, **options)[0].numpy()
         maps = normalise(target, normalization=normalization, **options)[0].numpy()
-        for level, group, values in zip(LEVELS[normalization], groups, maps, strict=True):
+        for level, group, values in zip(NORMALIZATIONS[normalization].levels, groups, maps, strict=True):
             name = {"global": "global norm.", "hybrid": f"hybrid norm., S = {level}", "local": f"local norm., S = {level}"}
             inside = group >= 0
             area = (group == group[marked(group.shape)]) & inside

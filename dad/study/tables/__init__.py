@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ABLATION", "ZERO_SHOT", "known_tables", "library", "library_beside", "table_names", "table_of"]
 
-SHIPPED = Path(__file__).parents[3] / "config" / "tables"
+SHIPPED = Path(__file__).resolve().parents[3] / "config" / "tables"
 """The library of a checkout, for a study that names none."""
 RESERVED = ("all", "claims", "discrepancies", "index", "page", "report", "tracked")
 """Names of other files of a report."""
@@ -41,7 +41,7 @@ def library(study: "StudyConfig") -> dict[str, Path]:
 def library_beside(files: Iterable[str | Path]) -> dict[str, str]:
     """The key `library` of a study read from these files: the folder `tables` beside the last that has one; empty for none."""
     folders = [folder for file in files if (folder := Path(file).parent / "tables").is_dir()]
-    return {"library": str(folders[-1])} if folders else {}
+    return {"library": str(folders[-1])} if folders and folders[-1].resolve() != SHIPPED else {}
 
 
 def known_tables(study: "StudyConfig") -> tuple[str, ...]:
