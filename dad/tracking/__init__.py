@@ -4,10 +4,9 @@ Nothing reads MLflow to compute anything, so a store can be removed and rebuilt 
 this package does not import MLflow (seconds); the functions do when they are called.
 """
 
-from dad.tracking.importing import import_results
+from dad.tracking.importing import Imported, import_results
 from dad.tracking.live import LiveTracker
 from dad.tracking.places import tables_by_cell
-from dad.tracking.store import initialise
-from dad.tracking.writing import Imported
+from dad.tracking.store import connect
 
-__all__ = ["Imported", "LiveTracker", "import_results", "initialise", "tables_by_cell"]
+__all__ = ["Imported", "LiveTracker", "connect", "import_results", "tables_by_cell"]

@@ -1,4 +1,4 @@
-"""What MLflow shows of a cell, or of a model scored as it is: tags, params, metric points and files, read from files alone."""
+"""What MLflow shows of a cell, of a model scored as it is, and of a table as a whole: read from files alone."""
 
 import csv
 import dataclasses
@@ -6,47 +6,100 @@ import glob
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dad.errors import UserError
 from dad.files import read_json, sha256_file, sha256_json
+from dad.report.figures import figures_of
+from dad.study.cells import table_rows
+from dad.study.config import StudyConfig
 from dad.tracking.places import Place
-from dad.tracking.store import metric_key
+from dad.tracking.store import Point, metric_key
 
-CONTENT_VERSION = 3
+CONTENT_VERSION = 4
 """Raised when the same files are to be shown differently, so that an import refreshes every run."""
 
 CURVE_POINTS = 2000
 """Longer curves are thinned to about this many steps; the attached metrics.csv has all of them."""
 
+NOTE_LENGTH = 7500
+"""MLflow holds 8000 characters of a description."""
+
+Files = dict[str, Path]
+"""Artifact path to file."""
+
 
 @dataclass(frozen=True)
 class RunContent:
-    """One run as MLflow shows it. `points` maps (metric, step) to a value; times are in milliseconds since 1970."""
+    """One run as MLflow shows it; times are in milliseconds since 1970."""
 
-    subject: str
-    """Id of the cell or the model; `dad.tracking.store.PARENT` for a table."""
     name: str
-    digest: str
     tags: dict[str, str]
     params: dict[str, str]
-    points: dict[tuple[str, int], float]
+    points: list[Point]
     started: int
     finished: int
-    files: dict[str, Path]
-    """Artifact path to file."""
-    steps: int = 1
+    files: Files
     photos: dict[str, str] | None = None
     """Name, digest and source of the training photos, where the provenance has their digest."""
 
-    def time_of(self, key: str, step: int) -> int:
-        """When a point was measured, as far as the files tell: steps spread evenly over the run, scores at its end."""
-        if "/" in key:  # a score
-            return self.finished
-        return self.started + (self.finished - self.started) * (step + 1) // max(self.steps, step + 1)
+
+def digest_of(files: Mapping[str, Path], **more: Any) -> str:
+    """What a run is made from, in one hash: equal digests mean that it need not be touched."""
+    return sha256_json({"version": CONTENT_VERSION, "files": {name: sha256_file(path) for name, path in files.items()}} | more)
+
+
+def run_digest(files: Mapping[str, Path], places: Sequence[Place], place: Place | None) -> str:
+    """The digest of a cell's or model's run."""
+    shape = None if place is None else dataclasses.asdict(place)
+    return digest_of(files, place=shape, tables=[other.table for other in places])
+
+
+def run_files(folder: Path, subject: str) -> Files:
+    """The small files of a cell or model that exist. `folder` is the study's. Weights are not among them."""
+    candidates = {name: folder / "runs" / subject / name for name in ("config.json", "metrics.csv", "provenance.json")}
+    for ending in ("csv", "json"):
+        scores = sorted((folder / "scores").glob(f"*/{glob.escape(subject)}.{ending}"))
+        candidates |= {f"scores-{path.parent.name}.{ending}": path for path in scores}
+    candidates["preview.png"] = folder / "previews" / f"{subject}.png"
+    return {name: path for name, path in candidates.items() if path.is_file()}
+
+
+def read_run(study: str, subject: str, files: Files, places: Sequence[Place], place: Place | None) -> RunContent:
+    """A finished cell, or a model scored as it is, as the table of `place` shows it; `places` are all tables it is in.
+
+    Raises OSError, ValueError, KeyError, TypeError or AttributeError when a file is missing, damaged, or not what it should be.
+    """
+    points, tags = _scores(files)
+    if "provenance.json" not in files:
+        moment = round(max(path.stat().st_mtime for path in files.values()) * 1000)
+        config, started, finished = {}, moment, moment
+        tags |= {"model": str(place.model if place else subject), **source_tags("dad evaluate")}
+        curve: list[Point] = []
+        photos = None
+    else:
+        config, facts = read_json(files["config.json"]), read_json(files["provenance.json"])
+        finished = _milliseconds(facts["finished"])
+        # of a resumed run `started` is the last process's; the wall time counts the earlier ones too
+        started = min(_milliseconds(facts["started"]), finished - round(1000 * float(facts.get("wall_seconds", 0))))
+        curve = _curve(files["metrics.csv"], int(config["optim"]["steps"]), started, finished)
+        tags |= {"device": str(facts["device"])} if "device" in facts else {}
+        tags |= code_tags(facts.get("git_commit"), facts.get("git_dirty")) | source_tags("dad train")
+        photos = _photos(config["photos"], facts.get("photos_digest"))
+    return RunContent(
+        name=run_name(subject, place, config.get("seed")),
+        tags=tags | run_tags(study, subject, places, place, config),
+        params=run_params(place, config),
+        points=curve + [(key, 0, value, finished) for key, value in points.items()],
+        started=started,
+        finished=finished,
+        files=files,
+        photos=photos,
+    )
 
 
 def flatten(value: Any, name: str = "") -> dict[str, str]:
@@ -65,27 +118,32 @@ def run_name(subject: str, place: Place | None, seed: int | None = None) -> str:
     return place.row if seed is None else f"{place.row} s{seed}"
 
 
-def factor_tags(study: str, cell: str, places: Sequence[Place], place: Place | None, config: Mapping[str, Any]) -> dict[str, str]:
-    """The tags by which a run is found and grouped; `config` is the resolved config of the cell, empty for an untrained model."""
+def factors(place: Place | None, config: Mapping[str, Any]) -> dict[str, str]:
+    """The table's factors and the seed by their names: as params they are compared, as tags they are searched and grouped."""
+    levels = {} if place is None else dict(place.factors)
+    return levels | ({"seed": str(config["seed"])} if "seed" in config else {})
+
+
+def run_tags(study: str, cell: str, places: Sequence[Place], place: Place | None, config: Mapping[str, Any]) -> dict[str, str]:
+    """The tags by which a run is found and grouped; `config` is the resolved config of the cell, empty for an untrained model.
+
+    What is no factor of this table is there too, so that runs can be searched alike in all of them.
+    """
     flat = flatten(config)
-    factors = {"mode": "mode", "normalization": "normalization", "teacher": "teacher", "seed": "seed"}
-    factors |= {"student": "student.model", "init": "student.init"}
+    common = {"mode": "mode", "normalization": "normalization", "teacher": "teacher"}
+    common |= {"student": "student.model", "init": "student.init"}
     tags = {"dad.study": study, "dad.cell": cell, "dad.tables": ", ".join(other.table for other in places)}
-    if place is not None:
-        tags["row"] = place.row
-    return tags | {tag: flat[key] for tag, key in factors.items() if key in flat}
+    tags |= {} if place is None else {"row": place.row}
+    return tags | {tag: flat[key] for tag, key in common.items() if key in flat} | factors(place, config)
 
 
 def run_params(place: Place | None, config: Mapping[str, Any]) -> dict[str, str]:
-    """The table's factors and the seed by their names, then the whole config as `with.<key>`.
+    """The factors by their names, then the whole config as `with.<key>`.
 
     MLflow's Compare page draws the first params, by name, in which its runs differ: so the factors have no prefix, and the
     rest has one that sorts behind them.
     """
-    factors = {} if place is None else dict(place.factors)
-    if "seed" in config:
-        factors.setdefault("seed", str(config["seed"]))
-    return {metric_key(key): value for key, value in (factors | flatten(config, "with")).items()}
+    return {metric_key(key): value for key, value in (factors(place, config) | flatten(config, "with")).items() if config or place}
 
 
 def code_tags(commit: str | None, dirty: bool | None) -> dict[str, str]:
@@ -112,12 +170,20 @@ def row_points(row: Mapping[str, Any]) -> dict[tuple[str, int], float]:
     return {(metric_key(key), step): value for key, value in values.items() if math.isfinite(value)}
 
 
-def score_points(summary: Mapping[str, Any]) -> dict[tuple[str, int], float]:
-    """The benchmark means as `<metric>/<dataset> <protocol>` at step 0: the UI draws them as bars over runs, a section per metric.
+def _curve(path: Path, steps: int, started: int, finished: int) -> list[Point]:
+    """The step log; its times are spread evenly over the run."""
+    with open(path, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if is_shown(int(row["step"]), steps)]
+    span = finished - started
+    found = [point for row in rows for point in row_points(row).items()]
+    return [(key, step, value, started + span * (step + 1) // max(steps, step + 1)) for (key, step), value in found]
+
+
+def score_points(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The benchmark means as `<metric>/<dataset> <protocol>`: the UI draws them as bars over runs, a section per metric.
 
     The protocol's name stands without its version where the data set was scored under one protocol of that name.
     """
-    results = summary["results"]
     names = Counter((item["dataset"], item["protocol"].split("@")[0]) for item in results)
     points = {}
     for item in results:
@@ -125,87 +191,17 @@ def score_points(summary: Mapping[str, Any]) -> dict[tuple[str, int], float]:
         protocol = short if names[item["dataset"], short] == 1 else item["protocol"]
         for metric, value in item["mean"].items():
             if value is not None and math.isfinite(value):
-                points[metric_key(f"{metric}/{item['dataset']} {protocol}"), 0] = float(value)
+                points[metric_key(f"{metric}/{item['dataset']} {protocol}")] = float(value)
     return points
 
 
-def run_files(folder: Path, subject: str) -> dict[str, Path]:
-    """The small files of a cell or model that exist, by artifact path. `folder` is the study's. Weights are not among them."""
-    candidates = {name: folder / "runs" / subject / name for name in ("config.json", "metrics.csv", "provenance.json")}
-    for ending in ("csv", "json"):
-        scores = sorted((folder / "scores").glob(f"*/{glob.escape(subject)}.{ending}"))
-        candidates |= {f"scores-{path.parent.name}.{ending}": path for path in scores}
-    candidates["preview.png"] = folder / "previews" / f"{subject}.png"
-    return {name: path for name, path in candidates.items() if path.is_file()}
-
-
-def read_content(folder: Path, cell: str, places: Sequence[Place], place: Place | None) -> RunContent:
-    """Read one finished cell of the study in `folder`, as the table of `place` shows it; `places` are all tables it is in.
-
-    Raises OSError, ValueError, KeyError, TypeError or AttributeError when a file is missing, damaged, or not what it should be.
-    """
-    files = run_files(folder, cell)
-    config = read_json(folder / "runs" / cell / "config.json")
-    facts = read_json(folder / "runs" / cell / "provenance.json")
-    steps = int(config["optim"]["steps"])
-    points, tags = _scores(files)
-    with open(folder / "runs" / cell / "metrics.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if is_shown(int(row["step"]), steps)]
-    points |= {point: value for row in rows for point, value in row_points(row).items()}
-    tags |= factor_tags(folder.name, cell, places, place, config) | code_tags(facts.get("git_commit"), facts.get("git_dirty"))
-    tags |= {"device": str(facts["device"])} if "device" in facts else {}
-    tags |= source_tags("dad train")
-    finished = _milliseconds(facts["finished"])
-    # of a resumed run `started` is the last process's; the wall time counts the earlier ones too
-    started = min(_milliseconds(facts["started"]), finished - round(1000 * float(facts.get("wall_seconds", 0))))
-    return RunContent(
-        subject=cell,
-        name=run_name(cell, place, config.get("seed")),
-        digest=digest_of(places, place, files),
-        tags=tags,
-        params=run_params(place, config),
-        points=points,
-        started=started,
-        finished=finished,
-        files=files,
-        steps=steps,
-        photos=_photos(config["photos"], facts.get("photos_digest")),
-    )
-
-
-def read_model(folder: Path, model: str, places: Sequence[Place], place: Place) -> RunContent:
-    """Read the scores of a model that was not trained here; raises as `read_content` does."""
-    files = run_files(folder, model)
-    points, tags = _scores(files)
-    moment = round(max(path.stat().st_mtime for path in files.values()) * 1000)
-    return RunContent(
-        subject=model,
-        name=run_name(model, place),
-        digest=digest_of(places, place, files),
-        tags=tags | factor_tags(folder.name, model, places, place, {}) | {"model": str(place.model)} | source_tags("dad evaluate"),
-        params=run_params(place, {}),
-        points=points,
-        started=moment,
-        finished=moment,
-        files=files,
-    )
-
-
-def digest_of(places: Sequence[Place], place: Place | None, files: Mapping[str, Path], **more: Any) -> str:
-    """What a run is made from, in one hash: equal digests mean that it need not be touched."""
-    shape = {"version": CONTENT_VERSION, "tables": [other.table for other in places]}
-    shape["place"] = None if place is None else dataclasses.asdict(place)
-    return sha256_json(shape | more | {"files": {name: sha256_file(path) for name, path in files.items()}})
-
-
-def _scores(files: Mapping[str, Path]) -> tuple[dict[tuple[str, int], float], dict[str, str]]:
+def _scores(files: Files) -> tuple[dict[str, float], dict[str, str]]:
     """Points and tags of a subject's score summaries, of which there is one per group of benchmarks."""
     summaries = [read_json(path) for name, path in files.items() if name.startswith("scores-") and name.endswith(".json")]
     # a data set may be in two groups; it counts once
     results = {(item["dataset"], item["protocol"]): item for summary in summaries for item in summary["results"]}
-    if not results:
-        return {}, {}
-    return score_points({"results": list(results.values())}), {"protocol": ", ".join(dict.fromkeys(key[1] for key in results))}
+    tags = {"protocol": ", ".join(dict.fromkeys(key[1] for key in results))} if results else {}
+    return score_points(list(results.values())), tags
 
 
 def _photos(config: Mapping[str, Any], digest: Any) -> dict[str, str] | None:
@@ -218,3 +214,71 @@ def _photos(config: Mapping[str, Any], digest: Any) -> dict[str, str] | None:
 
 def _milliseconds(moment: str) -> int:
     return round(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
+def table_files(reports: Path, table: str) -> Files:
+    """A table's rendered files that exist: `table1.*`, `table1_*`, and the figures made of its cells."""
+    patterns = [f"{name}{rest}" for name in (table, *figures_of(table)) for rest in (".*", "_*.*")]
+    endings = (".csv", ".md", ".tex", ".png", ".svg", ".pdf")
+    return {path.name: path for pattern in patterns for path in sorted(reports.glob(pattern)) if path.suffix in endings}
+
+
+def read_table(study: StudyConfig, place: Place, children: Sequence[RunContent], cells: int, files: Files) -> RunContent:
+    """A table's own run, above those of its rows: its numbers, and the rendered table and figures where there are any.
+
+    cells: how many the table has; `children` are its runs with results. Raises UserError when the table was rendered for other
+    cells than the study's (reports of an older version of it), ValueError or KeyError when it is not a table, OSError too.
+    """
+    lines = _table_lines(files[f"{place.table}.csv"], study, place.table) if files else []
+    protocols = [line["protocol"] for _, line in lines] or [child.tags.get("protocol") for child in children]
+    commits = list(dict.fromkeys(child.tags["git_commit"] for child in children if "git_commit" in child.tags))
+    dirty = any(child.tags.get("git_dirty") == "true" for child in children)
+    page = files.get(f"{place.table}.md")
+    finished = max((child.finished for child in children), default=0)
+    tags = {"dad.study": study.name, "dad.table": place.table, "title": place.title, "seeds": ", ".join(map(str, study.seeds))}
+    tags |= {"cells": str(cells), "cells finished": str(sum("seed" in child.tags for child in children))}
+    tags |= {"protocol": ", ".join(dict.fromkeys(filter(None, protocols)))} | source_tags(f"dad table {place.table}")
+    tags |= code_tags(commits[0], dirty) if len(commits) == 1 else {"git_commit": ", ".join(commits)} if commits else {}
+    tags["mlflow.note.content"] = place.title if page is None else describe(page.read_text(encoding="utf-8"))
+    return RunContent(
+        name=place.table,
+        tags=tags,
+        params={},
+        points=[(key, 0, value, finished) for key, value in _table_points(lines).items()],
+        started=min((child.started for child in children), default=0),
+        finished=finished,
+        files=files,
+    )
+
+
+def _table_lines(path: Path, study: StudyConfig, table: str) -> list[tuple[str, dict[str, str]]]:
+    """The lines of a rendered table with the names of their rows."""
+    rows = {tuple(row.factors.values()): row for row in table_rows(study, table)}
+    names = list(next(iter(rows.values())).factors)
+    lines = []
+    with open(path, newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            row = rows.get(tuple(line[name] for name in names))
+            if row is None or (row.cells and line["mean"] and line["cell"] != "+".join(row.cells)):
+                raise UserError(f"{path} was not rendered from these cells of study {study.name}; render it again")
+            lines.append((row.name, line))
+    if not lines:
+        raise ValueError("no rows")
+    return lines
+
+
+def _table_points(lines: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, float]:
+    """The means of a rendered table as `table/<row> <dataset> <metric>`; rows without results are left out.
+
+    One slash, because MLflow's charts make a section of everything before the last one.
+    """
+    means = {f"table/{row} {line['dataset']} {line['metric']}": float(line["mean"]) for row, line in lines if line["mean"]}
+    return {metric_key(key): value for key, value in means.items() if math.isfinite(value)}
+
+
+def describe(markdown: str) -> str:
+    """What the UI shows as the run's description: the rendered page up to its second heading, which is the table."""
+    lines = markdown.splitlines()
+    end = next((number for number, line in enumerate(lines) if line.startswith("## ")), len(lines))
+    text = "\n".join(lines[:end]).strip()
+    return text if len(text) <= NOTE_LENGTH else text[:NOTE_LENGTH].rsplit("\n", 1)[0] + "\n\n..."

@@ -1,22 +1,50 @@
-"""`track import`: an experiment per table, in it a parent run and below it a run per finished cell, kept up to date from files."""
+"""`track import`: an experiment per table, in it the table's own run and below it a run per finished cell, as the files say."""
 
-from collections.abc import Callable, Iterable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dad.errors import UserError
 from dad.study.config import StudyConfig
-from dad.tracking.content import RunContent, read_content, read_model
-from dad.tracking.parents import bare_table, read_table
-from dad.tracking.places import Place, chosen_tables, experiment_name, table_places, tables_by_cell
-from dad.tracking.store import PARENT, PARENT_TAG, Store, connect, first_line, has_ended, readable_errors
-from dad.tracking.writing import Imported, bring_in
+from dad.tracking.content import RunContent, digest_of, read_run, read_table, run_digest, run_files, table_files
+from dad.tracking.places import Place, chosen_tables, experiment_name, table_places, table_title, tables_by_cell
+from dad.tracking.store import PARENT_TAG, Store, connect, first_line, has_ended, readable_errors, this_process
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 """What reading a missing, cut or foreign file raises (UserError is among them)."""
 
-Runs = dict[tuple[str, str], list[Any]]
-"""By experiment and subject, as `Store.runs` gives them; what has been dealt with is taken out."""
+T = TypeVar("T")
+
+
+@dataclass
+class Imported:
+    """What an import did, in numbers of runs; `skipped` names what could not be read, with the reason."""
+
+    created: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    """Second runs of one cell, and runs of what is no row of the table any more."""
+    killed: int = 0
+    """Runs whose process has ended without a result; they were still shown as running."""
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """One line for the terminal."""
+        parts = {"new": self.created, "replaced": self.replaced, "unchanged": self.unchanged, "removed": self.removed}
+        parts |= {"marked as killed": self.killed, "skipped": len(self.skipped)}
+        return ", ".join(f"{count} {name}" for name, count in parts.items() if count) or "no finished runs"
+
+    def reading(self, what: str, read: Callable[[], T]) -> T | None:
+        """What `read` gives; None, and the reason noted under `what`, where files are damaged."""
+        try:
+            return read()
+        except DAMAGED as error:
+            self.skipped[what] = str(error) if isinstance(error, UserError) else first_line(error)
+            return None
 
 
 def import_results(
@@ -26,17 +54,15 @@ def import_results(
 
     A cell is finished when `<study>/runs/<cell>/provenance.json` exists; its scores and preview are added when they are there.
     `studies` tell which tables a cell belongs to: it has a run in the experiment `<study>/<table>` of each of them, below the
-    table's parent run; a model that is scored as it is has one, too, without curves. A cell goes into the experiment `<study>`
-    where its study is not given or no longer has it. The parent gets the rendered table and its figures from `reports`, where
+    table's own run; a model that is scored as it is has one, too, without curves. A cell goes into the experiment `<study>`
+    where its study is not given or no longer has it. The table's run gets the rendered table and its figures from `reports`, where
     they are and were rendered from the same cells. `tables` restricts the import to some tables.
 
-    Repeating an import changes nothing: a run whose files have the digest it was made from is left alone. Otherwise, if all
-    points the run already has (logged live, say) are still what the files say, only what is missing is added; if not, a
-    new run takes its place and the old one goes to MLflow's trash, because MLflow can neither overwrite nor remove a point.
-    Runs without files are kept; those still shown as running although their process on this host has ended are marked
-    as killed. What can not be read is named in the answer and left out.
+    A run made from the same contents is left alone, any other goes to MLflow's trash and is made anew; so what was broken off, or
+    changed in MLflow's pages, ends as one run per cell. Runs without files are kept; those still shown as running although their
+    process on this host has ended are marked as killed. What cannot be read is named in the answer and left out.
 
-    Raises UserError for a folder that does not exist, an unknown table, or a store that can not be used.
+    Raises UserError for a folder that does not exist, an unknown table, or a store that cannot be used.
     """
     folders, names, studies = _study_folders(results), chosen_tables(tables), list(studies)
     if tables and not studies:
@@ -47,15 +73,15 @@ def import_results(
     with readable_errors(uri), store.locked("import"):
         for folder in folders:
             study = next((study for study in studies if study.name == folder.name), None)
-            existing = store.runs(folder.name)
             places = {} if study is None else tables_by_cell(study)
-            shown: set[str] = set()
             for table in names if study is not None else ():
-                shown |= _import_table(store, folder, study, table, places, reports, existing, report)
+                _import_table(store, folder, study, table, places, reports, report)
             if not tables:
-                _import_loose(store, folder, places, existing, report)
-            _drop_obsolete(store, folder.name, places, shown, existing, report)
-            report.killed += sum(_mark_killed(store, run) for runs in existing.values() for run in runs)
+                _import_loose(store, folder, places, report)
+            for run in [run for found in store.runs(folder.name).values() for run in found]:
+                if run.info.status == "RUNNING" and has_ended(run.data.tags.get("dad.process")):
+                    store.client.set_terminated(run.info.run_id, "KILLED")
+                    report.killed += 1
     return report
 
 
@@ -72,78 +98,119 @@ def _import_table(
     folder: Path,
     study: StudyConfig,
     table: str,
-    places: dict[str, tuple[Place, ...]],
+    places: Mapping[str, Sequence[Place]],
     reports: Path | None,
-    existing: Runs,
     report: Imported,
-) -> set[str]:
-    """One table: its parent run first, since the children name it, then the children, whose ids it returns."""
+) -> None:
+    """One table: its own run first, since the others name it, then those of its rows."""
     here = table_places(study, table)
-    children = []
+    children = {}
     for subject, place in here.items():
         content = _read(folder, subject, places[subject], place, report)
         if content is not None:
-            children.append(content)
+            children[subject] = content
     if not children:
-        return set()
-    home = experiment_name(study.name, table)
-    whole = _try(lambda: read_table(study, table, here, children, reports), f"{home} (report)", report)
+        return
+    files = {} if reports is None else table_files(reports, table)
+    if f"{table}.csv" not in files:  # figures without their table can be of any study
+        files = {}
+    whole, cells = Place(table, table_title(study, table), table), sum(place.model is None for place in here.values())
+    contents = list(children.values())
+    content = report.reading(f"{study.name}/{table} (report)", lambda: read_table(study, whole, contents, cells, files))
+    content = content or read_table(study, whole, contents, cells, {})
+    experiment = store.experiment(experiment_name(study.name, table))
+    existing = store.runs(study.name, experiment)
     with store.locked("lock"):
-        parents = store.parents(home)
-        parent = bring_in(store, home, whole or bare_table(study, table, here, children), parents, report)
-    existing.pop((home, PARENT), None)
-    for content in children:
-        bring_in(store, home, content, existing.pop((home, content.subject), []), report, parent)
-    # what is being trained, or was broken off, stays below the table's parent even where that had to be replaced
-    for (experiment, _), runs in existing.items():
+        digest = digest_of(content.files, tags=content.tags)
+        parent = _show(store, experiment, content, digest, store.runs(study.name, experiment).get("", []), report)
+    existing.pop("", None)
+    for subject, content in children.items():
+        digest = run_digest(content.files, places[subject], here[subject])
+        _show(store, experiment, content, digest, existing.pop(subject, []), report, parent)
+    for subject, runs in existing.items():
         for run in runs:
-            if experiment == home and run.data.tags.get(PARENT_TAG) != parent:
-                store.log(run.info.run_id, tags={PARENT_TAG: parent})
-    return {content.subject for content in children}
-
-
-def _import_loose(store: Store, folder: Path, places: dict[str, tuple[Place, ...]], existing: Runs, report: Imported) -> None:
-    """The finished cells of which no table is known."""
-    for path in sorted((folder / "runs").glob("*/provenance.json")):
-        cell = path.parent.name
-        if cell in places:
-            continue
-        content = _read(folder, cell, (), None, report)
-        if content is not None:
-            so_far = [run for key in list(existing) if key[1] == cell for run in existing.pop(key)]
-            bring_in(store, experiment_name(folder.name, None), content, so_far, report)
-
-
-def _read(folder: Path, subject: str, places: tuple[Place, ...], place: Place | None, report: Imported) -> RunContent | None:
-    """A cell or model with results, or None; what is damaged is noted once, however many tables it is in."""
-    if (folder / "runs" / subject / "provenance.json").exists():
-        return _try(lambda: read_content(folder, subject, places, place), f"{folder.name}/{subject}", report)
-    if place is not None and place.model and any((folder / "scores").glob(f"*/{subject}.json")):
-        return _try(lambda: read_model(folder, subject, places, place), f"{folder.name}/{subject}", report)
-    return None
-
-
-def _try(read: Callable[[], RunContent], what: str, report: Imported) -> RunContent | None:
-    try:
-        return read()
-    except DAMAGED as error:
-        report.skipped[what] = str(error) if isinstance(error, UserError) else first_line(error)
-        return None
-
-
-def _drop_obsolete(
-    store: Store, study: str, places: dict[str, tuple[Place, ...]], shown: set[str], existing: Runs, report: Imported
-) -> None:
-    """Bin the runs of cells that have just been shown where they belong and still have one where they no longer do."""
-    for experiment, subject in list(existing):
-        if subject in shown and experiment not in {experiment_name(study, place.table) for place in places.get(subject, ())}:
-            for run in existing.pop((experiment, subject)):
+            if subject not in here and not _is_running(run):
                 store.client.delete_run(run.info.run_id)
                 report.removed += 1
+            elif run.data.tags.get(PARENT_TAG) != parent:  # being trained, or broken off
+                store.log(run.info.run_id, tags={PARENT_TAG: parent})
 
 
-def _mark_killed(store: Store, run: Any) -> bool:
-    stale = run.info.status == "RUNNING" and has_ended(run.data.tags.get("dad.process"))
-    if stale:
-        store.client.set_terminated(run.info.run_id, "KILLED")
-    return stale
+def _import_loose(store: Store, folder: Path, places: Mapping[str, Sequence[Place]], report: Imported) -> None:
+    """The finished cells of which no table is known; those of tables have no run here."""
+    loose = {}
+    for path in sorted((folder / "runs").glob("*/provenance.json")):
+        cell = path.parent.name
+        if cell not in places and (content := _read(folder, cell, (), None, report)) is not None:
+            loose[cell] = content
+    name = experiment_name(folder.name, None)
+    if not loose and store.client.get_experiment_by_name(name) is None:
+        return
+    experiment = store.experiment(name)
+    existing = store.runs(folder.name, experiment)
+    for cell, content in loose.items():
+        _show(store, experiment, content, run_digest(content.files, (), None), existing.pop(cell, []), report)
+    for run in [run for subject, runs in existing.items() if subject in places for run in runs]:
+        store.client.delete_run(run.info.run_id)
+        report.removed += 1
+
+
+def _read(folder: Path, subject: str, places: Sequence[Place], place: Place | None, report: Imported) -> RunContent | None:
+    """A cell or model with results, or None; what is damaged is noted once, however many tables it is in."""
+    files = run_files(folder, subject)
+    scored = any(name.startswith("scores-") and name.endswith(".json") for name in files)
+    if "provenance.json" not in files and not (place is not None and place.model and scored):
+        return None
+    return report.reading(f"{folder.name}/{subject}", lambda: read_run(folder.name, subject, files, places, place))
+
+
+def _show(
+    store: Store, home: str, content: RunContent, digest: str, runs: Sequence[Any], report: Imported, parent: str | None = None
+) -> str:
+    """Make one run in the experiment `home` show `content`, below the run `parent`; returns its id.
+
+    `runs` are those that show the same subject so far; all but one end up in the trash.
+    """
+    link = {} if parent is None else {PARENT_TAG: parent}
+    current = next((run for run in runs if _is_running(run) and run.info.start_time > content.finished), None)
+    current = current or next((run for run in runs if run.data.tags.get("dad.digest") == digest), None)
+    if current is not None:
+        run_id = current.info.run_id
+        report.unchanged += 1
+        if not link.items() <= current.data.tags.items():
+            store.log(run_id, tags=link)
+    else:
+        run_id = _write(store, home, content, digest, link)
+        report.replaced += bool(runs)
+        report.created += not runs
+    for run in runs:
+        if run.info.run_id != run_id:
+            store.client.delete_run(run.info.run_id)
+    report.removed += max(0, len(runs) - 1)
+    return run_id
+
+
+def _is_running(run: Any) -> bool:
+    return run.info.status == "RUNNING" and not has_ended(run.data.tags.get("dad.process"))
+
+
+def _write(store: Store, experiment: str, content: RunContent, digest: str, link: Mapping[str, str]) -> str:
+    """A new run; the digest is set last, so that an interrupted import is taken up again by the next one."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    client = store.client
+    tags = {**content.tags, **link, "dad.process": this_process()}
+    run_id = client.create_run(experiment, start_time=content.started, tags=tags, run_name=content.name).info.run_id
+    store.log(run_id, params=content.params)
+    store.log_points(run_id, content.points)
+    if content.photos is not None:
+        dataset = Dataset(source_type="local", schema=None, profile=None, **content.photos)
+        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    if content.files:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, path in content.files.items():
+                shutil.copyfile(path, Path(folder) / name)
+            client.log_artifacts(run_id, folder)
+    client.set_terminated(run_id, "FINISHED", end_time=content.finished)
+    store.log(run_id, tags={"dad.digest": digest})
+    return run_id

@@ -12,7 +12,7 @@ from dad.errors import UserError
 from dad.provenance import git_state
 from dad.study.cells import cell_id
 from dad.study.config import Cell
-from dad.tracking.content import code_tags, factor_tags, is_shown, row_points, run_name, run_params, source_tags
+from dad.tracking.content import code_tags, is_shown, row_points, run_name, run_params, run_tags, source_tags
 from dad.tracking.places import Place, experiment_name
 from dad.tracking.store import PARENT_TAG, Store, check_uri, connect, first_line, shown, this_process
 
@@ -30,10 +30,10 @@ class LiveTracker:
 
     The run ends as FINISHED, as FAILED (with the tag `dad.error`) when the training raises, as KILLED on SIGTERM or Ctrl-C.
     After SIGKILL it stays RUNNING until the cell is trained again or `import_results` sees that its process has ended. An
-    import completes the run with scores and files.
+    import replaces the run by one with scores and files.
 
     `tables` are the cell's places as `tables_by_cell` gives them: the run goes into the first table's experiment, below that
-    table's parent run; an import adds the others. Without any it goes into the study's own experiment.
+    table's own run; an import adds the others. Without any it goes into the study's own experiment.
 
     The first failure of MLflow gives one warning and switches the tracker off. Only a URI of an unsupported kind raises
     (UserError, on construction, before work is spent).
@@ -98,14 +98,14 @@ class LiveTracker:
         name, config = cell_id(self.cell), self.cell.model_dump(mode="json")
         place = self.tables[0] if self.tables else None
         home = store.experiment(experiment_name(self.study, place.table if place else None))
-        runs = [run for (_, subject), found in store.runs(self.study).items() if subject == name for run in found]
+        runs = store.runs(self.study).get(name, [])
         unfinished = [run for run in runs if run.info.status != "FINISHED" and run.info.experiment_id == home]
-        tags = factor_tags(self.study, name, self.tables, place, config) | code_tags(*git_state())
+        tags = run_tags(self.study, name, self.tables, place, config) | code_tags(*git_state())
         tags |= source_tags("dad train")
         tags["dad.process"] = this_process()
         label = run_name(name, place, self.cell.seed)
         if place is not None:
-            tags[PARENT_TAG] = store.open_parent(self.study, place.table, place.title, self._started)
+            tags[PARENT_TAG] = store.table_run(self.study, place.table, place.title, self._started)
         if unfinished:
             run_id = unfinished[0].info.run_id
             store.client.update_run(run_id, status="RUNNING")

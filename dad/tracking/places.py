@@ -18,7 +18,7 @@ class Place:
     row: str
     factors: dict[str, str] = field(default_factory=dict)
     model: str | None = None
-    """The model that stands there as it is, in the place of a student."""
+    """The model that stands there as it is, instead of a student."""
 
 
 def experiment_name(study: str, table: str | None) -> str:

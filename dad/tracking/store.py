@@ -1,7 +1,7 @@
-"""The MLflow store: which addresses are accepted, how it is opened, its experiments and our runs in it.
+"""The MLflow store: which addresses are accepted, how it is opened, and how a run of ours is found, made and removed.
 
-A run of ours is found by its experiment and its tags `dad.study` and `dad.cell` (a table's parent run: `dad.table`), never
-by MLflow's run id: ids can not be chosen, and a rebuilt store has new ones.
+A run of ours is found by its tags `dad.study` and `dad.cell` (a table's run: `dad.table`), an experiment of ours by its tag
+`dad.experiment`: never by MLflow's ids, which a rebuilt store has new, or by names, which people change in MLflow's pages.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ import os
 import re
 import socket
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,7 +20,6 @@ import filelock
 import psutil
 
 from dad.errors import UserError
-from dad.tracking.places import experiment_name
 
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -33,16 +32,19 @@ SETTINGS = {
 """MLflow's environment variables, set in this process where the user has not set them."""
 
 LOCK_SECONDS = 300
-"""How long to wait for another process that is creating the same database (about 6 s of work)."""
-
-PARENT = ""
-"""Stands for a table in the place of a cell's id."""
+"""How long to wait for another process that is creating the same database (about 6 s of work) or importing into it."""
 
 PARENT_TAG = "mlflow.parentRunId"
 """By this tag MLflow nests a run below another."""
 
 _POINTS_PER_BATCH = 1000
 _PAIRS_PER_BATCH = 100
+
+_FIRST_TABLES = {"experiments", "runs", "tags", "metrics", "params", "alembic_version"}
+"""What MLflow creates before it brings a database up to its version; empty, they hold nothing that could be lost."""
+
+Point = tuple[str, int, float, int]
+"""Metric, step, value, and time in milliseconds since 1970."""
 
 
 def check_uri(uri: str) -> str:
@@ -93,10 +95,9 @@ def has_ended(process: str | None) -> bool:
         return True
 
 
-def subject_of(run: Any) -> str | None:
-    """What a run of ours shows: the id of a cell or model, PARENT for a table's parent run; None for runs of others."""
-    tags = run.data.tags
-    return tags.get("dad.cell", PARENT if "dad.table" in tags else None)
+def metric_key(text: str) -> str:
+    """`text` as a metric's or param's name: MLflow allows letters, digits, `_ - . : /` and blanks, 250 characters."""
+    return re.sub(r"[^\w\-. :/]", "-", text)[:250]
 
 
 @dataclass
@@ -106,124 +107,84 @@ class Store:
     client: Any
     uri: str
     database: Path | None
-    _experiments: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> Path | None:
-        """Where a local store keeps artifacts; a server decides itself."""
-        return None if self.database is None else self.database.parent / "mlruns"
 
     def experiment(self, name: str) -> str:
-        """Id of the experiment with this name, created (or taken out of the trash) if need be."""
-        if name not in self._experiments:
-            self._experiments[name] = self._open_experiment(name)
-        return self._experiments[name]
+        """Id of our experiment of this name, whatever it is called by now; made, or taken out of the trash, if need be."""
+        from mlflow.entities import ViewType
 
-    def _open_experiment(self, name: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        found = self.client.get_experiment_by_name(name)
+        query = f"tags.`dad.experiment` = '{name}'"
+        found = next(iter(self.client.search_experiments(view_type=ViewType.ALL, filter_string=query)), None)
+        found = found or self.client.get_experiment_by_name(name)
         if found is None:
-            location = None if self.folder is None else (self.folder / name).as_uri()
-            try:
-                return self.client.create_experiment(name, artifact_location=location)
-            except MlflowException:  # another process may just have made it
-                found = self.client.get_experiment_by_name(name)
-                if found is None:
-                    raise
+            location = None if self.database is None else (self.database.parent / "mlruns" / name).as_uri()
+            return self.client.create_experiment(name, artifact_location=location, tags={"dad.experiment": name})
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
-        location = urlsplit(found.artifact_location)
-        if self.folder is not None and location.scheme in ("", "file"):
-            path = Path(unquote(location.path))
-            if not path.is_relative_to(self.folder) and not path.exists():
-                raise UserError(
-                    f"experiment {name} in {self.uri} keeps its artifacts in {path}, which is gone (was the folder moved?): remove "
-                    "the database and import again, it is rebuilt from the files"
-                )
+        if "dad.experiment" not in found.tags:
+            self.client.set_experiment_tag(found.experiment_id, "dad.experiment", name)
+        self._require_artifacts(found)
         return found.experiment_id
 
-    def runs(self, study: str) -> dict[tuple[str, str], list[Any]]:
-        """Our runs of a study by experiment and subject (`subject_of`), newest first."""
-        every = {item.experiment_id: item.name for item in self.client.search_experiments()}
-        homes = {number: name for number, name in every.items() if name == study or name.startswith(f"{study}/")}
-        runs: dict[tuple[str, str], list[Any]] = {}
-        for run in self._search(list(homes)):
-            if run.data.tags.get("dad.study") == study:
-                runs.setdefault((homes[run.info.experiment_id], subject_of(run)), []).append(run)
-        return runs
+    def _require_artifacts(self, experiment: Any) -> None:
+        location = urlsplit(experiment.artifact_location)
+        if self.database is not None and location.scheme in ("", "file"):
+            path = Path(unquote(location.path))
+            if not path.is_relative_to(self.database.parent / "mlruns") and not path.exists():
+                raise UserError(
+                    f"experiment {experiment.name} in {self.uri} keeps its artifacts in {path}, which is gone (was the folder "
+                    "moved?): remove the database and import again, it is rebuilt from the files"
+                )
 
-    def parents(self, experiment: str) -> list[Any]:
-        """The parent runs in an experiment, oldest first: one, unless processes without a common lock have just made one each."""
-        runs = self._search([self.experiment(experiment)], "tags.`dad.table` LIKE '%'")
-        return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
-
-    def _search(self, experiments: list[str], query: str = "") -> list[Any]:
-        runs: list[Any] = []
+    def runs(self, study: str, experiment: str | None = None) -> dict[str, list[Any]]:
+        """Our runs of a study (in one experiment) by subject, newest first: the id of a cell or model, "" for a table's own run."""
+        homes = [experiment] if experiment else [item.experiment_id for item in self.client.search_experiments()]
+        runs: dict[str, list[Any]] = {}
         token = None
-        while experiments:
-            page = self.client.search_runs(experiments, query, order_by=["attributes.start_time DESC"], page_token=token)
-            runs += page
+        while homes:
+            query = f"tags.`dad.study` = '{study}'"
+            page = self.client.search_runs(homes, query, order_by=["attributes.start_time DESC"], page_token=token)
+            for run in page:
+                runs.setdefault(run.data.tags.get("dad.cell", ""), []).append(run)
             token = page.token
             if not token:
                 break
-        return [run for run in runs if subject_of(run) is not None]
+        return runs
 
-    def open_parent(self, study: str, table: str, title: str, started: int) -> str:
-        """Id of the table's parent run, made if need be; it has no process of its own and counts as finished from the start.
-
-        started: milliseconds since 1970.
-        """
-        home = experiment_name(study, table)
+    def table_run(self, study: str, table: str, title: str, started: int) -> str:
+        """Id of a table's own run for a training to stand below, made if there is none; an import completes it."""
+        home = self.experiment(f"{study}/{table}")
         with self.locked("lock"):
-            found = self.parents(home)
-            if not found:
+            if not self.runs(study, home).get(""):
                 tags = {"dad.study": study, "dad.table": table, "title": title}
-                run = self.client.create_run(self.experiment(home), start_time=started, tags=tags, run_name=table)
+                run = self.client.create_run(home, start_time=started, tags=tags, run_name=table)
                 self.client.set_terminated(run.info.run_id, "FINISHED", end_time=started)
-                # on a server there is no lock: of several parents the same one must be taken by everyone
-                found = self.parents(home)
-        return found[0].info.run_id
+        # on a server there is no lock: of several such runs everyone takes the oldest
+        return min(self.runs(study, home)[""], key=lambda run: (run.info.start_time, run.info.run_id)).info.run_id
 
     @contextlib.contextmanager
     def locked(self, name: str) -> Iterator[None]:
         """Hold a lock of a local store, kept beside its database; a server has none."""
-        if self.database is None:
+        with contextlib.nullcontext() if self.database is None else _locked(self.database, name):
             yield
-            return
-        try:
-            with filelock.FileLock(f"{self.database}.{name}", timeout=LOCK_SECONDS):
-                yield
-        except filelock.Timeout:
-            raise UserError(f"another process has been using {self.database} for {LOCK_SECONDS} s: end it and try again") from None
 
-    def log(self, run_id: str, *, params: dict[str, str] | None = None, tags: dict[str, str] | None = None) -> None:
+    def log(self, run_id: str, *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
         """Write params and tags, cut at MLflow's limits (key 250, param 6000 and tag 8000 characters, 100 per request)."""
         from mlflow.entities import Param, RunTag
 
-        entries = [Param(_key(key), value[:6000]) for key, value in (params or {}).items()]
+        entries = [Param(key[:250], value[:6000]) for key, value in (params or {}).items()]
         for start in range(0, len(entries), _PAIRS_PER_BATCH):
             self.client.log_batch(run_id, params=entries[start : start + _PAIRS_PER_BATCH])
-        labels = [RunTag(_key(key), value[:8000]) for key, value in (tags or {}).items()]
+        labels = [RunTag(key[:250], value[:8000]) for key, value in (tags or {}).items()]
         for start in range(0, len(labels), _PAIRS_PER_BATCH):
             self.client.log_batch(run_id, tags=labels[start : start + _PAIRS_PER_BATCH])
 
-    def log_points(self, run_id: str, points: Sequence[tuple[str, int, float, int]]) -> None:
-        """Write metric points (key, step, value, milliseconds since 1970), at most 1000 per request."""
+    def log_points(self, run_id: str, points: Sequence[Point]) -> None:
+        """Write metric points, at most 1000 per request."""
         from mlflow.entities import Metric
 
         metrics = [Metric(key, value, milliseconds, step) for key, step, value, milliseconds in points]
         for start in range(0, len(metrics), _POINTS_PER_BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + _POINTS_PER_BATCH])
-
-
-def metric_key(text: str) -> str:
-    """`text` as a metric's or param's name: MLflow allows letters, digits, `_ - . : /` and blanks, 250 characters."""
-    return _key(re.sub(r"[^\w\-. :/]", "-", text))
-
-
-def _key(text: str) -> str:
-    return text[:250]
 
 
 @contextlib.contextmanager
@@ -240,21 +201,25 @@ def readable_errors(uri: str) -> Iterator[None]:
                 f"{shown(uri)} was made by another version of MLflow: run `mlflow db upgrade {shown(uri)}`, or remove it and "
                 "import again, it is rebuilt from the files"
             ) from None
-        raise UserError(f"the tracking store {shown(uri)} can not be used ({first_line(error)})") from None
+        raise UserError(f"the tracking store {shown(uri)} cannot be used ({first_line(error)})") from None
 
 
 def connect(uri: str) -> Store:
-    """Open the store at `uri`. A missing SQLite database is created, under a lock of our own: processes that all open a
-    missing database at once would break each other's set-up, and MLflow's own lock does not prevent it.
+    """Open the store at `uri`. An SQLite database that is missing, or was left half made, is made.
 
-    Raises UserError for an unsupported URI, a server that does not answer, a file that is not a database, or a database of
-    another MLflow version.
+    Artifacts of a local store go into `mlruns/` beside the database. MLflow keeps their absolute paths, so after moving the
+    folder the database has to be removed and rebuilt by an import.
+
+    Raises UserError where MLflow is not installed, for an unsupported URI, a server that does not answer, a file that is not a
+    database, or a database of another MLflow version.
     """
     uri = check_uri(uri)
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    from mlflow import MlflowClient
-
+    try:
+        from mlflow import MlflowClient
+    except ImportError:
+        raise UserError("MLflow is not installed (pip install mlflow); the results are complete without it") from None
     with readable_errors(uri):
         if not uri.startswith("sqlite:"):
             # a retry announces itself there in many words; the error that follows if it fails too says it all
@@ -264,30 +229,46 @@ def connect(uri: str) -> Store:
             return Store(client, uri, None)
         database = _database(uri)
         database.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with filelock.FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
-                _check_database(database)
-                client = MlflowClient(tracking_uri=uri)  # creates the tables
-        except filelock.Timeout:
-            raise UserError(f"another process has been creating {database} for {LOCK_SECONDS} s: end it and try again") from None
-        return Store(client, uri, database)
+        # processes that all open a missing database at once would break each other's set-up, and MLflow's own lock does not help
+        with _locked(database, "lock"):
+            if not _is_made(database):
+                _make(database)
+            return Store(MlflowClient(tracking_uri=uri), uri, database)
 
 
-def _check_database(database: Path) -> None:
-    # MLflow tries ten times, over a minute and a half, to open what can not be opened
+def _make(database: Path) -> None:
+    """Make a database with MLflow's tables: beside its place, so that one which is killed meanwhile leaves nothing half made."""
+    from mlflow import MlflowClient
+
+    new = database.with_name(f"{database.name}.new")
+    for left in database.parent.glob(f"{new.name}*"):
+        left.unlink()
+    MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
+    os.replace(new, database)
+
+
+def _is_made(database: Path) -> bool:
+    """Whether there is a database with tables; False for none and for one whose making was broken off, which holds nothing yet.
+
+    MLflow tries ten times, over a minute and a half, to open what cannot be opened; here a UserError says so at once.
+    """
     if not database.exists():
-        return
+        return False
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:
-            connection.execute("PRAGMA schema_version")
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables and not tables & _FIRST_TABLES:
+                raise UserError(f"{database} is not MLflow's: it holds {', '.join(sorted(tables)[:3])}; name another file")
+            filled = [name for name in tables if connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]]
+            return bool(filled) or not tables <= _FIRST_TABLES
     except sqlite3.DatabaseError as error:
-        raise UserError(f"{database} can not be used as an SQLite database ({error})") from None
+        raise UserError(f"{database} cannot be used as an SQLite database ({error})") from None
 
 
-def initialise(uri: str) -> None:
-    """Create the store at `uri` if it is an SQLite file that does not exist yet, and check that it can be used.
-
-    Artifacts of a local store go into `mlruns/` beside the database. MLflow keeps their absolute paths, so after moving the
-    folder the database has to be removed and rebuilt by an import.
-    """
-    connect(uri)
+@contextlib.contextmanager
+def _locked(database: Path, name: str) -> Iterator[None]:
+    try:
+        with filelock.FileLock(f"{database}.{name}", timeout=LOCK_SECONDS):
+            yield
+    except filelock.Timeout:
+        raise UserError(f"another process has been using {database} for {LOCK_SECONDS} s: end it and try again") from None

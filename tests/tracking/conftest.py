@@ -10,7 +10,7 @@ import pytest
 from dad.files import write_bytes, write_csv, write_json
 from dad.study.cells import all_cells
 from dad.study.config import StudyConfig
-from dad.tracking import LiveTracker, import_results, initialise, tables_by_cell
+from dad.tracking import LiveTracker, connect, import_results, tables_by_cell
 
 STEPS = 40
 STUDY = StudyConfig(
@@ -72,7 +72,7 @@ def results(tmp_path):
 @pytest.fixture(scope="session")
 def blank_database(tmp_path_factory):
     path = tmp_path_factory.mktemp("blank") / "mlflow.db"
-    initialise(f"sqlite:///{path}")
+    connect(f"sqlite:///{path}")
     return path
 
 

@@ -27,7 +27,7 @@ def test_scores_under_two_variants_of_a_protocol_keep_apart():
         {"dataset": "e", "protocol": "marigold@1", "mean": {"abs_rel": 0.3}},
     ]
     expected = {"abs_rel/d marigold-1": 0.1, "abs_rel/d marigold-1-floor-0.5": 0.2, "abs_rel/e marigold": 0.3}
-    assert score_points({"results": results}) == {(key, 0): value for key, value in expected.items()}
+    assert score_points(results) == expected
 
 
 def test_metric_keys_are_those_mlflow_accepts():

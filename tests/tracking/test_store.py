@@ -6,14 +6,14 @@ import pytest
 
 from dad.errors import UserError
 from dad.study.cells import Row
-from dad.tracking import import_results, initialise, places, tables_by_cell
+from dad.tracking import connect, import_results, places, tables_by_cell
 from dad.tracking.places import chosen_tables, experiment_name
 from dad.tracking.store import check_uri, has_ended, this_process
 
 
 @pytest.mark.parametrize("uri", ["file:./mlruns", "file:///data/mlruns", "mlruns", "./mlflow.db", ""])
 def test_file_stores_are_refused(kit, uri, results):
-    for use in (initialise, lambda uri: import_results(results, uri), kit.tracker):
+    for use in (connect, lambda uri: import_results(results, uri), kit.tracker):
         with pytest.raises(UserError, match=r"use sqlite:///mlflow\.db"):
             use(uri)
 
@@ -21,7 +21,7 @@ def test_file_stores_are_refused(kit, uri, results):
 @pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///", "postgresql://u:secret@host/db"])
 def test_other_stores_are_refused_without_showing_passwords(uri):
     with pytest.raises(UserError, match="not supported") as caught:
-        initialise(uri)
+        connect(uri)
     assert "secret" not in str(caught.value)
 
 
@@ -33,12 +33,12 @@ def test_relative_database_is_taken_from_the_current_folder(tmp_path, monkeypatc
 
 def test_what_is_no_database_or_of_another_version_is_refused_in_one_line(tmp_path, uri, database):
     (tmp_path / "notes.txt").write_text("not a database" * 100)
-    with pytest.raises(UserError, match="can not be used as an SQLite database"):
-        initialise(f"sqlite:///{tmp_path / 'notes.txt'}")
+    with pytest.raises(UserError, match="cannot be used as an SQLite database"):
+        connect(f"sqlite:///{tmp_path / 'notes.txt'}")
     with sqlite3.connect(database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '89d4b8295536'")
     with pytest.raises(UserError, match="mlflow db upgrade"):
-        initialise(uri)
+        connect(uri)
 
 
 def test_database_that_was_moved_is_refused(kit, results, uri, database, tmp_path):
