@@ -25,10 +25,18 @@ rule all:
     default_target: True
     input:
         # what lies between is named too: Snakemake makes a removed intermediate result again only when it is asked for
-        expand(f"{ROOT}/runs/{{cell}}/model.safetensors", cell=CELLS),
-        [path for table in TABLES for path in table_scores(table)],
-        expand("reports/{table}.csv", table=TABLES),
-        expand("reports/{figure}.png", figure=FIGURES),
-        "reports/claims.md",
-        "reports/index.html",
+        lambda wildcards: JOBS.trained(),
+        lambda wildcards: JOBS.every_score(),
+        expand(f"{REPORTS}/{{table}}.csv", table=TABLES),
+        expand(f"{REPORTS}/{{figure}}.png", figure=FIGURES),
+        f"{REPORTS}/claims.md",
+        f"{REPORTS}/index.html",
         f"{ROOT}/tracked",
+
+
+onsuccess:
+    note_times(LAYOUT)
+
+
+onerror:
+    note_times(LAYOUT)

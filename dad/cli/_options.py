@@ -1,6 +1,11 @@
 """Options that several verbs share, and what their values mean."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dad.study.config import StudyConfig
 
 DEFAULT_STUDY = "config/mini.yaml"
 
@@ -43,7 +48,14 @@ def report_options(parser: argparse.ArgumentParser) -> None:
     """Add a study, its results and where to write."""
     study_option(parser)
     parser.add_argument("--results", default="results", help="where the runs and scores are (default: %(default)s)")
-    parser.add_argument("--out", default="reports", help="where to write (default: %(default)s)")
+    parser.add_argument("--out", help="where to write (default: reports for the study mini, reports/STUDY for every other)")
+
+
+def reports_folder(given: str | None, study: "StudyConfig") -> Path:
+    """The folder of a study's tables, figures and page: the one given, or its own."""
+    from dad.study.layout import Layout
+
+    return Path(given) if given else Layout(study).reports
 
 
 def device(name: str) -> str:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dad.cli._options import report_options
+from dad.cli._options import report_options, reports_folder
 
 HELP = "the paper's claims on our cells, and the log of its discrepancies"
 ABOUT = """\
@@ -23,5 +23,6 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.report.claims_page import claims_files
     from dad.study.cells import load_study
 
-    for path in claims_files(load_study(arguments.config), Path(arguments.results), Path(arguments.out)):
+    study = load_study(arguments.config)
+    for path in claims_files(study, Path(arguments.results), reports_folder(arguments.out, study)):
         print(path)

@@ -28,7 +28,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     crops = "where it is scored; nyuv2: eigen, none; kitti: eigen, garg, none (default: eigen)"
     parser.add_argument("--list", action="append", default=[], metavar=f"{value}FILE", help=which)
     parser.add_argument("--crop", action="append", default=[], metavar=f"{value}CROP", help=crops)
-    parser.add_argument("--protocol", default="marigold", help="one or more, separated by commas, or all (default: %(default)s)")
+    parser.add_argument(
+        "--protocol",
+        action="append",
+        help="may be repeated; names may stand together, separated by commas; or all; or a .yaml file (default: marigold)",
+    )
     parser.add_argument("--out", required=True, help="CSV with one row per image and protocol")
     parser.add_argument("--summary", help="JSON with the means")
     parser.add_argument("--previews", metavar="DIR", help="also pictures: photo, truth, aligned prediction, error (first protocol)")
@@ -68,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         model=arguments.model,
         predictions=Path(arguments.predictions) if arguments.predictions else None,
         kind=arguments.kind,
-        protocols=arguments.protocol.split(","),
+        protocols=_protocols(arguments.protocol or ["marigold"]),
         options=options,
         summary=Path(arguments.summary) if arguments.summary else None,
         label=arguments.label,
@@ -92,6 +96,11 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image{noted}", file=sys.stderr)
         if arguments.failures == "refuse":
             raise SystemExit(2)
+
+
+def _protocols(given: list[str]) -> list[str]:
+    """Each protocol by itself; a path may hold commas."""
+    return [name for text in given for name in ([text] if Path(text).is_file() else text.split(","))]
 
 
 def _by_dataset(values: list[str], option: str, datasets: list[str]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dad.cli._options import report_options
+from dad.cli._options import report_options, reports_folder
 
 HELP = "render a figure of the paper: PNG, SVG and caption; or a contact sheet"
 ABOUT = """\
@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Render a figure of the paper, or a table's contact sheet."""
     from dad.study.cells import load_study
 
-    study, results, out = load_study(arguments.config), Path(arguments.results), Path(arguments.out)
+    study = load_study(arguments.config)
+    results, out = Path(arguments.results), reports_folder(arguments.out, study)
     if arguments.name == "contact-sheet":
         from dad.report.contact_sheet import contact_sheet_of_table
 

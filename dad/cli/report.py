@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dad.cli._options import report_options
+from dad.cli._options import report_options, reports_folder
 
 HELP = "one HTML page of the whole study, which opens from disk without a network"
 ABOUT = """\
@@ -16,7 +16,7 @@ EXAMPLE = "dad report"
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad report`."""
     report_options(parser)
-    parser.add_argument("--reports", default="reports", help="where the tables, figures and claims are (default: %(default)s)")
+    parser.add_argument("--reports", help="where the tables, figures and claims are (default: the study's folder)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -24,5 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.report.page import write_page
     from dad.study.cells import load_study
 
-    path = write_page(load_study(arguments.config), Path(arguments.results), Path(arguments.reports), Path(arguments.out))
+    study = load_study(arguments.config)
+    reports, out = reports_folder(arguments.reports, study), reports_folder(arguments.out, study)
+    path = write_page(study, Path(arguments.results), reports, out)
     print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dad.cli._options import report_options
+from dad.cli._options import report_options, reports_folder
 
 HELP = "render a table of the paper: CSV, Markdown and a plot (PNG, SVG)"
 ABOUT = """\
@@ -24,4 +24,5 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.report.tables import table_files
     from dad.study.cells import load_study
 
-    table_files(load_study(arguments.config), arguments.name, Path(arguments.results), Path(arguments.out))
+    study = load_study(arguments.config)
+    table_files(study, arguments.name, Path(arguments.results), reports_folder(arguments.out, study))

@@ -5,8 +5,13 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dad.cli._options import cell_options
+
+if TYPE_CHECKING:
+    from dad.study.config import Cell
+    from dad.tracking import LiveTracker
 
 HELP = "train one cell's student"
 ABOUT = """\
@@ -24,7 +29,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, help="run folder: config.json, model.safetensors, metrics.csv, provenance.json")
     parser.add_argument("--work", help="folder of the resumable checkpoint (default: ../../work/CELL beside the run)")
     parser.add_argument("--resume", choices=["auto", "never"], default="auto")
-    parser.add_argument("--tracking", metavar="URI", help="log to this MLflow store while training")
+    parser.add_argument("--tracking", metavar="URI", help="follow the training in this MLflow store (default: as the study says)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -39,14 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     named = with_settings(load_cell(arguments.cell, arguments.config), arguments.settings, what="the cell")
     cell = cell_as_used(named, Path(arguments.manifest))
     with contextlib.ExitStack() as stack:
-        listeners = ()
-        if arguments.tracking and os.environ.get("RANK", "0") == "0":
-            from dad.study.cells import load_study
-            from dad.tracking import LiveTracker, tables_by_cell
-
-            study = load_study(arguments.config)
-            tables = tables_by_cell(study).get(cell_id(cell), ())
-            listeners = (stack.enter_context(LiveTracker(arguments.tracking, cell, study=study.name, tables=tables)),)
+        tracker = _tracker(arguments, cell) if os.environ.get("RANK", "0") == "0" else None
         train_cell(
             cell,
             manifest=Path(arguments.manifest),
@@ -56,5 +54,22 @@ def run(arguments: argparse.Namespace) -> None:
             work=Path(arguments.work or Path(arguments.out).parent.parent / "work" / cell_id(cell)),
             resume=arguments.resume == "auto",
             workers=arguments.workers,
-            listeners=listeners,
+            listeners=(stack.enter_context(tracker),) if tracker else (),
         )
+
+
+def _tracker(arguments: argparse.Namespace, cell: "Cell") -> "LiveTracker | None":
+    """What follows this training in MLflow: asked for here, or by the study that the cell's id is of."""
+    from dad.study.cells import cell_id, load_study
+
+    by_id = not arguments.cell.lstrip().startswith("{") and not Path(arguments.cell).is_file()
+    if not arguments.tracking and not by_id:
+        return None
+    study = load_study(arguments.config)
+    uri = arguments.tracking or (study.tracking_uri if study.live_tracking else None)
+    if uri is None:
+        return None
+    from dad.tracking import LiveTracker, tables_by_cell
+
+    tables = tables_by_cell(study).get(cell_id(cell), ())
+    return LiveTracker(uri, cell, study=study.name, tables=tables)

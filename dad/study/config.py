@@ -213,7 +213,7 @@ class Cell(Frozen):
 class BenchmarkConfig(Frozen):
     """A labelled evaluation set."""
 
-    dataset: str
+    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
     """`scenes-indoor`, `scenes-outdoor`, `scenes-driving` (rendered here) or `samples` (a CSV manifest of RGB-D pairs)."""
     root: str | None = None
     """Folder of the data, or a .tar of it; scenes are rendered where this is null."""

@@ -65,3 +65,36 @@ class Layout:
     def report(self, name: str, suffix: str) -> Path:
         """A table's or figure's file, for example `report("table1", "csv")`."""
         return self.reports / f"{name}.{suffix}"
+
+    def outside(self, name: str) -> Path:
+        """The record of something that lies outside the results (`dad.study.outside`)."""
+        return self.root / "inputs" / f"{name}.json"
+
+    @property
+    def study_file(self) -> Path:
+        """The study itself, complete and validated: what the workflow hands to every verb."""
+        return self.root / "study.json"
+
+    def timed_files(self) -> list[Path]:
+        """The existing results whose times decide what the workflow makes again."""
+        found = [path for pattern in _TIMED for path in self.root.glob(pattern)] + list(self.reports.glob("*"))
+        return sorted(path for path in found if path.is_file())
+
+    def relative(self, path: Path) -> str:
+        """A name of one of the study's files that stays when results and reports are copied elsewhere."""
+        if path.is_relative_to(self.root):
+            return f"results/{path.relative_to(self.root).as_posix()}"
+        return f"reports/{path.relative_to(self.reports).as_posix()}"
+
+
+_TIMED = (
+    "study.json",
+    "tracked",
+    "inputs/*",
+    "photos*.jsonl",
+    "photos/*/upto-*.json",
+    "benchmarks/*/scenes.json",
+    "labels/*/*/index.json",
+    "runs/*/*",
+    "scores/*/*",
+)

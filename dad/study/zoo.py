@@ -1,11 +1,13 @@
 """The recipe of one member of the procedural zoo: a network, labelled scenes, optimisation."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from dad.files import sha256_json
 from dad.models.config import NetworkConfig
-from dad.study.base import Frozen
+from dad.study.base import Frozen, parse_model, read_yaml
 from dad.study.config import Count, OptimConfig, Positive, SceneKind, SceneStyle, Weight, distinct
 
 
@@ -23,6 +25,18 @@ class ZooScenes(Frozen):
     """`rich`: things with parts, real lenses and light."""
     textures: str | None = None
     """Folder of photographs for some of the surfaces (not in style `plain`); null: none."""
+
+
+    @property
+    def key(self) -> str:
+        """Name of the set: the hash of its recipe."""
+        return sha256_json(self.model_dump(mode="json"))[:8]
+
+    @property
+    def options(self) -> list[str]:
+        """Its options of `dad data scenes`, but for the kind."""
+        values = {key: value for key, value in self.model_dump(mode="json").items() if key != "kinds" and value is not None}
+        return [f"--{key}={value}" for key, value in values.items()]
 
 
 class AutoencoderRecipe(Frozen):
@@ -69,3 +83,16 @@ class ZooRecipe(Frozen):
         if len(precisions) > 1:
             raise ValueError(f"all trainings of a recipe must have one precision, got {', '.join(sorted(precisions))}")
         return self
+
+    @property
+    def held_out(self) -> ZooScenes:
+        """Unseen scenes that the member's scores are of: 100 of each kind, in the style and size of its own."""
+        style = self.scenes.style
+        height, width = (192, 256) if style == "plain" else (384, 512)
+        kinds = ("indoor", "outdoor", "driving")
+        return ZooScenes(kinds=kinds, count=100, seed=900000, height=height, width=width, samples=2, style=style)
+
+
+def recipes(folder: Path) -> dict[str, ZooRecipe]:
+    """The members of the zoo by name: a file each."""
+    return {path.stem: parse_model(ZooRecipe, read_yaml(path), source=str(path)) for path in sorted(folder.glob("*.yaml"))}

@@ -64,16 +64,19 @@ def import_results(
 
     Raises UserError for a folder that does not exist, an unknown table, or a store that cannot be used.
     """
-    folders, names, studies = _study_folders(results), chosen_tables(tables), list(studies)
+    folders, tables, studies = _study_folders(results), tuple(tables), list(studies)
     if tables and not studies:
         raise UserError("to import single tables, say which study they belong to (--config)")
+    chosen = {study.name: chosen_tables(study, tables, reports) for study in studies}
     report = Imported()
     store = connect(uri)
     # imports of several tables at once would only get into each other's way
     with readable_errors(uri), store.locked("import"):
         for folder in folders:
             study = next((study for study in studies if study.name == folder.name), None)
-            places = {} if study is None else tables_by_cell(study)
+            # a table that is imported by itself does not change what is said of its cells
+            names = chosen.get(folder.name, ())
+            places = {} if study is None else tables_by_cell(study, dict.fromkeys(chosen_tables(study, (), reports) + names))
             for table in names if study is not None else ():
                 _import_table(store, folder, study, table, places, reports, report)
             if not tables:

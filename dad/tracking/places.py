@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dad.errors import UserError
-from dad.study.cells import TABLES, table_rows
+from dad.study.cells import table_rows
 from dad.study.config import StudyConfig
-from dad.study.tables import table_of
+from dad.study.tables import known_tables, table_names, table_of
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,17 @@ def table_title(study: StudyConfig, table: str) -> str:
     return f"{layout.name}: {layout.title}"
 
 
-def chosen_tables(names: Iterable[str]) -> tuple[str, ...]:
-    """The named tables in the paper's order, all for none; raises UserError for an unknown one."""
-    names = tuple(names)
-    if unknown := [name for name in names if name not in TABLES]:
-        raise UserError(f"unknown table {unknown[0]!r}; known: {', '.join(TABLES)}")
-    return tuple(table for table in TABLES if table in names or not names)
+def chosen_tables(study: StudyConfig, names: Iterable[str], reports: Path | None = None) -> tuple[str, ...]:
+    """The named tables in the study's order; for none those that the study makes, and those of the library that were rendered.
+
+    Raises UserError for an unknown one.
+    """
+    names, known = tuple(names), known_tables(study)
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"unknown table {unknown[0]!r}; known: {', '.join(known)}")
+    made = table_names(study)
+    rendered = [table for table in known if table in made or (reports is not None and (reports / f"{table}.csv").is_file())]
+    return tuple(table for table in known if table in (names or rendered))
 
 
 def table_places(study: StudyConfig, table: str) -> dict[str, Place]:
@@ -49,10 +55,10 @@ def table_places(study: StudyConfig, table: str) -> dict[str, Place]:
     return places
 
 
-def tables_by_cell(study: StudyConfig) -> dict[str, tuple[Place, ...]]:
-    """For each cell (and each model scored as it is) of a study by id, where it stands, in the order of the paper's tables."""
+def tables_by_cell(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[str, tuple[Place, ...]]:
+    """For each cell (and each model scored as it is) by id, where it stands in these tables; default: those the study makes."""
     places: dict[str, list[Place]] = {}
-    for table in TABLES:
+    for table in table_names(study) if tables is None else tables:
         for subject, place in table_places(study, table).items():
             places.setdefault(subject, []).append(place)
     return {subject: tuple(found) for subject, found in places.items()}

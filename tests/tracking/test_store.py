@@ -74,7 +74,7 @@ def test_tables_of_a_shared_cell(kit, monkeypatch):
             Row("table2", {"mode": "as-is"}, {}, model="zoo/some"),
         ],
     }
-    monkeypatch.setattr(places, "TABLES", rows)
+    monkeypatch.setattr(places, "table_names", lambda study: tuple(rows))
     monkeypatch.setattr(places, "table_rows", lambda study, table: rows[table])
     found = {
         subject: [(place.table, place.row, place.model) for place in there] for subject, there in tables_by_cell(kit.STUDY).items()
@@ -85,8 +85,19 @@ def test_tables_of_a_shared_cell(kit, monkeypatch):
     assert experiment_name("mini", None) == "mini"
 
 
-def test_tables_are_chosen_in_the_order_of_the_paper():
-    assert chosen_tables(["table2", "table1"]) == ("table1", "table2")
-    assert chosen_tables([]) == tuple(places.TABLES)
+def test_tables_are_chosen_in_the_order_of_the_study(kit, tmp_path):
+    assert chosen_tables(kit.STUDY, ["table2", "table1"]) == ("table1", "table2")
+    assert chosen_tables(kit.STUDY, []) == ("table1", "table2", "table3", "table4", "table5", "scaling")
     with pytest.raises(UserError, match="unknown table 'table9'"):
-        chosen_tables(["table1", "table9"])
+        chosen_tables(kit.STUDY, ["table1", "table9"])
+
+
+def test_a_table_of_the_library_is_shown_once_it_was_rendered(kit, tmp_path):
+    (tmp_path / "library").mkdir()
+    grid = "grid: {normalization: [global, hybrid]}"
+    (tmp_path / "library" / "sweep.yaml").write_text(f"title: Sweep\n{grid}\nbase: {{mode: shared}}\n")
+    study = kit.STUDY.model_copy(update={"library": str(tmp_path / "library")})
+    assert "sweep" not in chosen_tables(study, [], tmp_path)
+    assert chosen_tables(study, ["sweep"], tmp_path) == ("sweep",)
+    (tmp_path / "sweep.csv").write_text("x")
+    assert chosen_tables(study, [], tmp_path)[-1] == "sweep"

@@ -59,8 +59,8 @@ def finished(tmp_path_factory):
     """A folder in which the whole miniature has been made: first Table 1 by itself, then everything."""
     folder = tmp_path_factory.mktemp("study")
     write_study(folder)
-    snakemake(folder, "reports/table1.csv")
-    assert [path.stem for path in (folder / "reports").glob("*.csv")] == ["table1"]
+    snakemake(folder, "reports/tiny/table1.csv")
+    assert [path.stem for path in (folder / "reports" / "tiny").glob("*.csv")] == ["table1"]
     snakemake(folder)
     return folder
 
@@ -71,7 +71,7 @@ def planned(output: str) -> dict[str, int]:
 
 
 def test_everything_in_the_paper_has_been_made(finished):
-    reports = finished / "reports"
+    reports = finished / "reports" / "tiny"
     for name in TABLES:
         assert {(reports / f"{name}.{form}").stat().st_size > 500 for form in ("csv", "md", "png", "svg")} == {True}
     for name in FIGURES:
@@ -85,10 +85,10 @@ def test_everything_in_the_paper_has_been_made(finished):
 
 def test_no_cell_of_a_table_is_empty_without_a_reason(finished):
     for name in TABLES:
-        table = pd.read_csv(finished / "reports" / f"{name}.csv")
+        table = pd.read_csv(finished / "reports" / "tiny" / f"{name}.csv")
         absent = table["mean"].isna()
         assert table.loc[absent, "reason"].notna().all()
-    five = pd.read_csv(finished / "reports" / "table5.csv")
+    five = pd.read_csv(finished / "reports" / "tiny" / "table5.csv")
     assert set(five[five["mean"].isna()]["reason"]) == {
         "printed only: the study names no model of this method",
         "this study has no data set for this benchmark",
@@ -103,7 +103,7 @@ def test_the_realised_ratio_of_two_teachers_is_in_the_log(finished):
 
 
 def test_the_table_is_made_from_nothing(finished):
-    table = pd.read_csv(finished / "reports" / "table1.csv")
+    table = pd.read_csv(finished / "reports" / "tiny" / "table1.csv")
     assert len(table) == 8 * 2 * 2
     assert set(table["mode"]) == {"shared", "local-global"}
     assert set(table["normalization"]) == {"global", "none", "local", "hybrid"}
@@ -113,14 +113,14 @@ def test_the_table_is_made_from_nothing(finished):
     best = table[table["metric"] == "abs_rel"].groupby("dataset")["difference_to_best"].min()
     assert (best == 0).all()
     for name in ("table1.md", "table1.png", "table1_photos.png"):
-        assert (finished / "reports" / name).stat().st_size > 1000
-    page = (finished / "reports" / "table1.md").read_text()
+        assert (finished / "reports" / "tiny" / name).stat().st_size > 1000
+    page = (finished / "reports" / "tiny" / "table1.md").read_text()
     assert "scenes-indoor (in the place of ETH3D)" in page
     assert "0.064" in page
 
 
 def test_the_mean_is_the_mean_of_the_images(finished):
-    table = pd.read_csv(finished / "reports" / "table1.csv")
+    table = pd.read_csv(finished / "reports" / "tiny" / "table1.csv")
     for _, row in table.iterrows():
         scores = pd.read_csv(finished / "results" / "tiny" / "scores" / "ablation" / f"{row['cell']}.csv")
         mean = scores[scores["dataset"] == row["dataset"]][row["metric"]].mean()
@@ -157,17 +157,17 @@ def test_a_removed_result_and_what_depends_on_it_is_made_again(finished):
     shutil.rmtree(victim)
     jobs = planned(snakemake(finished, "--dry-run"))
     assert (jobs["train"], jobs["evaluate"], jobs["table"]) == (1, 1, 1)
-    assert not {"label", "photo_scenes", "benchmark_scenes", "manifest", "evaluate_model"} & set(jobs)
-    snakemake(finished, "reports/table1.csv", f"results/tiny/runs/{victim.name}/model.safetensors")
+    assert not {"label", "photo_scenes", "benchmark_scenes", "manifest"} & set(jobs)
+    snakemake(finished, "reports/tiny/table1.csv", f"results/tiny/runs/{victim.name}/model.safetensors")
     assert (victim / "model.safetensors").read_bytes() == weights
 
 
 def test_changing_a_loss_retrains_but_keeps_scenes_and_labels(finished):
     write_study(finished, loss={"variant": "paper"})
-    jobs = planned(snakemake(finished, "reports/table1.csv", "--dry-run"))
+    jobs = planned(snakemake(finished, "reports/tiny/table1.csv", "--dry-run"))
     write_study(finished)
     assert jobs["train"] == 8
-    assert not {"label", "photo_scenes", "benchmark_scenes", "manifest", "evaluate_model"} & set(jobs)
+    assert not {"label", "photo_scenes", "benchmark_scenes", "manifest"} & set(jobs)
 
 
 def test_changing_one_network_leaves_the_other_cells_alone(finished):
@@ -175,7 +175,7 @@ def test_changing_one_network_leaves_the_other_cells_alone(finished):
         "midas-s": {"model": "zoo/midas-small", "size": 64, "feature": False, "head_rate": 5e-4}
     }
     write_study(finished, architectures=architectures)
-    jobs = planned(snakemake(finished, *(f"reports/{table}.csv" for table in TABLES), "--dry-run"))
+    jobs = planned(snakemake(finished, *(f"reports/tiny/{table}.csv" for table in TABLES), "--dry-run"))
     write_study(finished)
     assert (jobs["train"], jobs["evaluate"]) == (2, 2)
 
@@ -190,7 +190,7 @@ def test_changing_one_network_leaves_the_other_cells_alone(finished):
 )
 def test_a_wrong_study_is_refused_before_anything_runs(tmp_path, changes, message):
     write_study(tmp_path, **changes)
-    printed = snakemake(tmp_path, "reports/table1.csv", check=False)
+    printed = snakemake(tmp_path, "reports/tiny/table1.csv", check=False)
     assert message in printed
     assert not (tmp_path / "results").exists()
 

@@ -1,51 +1,34 @@
+wildcard_constraints:
+    group="ablation|zero-shot",
+    subject=alternatives([*JOBS.cells, *JOBS.models]),
+
+
+# a subject is a student of this study, or a model that is scored as it is
 rule evaluate:
     input:
-        model=f"{ROOT}/runs/{{cell}}/model.safetensors",
-        benchmarks=benchmark_inputs,
+        model=lambda wildcards: JOBS.subject(wildcards.subject),
+        benchmarks=lambda wildcards: JOBS.benchmarks(wildcards.group),
+        protocols=lambda wildcards: JOBS.protocols(),
     output:
-        scores=f"{ROOT}/scores/{{group}}/{{cell}}.csv",
-        summary=f"{ROOT}/scores/{{group}}/{{cell}}.json",
+        scores=f"{ROOT}/scores/{{group}}/{{subject}}.csv",
+        summary=f"{ROOT}/scores/{{group}}/{{subject}}.json",
     log:
-        f"{ROOT}/logs/evaluate/{{group}}-{{cell}}.log",
+        f"{ROOT}/logs/evaluate/{{group}}-{{subject}}.log",
     benchmark:
-        f"{ROOT}/benchmarks.tsv/evaluate-{{group}}-{{cell}}.tsv"
+        f"{ROOT}/benchmarks.tsv/evaluate-{{group}}-{{subject}}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2500,
-        runtime=240,
+        mem_mb=lambda wildcards: JOBS.score_needs(wildcards.subject).mem_mb,
+        runtime=lambda wildcards: JOBS.score_needs(wildcards.subject).runtime,
+        gpu=lambda wildcards: JOBS.score_needs(wildcards.subject).gpu,
     params:
-        benchmarks=benchmark_options,
-        protocols=",".join(STUDY.protocols),
+        model=lambda wildcards: JOBS.model_of(wildcards.subject),
+        benchmarks=lambda wildcards: JOBS.benchmark_options(wildcards.group),
+        protocols=lambda wildcards: [f"--protocol={name}" for name in STUDY.protocols],
         version=STAGE_VERSION["evaluate"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad evaluate --model $(dirname {input.model}) {params.benchmarks}"
-        " --protocol {params.protocols} --label {wildcards.cell} --out {output.scores} --summary {output.summary} > {log} 2>&1"
-
-
-rule evaluate_model:
-    input:
-        benchmarks=benchmark_inputs,
-        weights=lambda wildcards: weights(MODELS[wildcards.model]),
-    output:
-        scores=f"{ROOT}/scores/{{group}}/{{model}}.csv",
-        summary=f"{ROOT}/scores/{{group}}/{{model}}.json",
-    log:
-        f"{ROOT}/logs/evaluate/{{group}}-{{model}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks.tsv/evaluate-{{group}}-{{model}}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=2500,
-        runtime=240,
-    params:
-        model=lambda wildcards: MODELS[wildcards.model],
-        benchmarks=benchmark_options,
-        protocols=",".join(STUDY.protocols),
-        version=STAGE_VERSION["evaluate"],
-    shell:
-        "OMP_NUM_THREADS={threads} python -m dad evaluate --model {params.model:q} {params.benchmarks}"
-        " --protocol {params.protocols} --label {wildcards.model} --out {output.scores} --summary {output.summary} > {log} 2>&1"
+        # an image that cannot be scored is named in the log and counted in the summary and the table, and the others are scored
+        "OMP_NUM_THREADS={threads} python -m dad evaluate --model {params.model:q} {params.benchmarks:q} {params.protocols:q}"
+        " --label {wildcards.subject:q} --failures allow --out {output.scores:q} --summary {output.summary:q} > {log:q} 2>&1"

@@ -1,7 +1,15 @@
+wildcard_constraints:
+    labels=alternatives(JOBS.labels),
+    view="square|patches",
+
+
+# the id of a label cache holds the hash of its plan, so that another plan is another cache; the study only says what it stands for
 rule label:
     input:
-        manifest=lambda wildcards: f"{ROOT}/{manifest_name(LABELS[wildcards.labels].photos)}",
-        teacher=lambda wildcards: weights(LABELS[wildcards.labels].teacher),
+        study=ancient(study_file),
+        manifest=lambda wildcards: LAYOUT.manifest(JOBS.labels[wildcards.labels].photos),
+        photos=lambda wildcards: JOBS.photos(JOBS.labels[wildcards.labels].photos),
+        teacher=lambda wildcards: JOBS.weights(JOBS.labels[wildcards.labels].teacher),
     output:
         f"{ROOT}/labels/{{labels}}/{{view}}/index.json",
     log:
@@ -12,13 +20,12 @@ rule label:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2500,
-        runtime=1440,
+        mem_mb=lambda wildcards: JOBS.label_needs(wildcards.labels).mem_mb,
+        runtime=lambda wildcards: JOBS.label_needs(wildcards.labels).runtime,
+        gpu=lambda wildcards: JOBS.label_needs(wildcards.labels).gpu,
     params:
-        plan=lambda wildcards: json.dumps(
-            LABELS[wildcards.labels].model_dump(mode="json"), sort_keys=True
-        ),
+        out=subpath(output[0], ancestor=2),
         version=STAGE_VERSION["label"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad label --plan {params.plan:q} --view {wildcards.view}"
-        " --manifest {input.manifest} --out $(dirname $(dirname {output})) > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad label --plan {wildcards.labels:q} --config {input.study:q} --view {wildcards.view}"
+        " --manifest {input.manifest:q} --out {params.out:q} > {log:q} 2>&1"

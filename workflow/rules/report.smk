@@ -1,24 +1,40 @@
+wildcard_constraints:
+    table=alternatives(known_tables(STUDY)),
+    figure=alternatives(FIGURES),
+
+
+# seconds each, and no model is run
 localrules:
     all,
-    track,
     table,
-    contact_sheet,
     claims,
-    page,
+    track,
 
 
 rule contact_sheet:
     input:
-        models=lambda wildcards: expand(
-            f"{ROOT}/runs/{{cell}}/model.safetensors",
-            cell=table_cells(wildcards.table),
+        study=study_file,
+        library=lambda wildcards: JOBS.library_file(wildcards.table),
+        students=lambda wildcards: [
+            path
+            for cell in JOBS.table_cells(wildcards.table)
+            for path in JOBS.subject(cell)
+        ],
+        models=lambda wildcards: JOBS.weights(
+            *(JOBS.models[name] for name in JOBS.table_models(wildcards.table))
         ),
-        photos=lambda wildcards: table_manifest(wildcards.table),
-        benchmarks=lambda wildcards: benchmark_markers(table_groups(wildcards.table)),
-        weights=lambda wildcards: table_weights(wildcards.table),
+        # the photos of the table's first student
+        photos=lambda wildcards: [
+            path
+            for cell in JOBS.table_cells(wildcards.table)[:1]
+            for path in JOBS.training_photos(cell)
+        ],
+        benchmarks=lambda wildcards: JOBS.benchmarks(
+            *study_groups(STUDY, wildcards.table)
+        ),
     output:
         report(
-            "reports/{table}_photos.png",
+            f"{REPORTS}/{{table}}_photos.png",
             caption="../report/contact_sheet.rst",
             category="Tables",
             labels={"table": "{table}", "shows": "predictions"},
@@ -29,43 +45,49 @@ rule contact_sheet:
         f"{ROOT}/benchmarks.tsv/contact_sheet-{{table}}.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
     resources:
-        mem_mb=2500,
+        mem_mb=lambda wildcards: JOBS.table_needs(wildcards.table).mem_mb,
+        runtime=lambda wildcards: JOBS.table_needs(wildcards.table).runtime,
+        gpu=lambda wildcards: JOBS.table_needs(wildcards.table).gpu,
     params:
-        study=STUDY_JSON,
+        out=subpath(output[0], parent=True),
         version=STAGE_VERSION["table"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad figure contact-sheet --table {wildcards.table} --config {params.study:q}"
-        " --results results --out $(dirname {output}) > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad figure contact-sheet --table {wildcards.table:q} --config {input.study:q}"
+        " --out {params.out:q} > {log:q} 2>&1"
 
 
 rule table:
     input:
-        scores=lambda wildcards: table_scores(wildcards.table),
-        provenance=lambda wildcards: expand(
-            f"{ROOT}/runs/{{cell}}/provenance.json",
-            cell=table_cells(wildcards.table),
-        ),
-        sheet=lambda wildcards: (
-            []
-            if wildcards.table == "scaling"
-            else f"reports/{wildcards.table}_photos.png"
+        study=study_file,
+        library=lambda wildcards: JOBS.library_file(wildcards.table),
+        scores=lambda wildcards: JOBS.table_scores(wildcards.table),
+        runs=lambda wildcards: [
+            str(LAYOUT.run(cell) / name)
+            for cell in JOBS.table_cells(wildcards.table)
+            for name in ("config.json", "provenance.json")
+        ],
+        sheet=branch(
+            lambda wildcards: wildcards.table != "scaling",
+            then=f"{REPORTS}/{{table}}_photos.png",
+            otherwise=[],
         ),
     output:
         csv=report(
-            "reports/{table}.csv",
+            f"{REPORTS}/{{table}}.csv",
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}", "shows": "numbers"},
         ),
-        markdown="reports/{table}.md",
+        markdown=f"{REPORTS}/{{table}}.md",
         plot=report(
-            "reports/{table}.png",
+            f"{REPORTS}/{{table}}.png",
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}", "shows": "intervals"},
         ),
-        drawing="reports/{table}.svg",
+        drawing=f"{REPORTS}/{{table}}.svg",
     log:
         table=f"{ROOT}/logs/table/{{table}}.log",
         track=f"{ROOT}/logs/track/{{table}}.log",
@@ -73,34 +95,34 @@ rule table:
         f"{ROOT}/benchmarks.tsv/table-{{table}}.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
+        runtime=30,
         tracking=1,
     params:
-        study=STUDY_JSON,
-        uri=STUDY.tracking_uri,
+        out=subpath(output.csv, parent=True),
         version=STAGE_VERSION["table"],
     shell:
-        # files are the truth and MLflow a view of them: a view that can not be made is a warning, never a failed study
-        "OMP_NUM_THREADS=1 python -m dad table {wildcards.table} --config {params.study:q} --results results"
-        " --out $(dirname {output.csv}) > {log.table} 2>&1 && "
-        "{{ python -m dad track import results --uri {params.uri} --config {params.study:q} --table {wildcards.table}"
-        " --reports $(dirname {output.csv}) > {log.track} 2>&1"
-        " || echo 'warning: MLflow was not updated, see {log.track}'; }}"
+        # files are the truth and MLflow a view of them: a view that cannot be made is a warning, never a failed study
+        "OMP_NUM_THREADS={threads} python -m dad table {wildcards.table:q} --config {input.study:q} --out {params.out:q}"
+        " > {log.table:q} 2>&1 && {{ python -m dad track import results --config {input.study:q} --table {wildcards.table:q}"
+        " --reports {params.out:q} > {log.track:q} 2>&1 || echo 'warning: MLflow was not updated, see '{log.track:q}; }}"
 
 
 rule figure:
     input:
-        figure_inputs,
+        study=study_file,
+        parts=lambda wildcards: JOBS.figure(figure_needs(STUDY, wildcards.figure)),
     output:
         png=report(
-            "reports/{figure}.png",
+            f"{REPORTS}/{{figure}}.png",
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
-        svg="reports/{figure}.svg",
-        caption="reports/{figure}.md",
+        svg=f"{REPORTS}/{{figure}}.svg",
+        caption=f"{REPORTS}/{{figure}}.md",
     log:
         f"{ROOT}/logs/figure/{{figure}}.log",
     benchmark:
@@ -109,72 +131,84 @@ rule figure:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=lambda wildcards: JOBS.figure_needs(
+            figure_needs(STUDY, wildcards.figure)
+        ).mem_mb,
+        runtime=lambda wildcards: JOBS.figure_needs(
+            figure_needs(STUDY, wildcards.figure)
+        ).runtime,
+        gpu=lambda wildcards: JOBS.figure_needs(
+            figure_needs(STUDY, wildcards.figure)
+        ).gpu,
     params:
-        study=STUDY_JSON,
+        out=subpath(output.png, parent=True),
         version=STAGE_VERSION["figure"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad figure {wildcards.figure} --config {params.study:q} --results results"
-        " --out $(dirname {output.png}) > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad figure {wildcards.figure:q} --config {input.study:q} --out {params.out:q}"
+        " > {log:q} 2>&1"
 
 
 rule claims:
     input:
-        tables=expand("reports/{table}.csv", table=TABLES),
-        scores=lambda wildcards: [
-            path for table in TABLES for path in table_scores(table)
-        ],
+        study=study_file,
+        tables=expand(f"{REPORTS}/{{table}}.csv", table=TABLES),
+        scores=lambda wildcards: JOBS.every_score(),
     output:
         page=report(
-            "reports/claims.md", caption="../report/claims.rst", category="Claims"
+            f"{REPORTS}/claims.md", caption="../report/claims.rst", category="Claims"
         ),
-        numbers="reports/claims.csv",
-        discrepancies="reports/discrepancies.md",
+        numbers=f"{REPORTS}/claims.csv",
+        discrepancies=f"{REPORTS}/discrepancies.md",
     log:
         f"{ROOT}/logs/claims.log",
     benchmark:
         f"{ROOT}/benchmarks.tsv/claims.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
+        runtime=30,
     params:
-        study=STUDY_JSON,
+        out=subpath(output.page, parent=True),
         version=STAGE_VERSION["table"],
     shell:
-        "OMP_NUM_THREADS=1 python -m dad claims --config {params.study:q} --results results --out $(dirname {output.page})"
-        " > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad claims --config {input.study:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule page:
     input:
-        tables=expand("reports/{table}.csv", table=TABLES),
-        figures=expand("reports/{figure}.png", figure=FIGURES),
-        claims="reports/claims.csv",
-        discrepancies="reports/discrepancies.md",
+        study=study_file,
+        tables=expand(f"{REPORTS}/{{table}}.csv", table=TABLES),
+        figures=expand(f"{REPORTS}/{{figure}}.png", figure=FIGURES),
+        claims=f"{REPORTS}/claims.csv",
+        discrepancies=f"{REPORTS}/discrepancies.md",
+        scores=lambda wildcards: JOBS.every_score(),
     output:
-        report("reports/index.html", caption="../report/page.rst", category="Page"),
+        report(f"{REPORTS}/index.html", caption="../report/page.rst", category="Page"),
     log:
         f"{ROOT}/logs/page.log",
     benchmark:
         f"{ROOT}/benchmarks.tsv/page.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
     resources:
         mem_mb=3000,
+        runtime=60,
     params:
-        study=STUDY_JSON,
+        out=subpath(output[0], parent=True),
         version=STAGE_VERSION["page"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad report --config {params.study:q} --results results --reports $(dirname {output})"
-        " --out $(dirname {output}) > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad report --config {input.study:q} --reports {params.out:q} --out {params.out:q}"
+        " > {log:q} 2>&1"
 
 
 rule track:
     input:
-        expand("reports/{table}.csv", table=TABLES),
-        expand("reports/{figure}.png", figure=FIGURES),
+        study=study_file,
+        tables=expand(f"{REPORTS}/{{table}}.csv", table=TABLES),
+        figures=expand(f"{REPORTS}/{{figure}}.png", figure=FIGURES),
     output:
         touch(f"{ROOT}/tracked"),
     log:
@@ -183,11 +217,13 @@ rule track:
         f"{ROOT}/benchmarks.tsv/track.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
     resources:
+        mem_mb=1000,
+        runtime=30,
         tracking=1,
     params:
-        study=STUDY_JSON,
-        uri=STUDY.tracking_uri,
+        reports=REPORTS,
     shell:
-        "python -m dad track import results --uri {params.uri} --config {params.study:q} --reports reports > {log} 2>&1"
-        " || echo 'warning: MLflow was not updated, see {log}'"
+        "python -m dad track import results --config {input.study:q} --reports {params.reports:q} > {log:q} 2>&1"
+        " || echo 'warning: MLflow was not updated, see '{log:q}"

@@ -1,28 +1,36 @@
-if STUDY.photos.source == "scenes":
+wildcard_constraints:
+    kind="indoor|outdoor|driving",
+    scenes="\\d+",
+    dataset=alternatives(JOBS.rendered),
+    manifest=alternatives(JOBS.manifests),
 
-    # the sets are nested: each is rendered into the same folder, on top of the next smaller one
-    rule photo_scenes:
-        input:
-            smaller_set,
-        output:
-            f"{ROOT}/photos/{{kind}}/upto-{{scenes}}.json",
-        log:
-            f"{ROOT}/logs/photos/{{kind}}-{{scenes}}.log",
-        benchmark:
-            f"{ROOT}/benchmarks.tsv/photos-{{kind}}-{{scenes}}.tsv"
-        conda:
-            "../../environment.yml"
-        resources:
-            mem_mb=1000,
-            runtime=60,
-        params:
-            seed=STUDY.photos.seed,
-            size=f"--height {STUDY.photos.height} --width {STUDY.photos.width}",
-            version=STAGE_VERSION["scenes"],
-        shell:
-            "OMP_NUM_THREADS=1 python -m dad data scenes --out $(dirname {output}) --kind {wildcards.kind}"
-            " --count {wildcards.scenes} --seed {params.seed} {params.size} > {log} 2>&1"
-            " && cp $(dirname {output})/scenes.json {output}"
+
+# the sets are nested: each is rendered into the same folder, on top of the next smaller one
+rule photo_scenes:
+    input:
+        lambda wildcards: JOBS.smaller_set(wildcards.kind, int(wildcards.scenes)),
+    output:
+        f"{ROOT}/photos/{{kind}}/upto-{{scenes}}.json",
+    log:
+        f"{ROOT}/logs/photos/{{kind}}-{{scenes}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks.tsv/photos-{{kind}}-{{scenes}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        out=subpath(output[0], parent=True),
+        seed=lambda wildcards: STUDY.photos.seed,
+        height=lambda wildcards: STUDY.photos.height,
+        width=lambda wildcards: STUDY.photos.width,
+        version=STAGE_VERSION["scenes"],
+    shell:
+        "OMP_NUM_THREADS={threads} python -m dad data scenes --out {params.out:q} --kind {wildcards.kind} --count {wildcards.scenes}"
+        " --seed {params.seed} --height {params.height} --width {params.width} > {log:q} 2>&1"
+        " && cp {params.out:q}/scenes.json {output:q}"
 
 
 rule benchmark_scenes:
@@ -34,25 +42,26 @@ rule benchmark_scenes:
         f"{ROOT}/benchmarks.tsv/{{dataset}}.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
     params:
+        out=subpath(output[0], parent=True),
         kind=lambda wildcards: wildcards.dataset.split("-")[1],
-        scenes=lambda wildcards: RENDERED[wildcards.dataset].count,
-        seed=lambda wildcards: RENDERED[wildcards.dataset].seed,
-        size=lambda wildcards: (
-            f"--height {RENDERED[wildcards.dataset].height} --width {RENDERED[wildcards.dataset].width}"
-        ),
+        scenes=lambda wildcards: JOBS.rendered[wildcards.dataset].count,
+        seed=lambda wildcards: JOBS.rendered[wildcards.dataset].seed,
+        height=lambda wildcards: JOBS.rendered[wildcards.dataset].height,
+        width=lambda wildcards: JOBS.rendered[wildcards.dataset].width,
         version=STAGE_VERSION["scenes"],
     shell:
-        "OMP_NUM_THREADS=1 python -m dad data scenes --out $(dirname {output}) --kind {params.kind}"
-        " --count {params.scenes} --seed {params.seed} {params.size} > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad data scenes --out {params.out:q} --kind {params.kind:q} --count {params.scenes}"
+        " --seed {params.seed} --height {params.height} --width {params.width} > {log:q} 2>&1"
 
 
 rule manifest:
     input:
-        manifest_inputs,
+        photos=lambda wildcards: JOBS.photos(JOBS.manifests[wildcards.manifest]),
     output:
         f"{ROOT}/{{manifest}}",
     log:
@@ -61,13 +70,18 @@ rule manifest:
         f"{ROOT}/benchmarks.tsv/{{manifest}}.tsv"
     conda:
         "../../environment.yml"
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=120,
     params:
-        root=getattr(STUDY.photos, "root", f"{ROOT}/photos"),
-        only=manifest_folders,
-        seed=STUDY.photos.seed,
+        root=lambda wildcards: getattr(STUDY.photos, "root", f"{ROOT}/photos"),
+        only=lambda wildcards: [
+            f"--only={kind}/rgb:{count}"
+            for kind, count in JOBS.kinds(JOBS.manifests[wildcards.manifest]).items()
+        ],
+        seed=lambda wildcards: STUDY.photos.seed,
         version=STAGE_VERSION["manifest"],
     shell:
-        "OMP_NUM_THREADS=1 python -m dad data manifest {params.root:q} {params.only} --out {output} --seed {params.seed} > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad data manifest {params.root:q} {params.only:q} --out {output:q} --seed {params.seed}"
+        " > {log:q} 2>&1"

@@ -1,8 +1,16 @@
+wildcard_constraints:
+    cell=alternatives(JOBS.cells),
+
+
+# a cell's id holds the hash of its config, so that another config is another cell; the study only says what the id stands for, and
+# whether and where the training is followed live
 rule train:
     input:
-        manifest=lambda wildcards: f"{ROOT}/{manifest_name(CELLS[wildcards.cell].photos)}",
-        labels=label_inputs,
-        student=lambda wildcards: weights(CELLS[wildcards.cell].student.model),
+        study=ancient(study_file),
+        manifest=lambda wildcards: LAYOUT.manifest(JOBS.cells[wildcards.cell].photos),
+        photos=lambda wildcards: JOBS.photos(JOBS.cells[wildcards.cell].photos),
+        labels=lambda wildcards: JOBS.label_caches(wildcards.cell),
+        weights=lambda wildcards: JOBS.trained_from(wildcards.cell),
     output:
         config=f"{ROOT}/runs/{{cell}}/config.json",
         model=f"{ROOT}/runs/{{cell}}/model.safetensors",
@@ -16,19 +24,15 @@ rule train:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2500,
-        runtime=2880,
+        mem_mb=lambda wildcards: JOBS.train_needs(wildcards.cell).mem_mb,
+        runtime=lambda wildcards: JOBS.train_needs(wildcards.cell).runtime,
+        gpu=lambda wildcards: JOBS.train_needs(wildcards.cell).gpu,
     params:
-        cell=lambda wildcards: cell_json(CELLS[wildcards.cell]),
-        labels=label_options,
+        out=subpath(output.model, parent=True),
+        labels=lambda wildcards: JOBS.label_options(wildcards.cell),
         # not an output: Snakemake deletes outputs before a retry, and the checkpoint must survive it
-        work=lambda wildcards: f"{ROOT}/work/{wildcards.cell}",
-        tracking=(
-            f"--tracking {STUDY.tracking_uri} --config {shlex.quote(STUDY_JSON)}"
-            if STUDY.live_tracking
-            else ""
-        ),
+        work=f"{ROOT}/work/{{cell}}",
         version=STAGE_VERSION["train"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad train --cell {params.cell:q} --manifest {input.manifest} {params.labels}"
-        " --out $(dirname {output.model}) --work {params.work} --workers $(({threads} - 1)) {params.tracking} > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad train --cell {wildcards.cell:q} --config {input.study:q} --manifest {input.manifest:q}"
+        " {params.labels:q} --out {params.out:q} --work {params.work:q} --workers $(({threads} - 1)) > {log:q} 2>&1"

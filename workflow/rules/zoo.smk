@@ -1,6 +1,24 @@
+from pathlib import Path
+
+from dad.study.zoo import recipes
+
+# The shipped weights are re-made by `snakemake --cores N results/zoo/vit-large.safetensors results/zoo/vit-large.json` and copied by
+# hand, with their log and scores, into dad/models/zoo: a study never overwrites what it was built on.
+ZOO = recipes(Path(workflow.basedir, "config", "zoo"))
+ZOO_SCENES = {
+    scenes.key: scenes for one in ZOO.values() for scenes in (one.scenes, one.held_out)
+}
+ZOO_SET = "results/zoo/scenes/{kind}-{recipe}/scenes.json"
+
+
+wildcard_constraints:
+    member=alternatives(ZOO),
+    recipe=alternatives(ZOO_SCENES),
+
+
 rule zoo_scenes:
     output:
-        "results/zoo/scenes/{kind}-{recipe}/scenes.json",
+        ZOO_SET,
     log:
         "results/zoo/logs/scenes-{kind}-{recipe}.log",
     benchmark:
@@ -12,17 +30,22 @@ rule zoo_scenes:
         mem_mb=4000,
         runtime=240,
     params:
-        options=zoo_scene_options,
+        out=subpath(output[0], parent=True),
+        options=lambda wildcards: ZOO_SCENES[wildcards.recipe].options,
         version=STAGE_VERSION["scenes"],
     shell:
-        "OMP_NUM_THREADS=1 python -m dad data scenes --out $(dirname {output}) --kind {wildcards.kind} {params.options:q}"
+        "OMP_NUM_THREADS=1 python -m dad data scenes --out {params.out} --kind {wildcards.kind} {params.options:q}"
         " --workers {threads} > {log} 2>&1"
 
 
 rule pretrain:
     input:
         recipe="config/zoo/{member}.yaml",
-        scenes=zoo_scene_inputs,
+        scenes=lambda wildcards: expand(
+            ZOO_SET,
+            kind=ZOO[wildcards.member].scenes.kinds,
+            recipe=ZOO[wildcards.member].scenes.key,
+        ),
     output:
         weights="results/zoo/{member}.safetensors",
         log="results/zoo/{member}.csv",
@@ -37,17 +60,24 @@ rule pretrain:
         mem_mb=4000,
         runtime=720,
     params:
-        scenes=lambda wildcards, input: [os.path.dirname(path) for path in input.scenes],
-        work=lambda wildcards: f"results/zoo/work/{wildcards.member}",
+        scenes=lambda wildcards, input: [
+            subpath(path, parent=True) for path in input.scenes
+        ],
+        out=subpath(output.weights, parent=True),
+        work="results/zoo/work/{member}",
     shell:
         "OMP_NUM_THREADS={threads} python -m dad pretrain --recipe {input.recipe} --scenes {params.scenes}"
-        " --out $(dirname {output.weights}) --work {params.work} > {log} 2>&1"
+        " --out {params.out} --work {params.work} > {log} 2>&1"
 
 
 rule zoo_scores:
     input:
         weights="results/zoo/{member}.safetensors",
-        scenes=held_out_inputs,
+        scenes=lambda wildcards: expand(
+            ZOO_SET,
+            kind=ZOO[wildcards.member].held_out.kinds,
+            recipe=ZOO[wildcards.member].held_out.key,
+        ),
     output:
         scores="results/zoo/{member}-scores.csv",
         summary="results/zoo/{member}.json",
@@ -60,10 +90,14 @@ rule zoo_scores:
     resources:
         mem_mb=2500,
     params:
-        benchmarks=lambda wildcards, input: " ".join(
-            f"--dataset {name} --root {os.path.dirname(path)}"
-            for name, path in zip(HELD_OUT, input.scenes)
-        ),
+        benchmarks=lambda wildcards, input: [
+            option
+            for kind, path in zip(ZOO[wildcards.member].held_out.kinds, input.scenes)
+            for option in (
+                f"--dataset=scenes-{kind}",
+                f"--root={subpath(path, parent=True)}",
+            )
+        ],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad evaluate --model {input.weights} {params.benchmarks} --label zoo/{wildcards.member}"
+        "OMP_NUM_THREADS={threads} python -m dad evaluate --model {input.weights} {params.benchmarks:q} --label zoo/{wildcards.member}"
         " --out {output.scores} --summary {output.summary} > {log} 2>&1"

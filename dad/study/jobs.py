@@ -1,0 +1,231 @@
+"""What each job of the workflow reads, as the files that Snakemake watches.
+
+These are the results of other jobs, and records of what lies outside the results.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dad.data.photos import SUFFIXES
+from dad.models.locate import WEIGHTS, locate
+from dad.study.cells import (
+    all_cells,
+    all_models,
+    dataset_group,
+    label_id,
+    label_views,
+    model_id,
+    study_groups,
+    table_rows,
+    teacher_rows,
+)
+from dad.study.config import BenchmarkConfig, Cell, FolderPhotos, LabelPlan, ScenePhotos, StudyConfig
+from dad.study.layout import Layout
+from dad.study.needs import JobNeeds, label_needs, score_needs, train_needs
+from dad.study.outside import record
+from dad.study.photos import manifest_name, of_kind, rendered_counts
+from dad.study.tables import known_tables, library, table_names
+
+if TYPE_CHECKING:
+    from dad.report.figures.methods import Needs
+
+Paths = list[str]
+
+
+def label_plans(study: StudyConfig) -> dict[str, LabelPlan]:
+    """Every label cache of a study by id, those of the library's tables included."""
+    cells = all_cells(study, known_tables(study))
+    return {label_id(plan): plan for cell in cells.values() for plan in cell.label_plans.values()}
+
+
+def _most(needs: list[JobNeeds]) -> JobNeeds:
+    """Enough for each of them; a plain job's for none."""
+    plain = JobNeeds(3000, 60, 0)
+    return JobNeeds(*(max(getattr(one, name) for one in [*needs, plain]) for name in ("mem_mb", "runtime", "gpu")))
+
+
+class Jobs:
+    """The jobs of one study. What lies outside is recorded when it is first asked for; what is not there is left out, for the check
+    of the study to say.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.study = layout, layout.study
+        tables = known_tables(self.study)
+        self.cells: dict[str, Cell] = all_cells(self.study, tables)
+        self.models: dict[str, str] = all_models(self.study, tables)
+        self._records: dict[str, Paths] = {}
+
+    @cached_property
+    def labels(self) -> dict[str, LabelPlan]:
+        """The label caches by id."""
+        return label_plans(self.study)
+
+    @cached_property
+    def manifests(self) -> dict[str, ScenePhotos | FolderPhotos]:
+        """The lists of photos by file name."""
+        return {manifest_name(cell.photos): cell.photos for cell in self.cells.values()}
+
+    @cached_property
+    def rendered(self) -> dict[str, BenchmarkConfig]:
+        """The benchmarks that are rendered here, by name."""
+        return {benchmark.dataset: benchmark for benchmark in self.study.scored if benchmark.root is None}
+
+    def kinds(self, photos: ScenePhotos | FolderPhotos) -> dict[str, int]:
+        """How many scenes of each kind a rendered set has; empty for a folder of the user's."""
+        kinds = photos.kinds if isinstance(photos, ScenePhotos) else ()
+        counts = {kind: of_kind(photos, kind, photos.count) for kind in kinds}
+        return {kind: count for kind, count in counts.items() if count}
+
+    def smaller_set(self, kind: str, count: int) -> Paths:
+        """The next smaller set of rendered photos: the sets are nested, each is rendered on top of the one before."""
+        smaller = [one for one in rendered_counts(self.cells.values(), kind) if one < count]
+        return [self._rendered_set(kind, one) for one in smaller[-1:]]
+
+    def photos(self, photos: ScenePhotos | FolderPhotos) -> Paths:
+        """What says that the photos are there: the rendered sets, or the record of the user's folder."""
+        if isinstance(photos, FolderPhotos):
+            return self._record("photos", {"photos": Path(photos.root)}, (*SUFFIXES, ".tar"))
+        return [self._rendered_set(kind, count) for kind, count in self.kinds(photos).items()]
+
+    def training_photos(self, cell: str) -> Paths:
+        """The photos of a cell and their manifest."""
+        photos = self.cells[cell].photos
+        return [str(self.layout.manifest(photos)), *self.photos(photos)]
+
+    def weights(self, *models: str) -> Paths:
+        """The records of models' weights, so that others under the same name make new results; nothing for names of a hub."""
+        found = {model: locate(model) for model in dict.fromkeys(models)}
+        # what a hub or a cache holds under a name is what that name stands for
+        here = {model: one.path for model, one in found.items() if one.path and one.how in ("zoo", "path", "plugin")}
+        endings = (*WEIGHTS, ".json", ".py")
+        return [path for model, place in here.items() for path in self._record(model_id(model), {"model": place}, endings)]
+
+    def benchmarks(self, *groups: str) -> Paths:
+        """What says that the benchmarks of these groups are there."""
+        return [path for one in self.group(*groups) for path in self.benchmark(one.dataset)]
+
+    def benchmark(self, dataset: str) -> Paths:
+        """The scenes that are rendered here, or the record of the user's data."""
+        if dataset in self.rendered:
+            return [str(self.layout.benchmark(dataset) / "scenes.json")]
+        one = next(one for one in self.study.scored if one.dataset == dataset)
+        sources = {"root": one.root, "list": one.list}
+        return self._record(f"benchmark-{dataset}", {name: Path(path) for name, path in sources.items() if path is not None})
+
+    def group(self, *groups: str) -> list[BenchmarkConfig]:
+        """The data sets of groups of benchmarks."""
+        return [one for one in self.study.scored if dataset_group(self.study, one.dataset) in groups]
+
+    def protocols(self) -> Paths:
+        """The record of the protocols that are the user's own files."""
+        files = {name: Path(name) for name in self.study.protocols if name.endswith((".yaml", ".yml"))}
+        return self._record("protocols", files) if files else []
+
+    def label_caches(self, cell: str) -> Paths:
+        """The label caches that a cell trains on; nothing where its teachers run beside it."""
+        if self.cells[cell].labels.mode == "online":
+            return []
+        caches = [label_id(plan) for plan in self.cells[cell].label_plans.values()]
+        return [str(self.layout.labels(name, view) / "index.json") for name in caches for view in label_views(self.cells[cell])]
+
+    def label_options(self, cell: str) -> list[str]:
+        """The options of `dad train` that name a cell's label caches."""
+        if not self.label_caches(cell):
+            return []
+        options = {"teacher": "--labels", "assistant": "--assistant-labels"}
+        return [f"{options[role]}={self.layout.labels(label_id(plan))}" for role, plan in self.cells[cell].label_plans.items()]
+
+    def trained_from(self, cell: str) -> Paths:
+        """The weights that a training reads: what the student starts from, and its teachers where they run beside it."""
+        config = self.cells[cell]
+        online = config.labels.mode == "online"
+        return self.weights(config.student.model, *(plan.teacher for plan in config.label_plans.values() if online))
+
+    def subject(self, subject: str) -> Paths:
+        """The files of what is scored: a trained student's, or the record of a model as it is."""
+        if subject in self.models:
+            return self.weights(self.models[subject])
+        return [str(self.layout.weights(subject)), str(self.layout.run(subject) / "config.json")]
+
+    def model_of(self, subject: str) -> str:
+        """What `dad evaluate --model` takes for a subject."""
+        return self.models.get(subject) or str(self.layout.run(subject))
+
+    def benchmark_options(self, group: str) -> list[str]:
+        """The options of `dad evaluate` that name a group's data."""
+        options = []
+        for one in self.group(group):
+            options += [f"--dataset={one.dataset}", f"--root={self.layout.benchmark(one.dataset)}"]
+            options += [f"--list={one.dataset}={one.list}"] if one.list is not None else []
+        return options
+
+    def table_cells(self, table: str) -> list[str]:
+        """The cells of a table."""
+        return list(dict.fromkeys(name for row in table_rows(self.study, table) for name in row.cells))
+
+    def table_models(self, table: str) -> list[str]:
+        """Ids of the models that a table shows beside its cells: its own rows', and the teachers of its students."""
+        rows = [*table_rows(self.study, table), *teacher_rows(self.study, table)]
+        return list(dict.fromkeys(model_id(row.model) for row in rows if row.model))
+
+    def table_scores(self, table: str) -> Paths:
+        """Every score file of a table, with its summary."""
+        subjects = [*self.table_cells(table), *self.table_models(table)]
+        groups = study_groups(self.study, table)
+        found = [(group, subject) for group in groups for subject in subjects]
+        return [str(place(*pair)) for pair in found for place in (self.layout.scores, self.layout.summary)]
+
+    def every_score(self) -> Paths:
+        """The score files of all tables that the study makes."""
+        return list(dict.fromkeys(path for table in table_names(self.study) for path in self.table_scores(table)))
+
+    def trained(self) -> Paths:
+        """The weights of all students that the study trains."""
+        return [str(self.layout.weights(cell)) for cell in all_cells(self.study)]
+
+    def library_file(self, table: str) -> Paths:
+        """The record of a table of the library; nothing for those that the package or the study hold."""
+        path = library(self.study).get(table)
+        return self._record(f"table-{table}", {table: path}) if path else []
+
+    def train_needs(self, cell: str) -> JobNeeds:
+        """What a training asks the scheduler for."""
+        return train_needs(self.cells[cell], self.study.rates)
+
+    def label_needs(self, labels: str) -> JobNeeds:
+        """What computing a label cache asks for."""
+        return label_needs(self.labels[labels], self.study.rates)
+
+    def score_needs(self, *subjects: str) -> JobNeeds:
+        """What running students (by what they started from) and models, one after the other, asks for."""
+        names = [self.models[name] if name in self.models else self.cells[name].student.model for name in subjects]
+        return _most([score_needs(model) for model in names])
+
+    def table_needs(self, table: str) -> JobNeeds:
+        """What a table's contact sheet asks for."""
+        return self.score_needs(*self.table_cells(table), *self.table_models(table))
+
+    def figure_needs(self, needs: "Needs") -> JobNeeds:
+        """What a figure asks for."""
+        models = [*needs.models, *(self.cells[cell].student.model for cell in needs.cells)]
+        return _most([score_needs(model) for model in models])
+
+    def figure(self, needs: "Needs") -> Paths:
+        """What a figure is drawn from; nothing where the study cannot make it, and the figure says why."""
+        if needs.reason:
+            return []
+        paths = [path for cell in needs.cells for path in self.subject(cell)]
+        paths += [str(self.layout.scores(group, subject)) for group, subject in needs.scores]
+        paths += self.weights(*needs.models) + [path for dataset in needs.datasets for path in self.benchmark(dataset)]
+        return paths + ([str(self.layout.root / needs.manifest), *self.photos(self.study.photos)] if needs.manifest else [])
+
+    def _rendered_set(self, kind: str, count: int) -> str:
+        return str(self.layout.photos(kind) / f"upto-{count}.json")
+
+    def _record(self, name: str, sources: dict[str, Path], suffixes: tuple[str, ...] = ()) -> Paths:
+        if name not in self._records:
+            there = {key: path for key, path in sources.items() if path.exists()}
+            self._records[name] = [str(record(self.layout.outside(name), there, suffixes))] if there else []
+        return self._records[name]
