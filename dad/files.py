@@ -191,6 +191,13 @@ def read_text(path: str | os.PathLike[str], *, limit: int = TEXT_LIMIT) -> str:
     return io.StringIO(_decoded(data, path), newline=None).read()
 
 
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a regular file; OSError where there is none, ValueError for a pipe or a device, which might never end."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError("it is no regular file")
+    return Path(path).read_bytes()
+
+
 def text_lines(path: str | os.PathLike[str]) -> Iterator[str]:
     """The lines of a text of any length, without their ends; encodings and errors as `read_text`, as far as it has been read."""
     with _opened(path) as file:

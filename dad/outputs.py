@@ -10,6 +10,12 @@ from dad.errors import UserError
 
 Place = str | os.PathLike[str]
 
+DATA = (
+    *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz", ".mat", ".h5", ".tar"),
+    *(".safetensors", ".pth", ".pt", ".jsonl"),
+)
+"""Endings of what a search takes for input; a table of scores beside the images it is about is found by none."""
+
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".json")
 """Endings of the files that make a model's folder."""
 
@@ -24,7 +30,8 @@ def check_outputs(
     """Refuse, before any work, outputs that would replace or join what is read.
 
     files, folders: the outputs by their option, e.g. {"--out": path}; None is one that was not asked for. searched: inputs whose
-    folders are looked through, in which no output may lie; read: single files (of a folder: itself), which no output may be.
+    folders are looked through: no output folder may lie in them, and no output file that the search would take (`DATA`); read:
+    single files (of a folder: itself), which no output may be.
     Two outputs may not be one, however they are written: links, `..`, and names that differ in case or Unicode form only, which are
     one on the file systems of other machines. An output must be of its kind and creatable.
 
@@ -44,8 +51,9 @@ def check_outputs(
             for name, source in sources:
                 if _same(path, source):
                     raise UserError(f"{option} {path} is {name}, which is read: give another {kind}")
+            taken_up = kind == "folder" or path.suffix.lower() in DATA
             for name, roots in walked.items():
-                if any(root.is_dir() and path.resolve().is_relative_to(root) for root in roots):
+                if taken_up and any(root.is_dir() and path.resolve().is_relative_to(root) for root in roots):
                     raise UserError(f"{option} {path} lies inside {name}, which is searched for inputs: give a {kind} outside it")
             if (other := taken.setdefault(identity(path), option)) != option:
                 raise UserError(f"{option} {path} is the same as {other}: give each its own")

@@ -82,3 +82,10 @@ def test_what_is_apart_is_accepted(place):
         read={"--list": "list.txt"},
     )
     check_outputs(folders={"--out": "."}, searched={"the images": "photos"})
+
+
+def test_a_table_may_lie_beside_the_images_it_is_about_but_no_image_may(place):
+    check_outputs(files={"--out": "photos/scores.csv"}, searched={"--root": "photos"})
+    for name in ("photos/a.jpg", "photos/new.PNG", "photos/sub/a.npy", "link/a.tar"):
+        with pytest.raises(UserError, match="lies inside --root"):
+            check_outputs(files={"--out": name}, searched={"--root": "photos"})

@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     wide = max(len(f"{result['dataset']}  {result['protocol']}") for result in written["results"])
     for result in written["results"]:
         mean = result["mean"]
-        apart = [f"{result[status]} of them {status}" for status in ("empty", "failed") if result[status]]
+        apart = [f"{result[status]} of them {status}" for status in ("partial", "empty", "failed") if result.get(status)]
         images = ", ".join([f"{result['images']} images", *apart])
         name = f"{result['dataset']}  {result['protocol']}".ljust(wide)
         print(f"{name}  abs_rel {mean['abs_rel']:.4f}  delta1 {mean['delta1']:.4f}  ({images})")
@@ -91,9 +91,8 @@ def run(arguments: argparse.Namespace) -> None:
     for failure in failures[:20]:
         print(f"dad: {failure['dataset']}: {failure['message']}", file=sys.stderr)
     if failures:
-        noted = " and the summary counts them" if arguments.summary else ""
         more = f"{len(failures) - 20} more; " if len(failures) > 20 else ""
-        print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image{noted}", file=sys.stderr)
+        print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image", file=sys.stderr)
         if arguments.failures == "refuse":
             raise SystemExit(2)
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from dad.data.benchmarks import BENCHMARKS, PUBLISHED, Benchmark, open_benchmark
 from dad.data.benchmarks.listed import Listed
+from dad.data.kinds import kind_of
 from dad.data.manifest import find_photos, inspect_all
+from dad.data.photos import reason_of
 from dad.errors import UserError
 
 DATASETS = ("photos", *BENCHMARKS)
@@ -66,12 +68,13 @@ def check(
     instead of all that are there. Raises UserError for an unknown dataset or an option that it does not have; whatever is
     wrong with the data is in the report.
     """
-    if dataset not in DATASETS:
+    kind = kind_of(dataset)
+    if kind not in DATASETS or (kind == "photos" and kind != dataset):
         raise UserError(f"unknown dataset {dataset!r}, allowed are {', '.join(DATASETS)}")
     if decode is not None and decode < 1:
         raise UserError(f"decode is {decode}: give the number of images to decode, at least 1")
-    decode = DECODED[dataset] if decode is None else decode
-    if list_file is not None and dataset not in PUBLISHED:
+    decode = DECODED[kind] if decode is None else decode
+    if list_file is not None and kind not in PUBLISHED:
         raise UserError(f"{dataset} takes no list: leave it out")
     root = Path(root)
     if dataset == "photos":
@@ -131,12 +134,15 @@ def _check_benchmark(dataset: str, root: Path, *, list_file: Path | None, decode
     for sample in _samples(benchmark, chosen, report):
         height, width = sample.mask.shape
         sizes.add(f"{width} x {height}")
-        valid.append(sample.mask.mean())
-        if not sample.mask.any():
+        usable = sample.mask & (sample.depth > 0)
+        valid.append(usable.mean())
+        if left_out := int(sample.mask.sum()) - int(usable.sum()):
+            report.warnings.append(f"{left_out} pixels have no positive depth where the mask says that it is valid: {sample.id}")
+        if not usable.any():
             report.warnings.append(f"no valid pixel: {sample.id}")
         elif sample.unit == "m":
-            near.append(sample.depth[sample.mask].min())
-            far.append(sample.depth[sample.mask].max())
+            near.append(sample.depth[usable].min())
+            far.append(sample.depth[usable].max())
     report.counts["decoded"] = f"{len(valid)} of {len(chosen)} tried"
     if valid:
         shown = sorted(sizes)
@@ -172,17 +178,19 @@ def _samples(benchmark: Benchmark, chosen: list[int], report: CheckReport) -> It
     for index in chosen:
         try:
             yield benchmark[index]
-        except UserError as error:
-            if str(error) not in report.missing:
-                report.missing.append(str(error))
+        except Exception as error:  # whatever one image raises is the matter of this image
+            message = str(error) if isinstance(error, UserError) else f"image {benchmark.image(index)}: {reason_of(error)}"
+            if message not in report.missing:
+                report.missing.append(message)
 
 
 def _advice(dataset: str, root: Path) -> str:
-    if dataset in PUBLISHED:
-        return PUBLISHED[dataset].advice
-    if dataset == "samples":
+    kind = kind_of(dataset)
+    if kind in PUBLISHED:
+        return PUBLISHED[kind].advice
+    if kind == "samples":
         return "list your own RGB-D pairs in a CSV file with the columns rgb, gt, kind, scale (see dad.data.benchmarks.samples)"
-    return f"dad data scenes --out {root} --kind {dataset.removeprefix('scenes-')} --count N --seed S"
+    return f"dad data scenes --out {root} --kind {kind.removeprefix('scenes-')} --count N --seed S"
 
 
 def _sample(count: int, wanted: int, seed: int) -> list[int]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from dad.data.kinds import kind_of
 from dad.errors import UserError
 
 Crop = Literal["eigen", "garg"]
@@ -29,6 +30,11 @@ class DatasetRules:
     max_depth: float
     align_max_res: int | None = None
     crop: Crop | None = None
+
+    @property
+    def kind(self) -> str:
+        """What rules per data set go by: the same for `scenes-indoor` and `scenes-indoor-b`."""
+        return kind_of(self.name)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.min_depth < self.max_depth:
@@ -62,17 +68,18 @@ UNLIMITED = DatasetRules("", 0.0, math.inf)
 def dataset_rules(dataset: Any) -> DatasetRules:
     """Resolve what `score` accepts as a data set.
 
-    A name of `DATASETS`; a `DatasetRules`; a mapping with the same keys (`name` may be left out); any object with
-    `name`, `min_depth`, `max_depth` and `align_max_res`, such as a benchmark; or None, which limits nothing.
+    A name of `DATASETS`, with a suffix where there are several sets of a kind; a `DatasetRules`; a mapping with the same keys
+    (`name` may be left out); any object with `name`, `min_depth`, `max_depth` and `align_max_res`, such as a benchmark; or
+    None, which limits nothing.
     """
     if dataset is None:
         return UNLIMITED
     if isinstance(dataset, DatasetRules):
         return dataset
     if isinstance(dataset, str):
-        if dataset not in DATASETS:
+        if kind_of(dataset) not in DATASETS:
             raise UserError(f"unknown data set {dataset!r}; known are {', '.join(DATASETS)}")
-        return DATASETS[dataset]
+        return dataclasses.replace(DATASETS[kind_of(dataset)], name=dataset)
     try:
         if isinstance(dataset, Mapping):
             return DatasetRules(**{"name": "", **dataset})

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +11,17 @@ import numpy as np
 from dad.errors import UserError
 from dad.evaluation.datasets import DatasetRules, dataset_rules
 from dad.evaluation.detail import CENTRE, DETAIL, DepthEdges, detail_fitted, local_global_fitted
-from dad.evaluation.fitting import Fitted, fit_maps
+from dad.evaluation.fitting import UNKNOWNS, Fitted, fit_maps
 from dad.evaluation.maps import Maps
 from dad.evaluation.metrics import METRICS
 from dad.evaluation.predictions import KINDS, EstimatorPredictions, PredictionFolder
 from dad.evaluation.protocol import Protocol, available_protocols, load_protocol
 from dad.evaluation.score import score_fitted
 from dad.evaluation.summary import COLUMNS, IN_METRES, Row, summarise
+from dad.faults import explain
 from dad.files import sha256_file, write_csv
 from dad.identity import write_sealed_json
+from dad.outputs import check_outputs, model_files
 
 if TYPE_CHECKING:
     from dad.data.benchmarks.base import Benchmark, Sample
@@ -92,11 +94,12 @@ def evaluate(
         try:
             sample = benchmark[index]
             prediction = source.predict(sample)
-        except UserError as error:
+        except Exception as error:  # whatever one image raises, memory too, is the failure of this image
             if failures is None:
                 raise
-            failures.append(Failure(dataset, benchmark.image(index), str(error)))
-            found = [_failed(benchmark.image(index), "", str(error)) for _ in chosen]
+            message = _message(error, benchmark.image(index))
+            failures.append(Failure(dataset, benchmark.image(index), message))
+            found = [_failed(benchmark.image(index), "", message) for _ in chosen]
         else:
             show = None
             if on_scored is not None:
@@ -131,23 +134,33 @@ def _score_sample(
     edges: DepthEdges | None = None
     for protocol in protocols:
         try:
-            maps = maps or Maps(prediction, sample.depth, sample.mask, sample.id)
+            maps = maps or Maps(prediction, sample.depth, sample.mask if strict else _positive(sample), sample.id)
             fitted = fit_maps(maps, kind=kind, protocol=protocol, dataset=limits, strict=strict)
             edges = edges or DepthEdges(fitted.depth, fitted.labels)
             rows.append(_row(sample, fitted, edges))
         except np.linalg.LinAlgError as error:
             raise UserError(str(error)) from None
-        except UserError as error:
+        except Exception as error:  # as in `evaluate`
             if failures is None:
                 raise
-            failure = Failure(dataset, sample.id, str(error))
+            failure = Failure(dataset, sample.id, _message(error, sample.id))
             if failure not in failures[-1:]:
                 failures.append(failure)
-            rows.append(_failed(sample.id, sample.scene, str(error)))
+            rows.append(_failed(sample.id, sample.scene, failure.message))
         else:
             if show is not None and protocol is protocols[0] and rows[-1]["n"]:
                 show(fitted, rows[-1])
     return rows
+
+
+def _positive(sample: "Sample") -> np.ndarray:
+    """The mask (H,W) without truth that is zero or negative: no distance is, and a ratio to it means nothing."""
+    return sample.mask & ~(sample.depth <= 0)  # NaN stays in, to be refused
+
+
+def _message(error: Exception, image: str) -> str:
+    """What is said of an image that raised this, in one line."""
+    return str(error) if isinstance(error, UserError) else f"image {image}: {explain(error)[1]}"
 
 
 def _show(on_scored: Callable[[Scored], None], image: dict[str, Any], fitted: Fitted, row: Row) -> None:
@@ -162,12 +175,23 @@ def _row(sample: "Sample", fitted: Fitted, edges: DepthEdges) -> Row:
     values["edge_n"] = int(values["edge_n"])
     if sample.unit == "relative":
         values |= dict.fromkeys(IN_METRES)
-    status, message = ("ok", _suspicion(fitted)) if count else ("empty", "no valid pixel")
+    left_out = int(np.count_nonzero(sample.mask)) - int(np.count_nonzero(fitted.labels))
+    status, messages = "ok", [f"{left_out} pixels are left out: their truth is not positive" if left_out else ""]
+    if count:
+        status = "partial" if left_out else "ok"
+        messages.append(_suspicion(fitted))
+    else:
+        status = "empty"
+        few = int(np.count_nonzero(fitted.labels))
+        messages.append(f"{few} valid pixels are too few for the fit" if few else "no valid pixel")
+    message = "; ".join(text for text in messages if text)
     return {"image": sample.id, "scene": sample.scene, "n": count, **values, "status": status, "message": message}
 
 
 def _suspicion(fitted: Fitted) -> str:
     """What a user should know about a prediction that can be scored, or nothing."""
+    if fitted.truth.size == UNKNOWNS[fitted.rules.alignment(fitted.kind).solver]:
+        return f"the fit meets {fitted.truth.size} pixels exactly, whatever was predicted"
     low, high = float(fitted.pixels.min()), float(fitted.pixels.max())
     if low == high:
         return f"the prediction is {low:.6g} everywhere"
@@ -244,6 +268,13 @@ def evaluate_to_files(
     if unknown := sorted((options or {}).keys() - set(names)):
         raise UserError(f"options for {', '.join(unknown)}, which is not among the data sets {', '.join(names)}")
     # mistakes in cheap things are reported before a model is loaded
+    lists = [value for given in (options or {}).values() if (value := given.get("list_file"))]
+    check_outputs(
+        files={"--out": out, "--summary": summary},
+        folders={"--previews": getattr(on_scored, "folder", None)},
+        searched={"--root": [root for _, root in benchmarks], "--predictions": predictions},
+        read={"--list": lists, "--model": model_files(model), "--protocol": [name for name in protocols if Path(name).is_file()]},
+    )
     for name in protocols:
         if name != "all":
             load_protocol(name)
@@ -259,6 +290,9 @@ def evaluate_to_files(
         from dad.models.checkpoints import weights_identity
 
         source = EstimatorPredictions(load(model, device=device))
+    for benchmark in opened:
+        _require_names_of_their_own(benchmark, predictions is not None, on_scored is not None)
+        check_outputs(files={"--out": out, "--summary": summary}, read={f"a file of {benchmark.name}": _listed(benchmark)})
     chosen = resolve_protocols(protocols, source.kind)
     column = source.name if label is None else label
     rows: list[Row] = []
@@ -288,3 +322,20 @@ def evaluate_to_files(
         used = {} if model is None else {"weights": weights_identity(model)}
         written = write_sealed_json(summary, written | used | {"files": {out.name: sha256_file(out)}})
     return written
+
+
+def _listed(benchmark: "Benchmark") -> Sequence[Path]:
+    """The files of a benchmark that are not found by a search: a manifest and what it lists, a header."""
+    return getattr(benchmark, "paths", list)()
+
+
+def _require_names_of_their_own(benchmark: "Benchmark", stored: bool, shown: bool) -> None:
+    """Refuse two images that would share a stored prediction, or a preview (where, on other systems, case does not count)."""
+    seen: dict[str, str] = {}
+    for index in range(len(benchmark) if stored or shown else 0):
+        image = benchmark.image(index)
+        name = PurePosixPath(image).with_suffix("").as_posix()
+        other = seen.setdefault(name if stored and not shown else name.casefold(), image)
+        if other != image:
+            what = f"the prediction {name}.npy" if stored else f"the preview {name}.png"
+            raise UserError(f"{benchmark.name}: {other} and {image} would share {what}: rename one of the images")

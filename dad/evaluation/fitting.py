@@ -18,6 +18,9 @@ from dad.evaluation.protocol import Alignment, Protocol, load_protocol
 
 Vector = NDArray[np.float32]
 
+UNKNOWNS = {"least-squares": 2, "weighted-l1": 2, "none": 0}
+"""What a fit finds: scale and shift. With fewer pixels there is no fit, and nothing to score."""
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -80,6 +83,9 @@ def fit_maps(
     limits = dataset_rules(dataset)
     mask = _filtered(maps, rules, limits)
     pixels, truth = maps.inside(mask)
+    if not strict and 0 < truth.size < UNKNOWNS[aligning.solver]:  # any fit would do, and its error of zero say nothing
+        mask = np.zeros_like(mask)
+        pixels, truth = maps.inside(mask)
     if not strict:
         _require_finite(pixels, "prediction", maps.where)
         _require_finite(truth, "ground truth", maps.where)
@@ -110,7 +116,7 @@ def _filtered(maps: Maps, rules: Protocol, limits: DatasetRules) -> NDArray[np.b
     if outliers is not None:
         _, truth = maps.inside(mask)
         mask = sampling.without_outliers(maps.depth, mask, quantile=outliers.quantile, factor=outliers.factor, truth=truth)
-    if edges is not None and limits.name in edges.datasets:
+    if edges is not None and limits.kind in edges.datasets:
         found = sampling.occlusion_edges(maps.depth, mask, thickness=edges.thickness, tolerance=edges.tolerance)
         mask = mask & ~found
     return mask
@@ -152,7 +158,7 @@ def _transform(
     if aligning.floor == "far-truth":
         floor = 1.0 / float(truth.max()) if truth.size else None
     elif aligning.floor == "cap":
-        floor = 1.0 / rules.cap(limits.name)
+        floor = 1.0 / rules.cap(limits.kind)
     else:
         floor = aligning.floor
     low = limits.min_depth if rules.clip == "dataset" else -np.inf

@@ -13,7 +13,8 @@ COLUMNS = [
     *(*METRICS, "scale", "shift"),
     *(*DETAIL, *CENTRE, "status", "message"),
 ]
-"""What is known of one image under one protocol. status: `ok`, `empty` (no scored pixel) or `failed` (could not be scored;
+"""What is known of one image under one protocol. status: `ok`, `partial` (scored without pixels whose
+truth is not positive although the mask has them), `empty` (no scored pixel, or too few for a fit) or `failed` (could not be scored;
 n = 0); message: why, or what is suspicious about a prediction that was scored."""
 
 IN_METRES = ("sq_rel", "rmse", "i_rmse")
@@ -25,9 +26,10 @@ _OPTIONAL = tuple(name for name in (*DETAIL, *CENTRE) if name != "edge_n")
 
 
 def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], *, strict: bool = False) -> list[Row]:
-    """Means over images, one entry per data set and protocol: dataset, protocol, protocol_hash, images, empty, failed, mean.
+    """Means over images, one entry per data set and protocol: dataset, protocol, protocol_hash, images, empty, failed, mean,
+    and partial where there are some.
 
-    `images` counts all images, `empty` those without a scored pixel, `failed` those that could not be scored. The mean is
+    `images` counts all images, `partial`, `empty` and `failed` those of these states (see `COLUMNS`). The mean is
     unweighted over images. Empty and failed images are left out of it; in strict mode a protocol whose upstream evaluator
     averages empty images in gives NaN, as upstream does. A NaN or infinite metric of an image that has pixels is never
     hidden: it makes the mean of this metric NaN or infinite. A metric that an image can not have is left out for this
@@ -52,6 +54,7 @@ def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], 
                 "protocol": protocol,
                 "protocol_hash": digest,
                 "images": len(members),
+                **({"partial": partial} if (partial := sum(row["status"] == "partial" for row in members)) else {}),
                 "empty": sum(row["n"] == 0 for row in scored),
                 "failed": len(members) - len(scored),
                 "mean": mean,

@@ -1,7 +1,6 @@
 """Labelled evaluation sets, opened by name."""
 
 import inspect
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from dad.data.benchmarks.nyuv2 import Nyuv2
 from dad.data.benchmarks.samples import Samples
 from dad.data.benchmarks.scannet import Scannet
 from dad.data.benchmarks.scenes import SCENES
+from dad.data.kinds import kind_of
 from dad.errors import UserError
 
 PUBLISHED: dict[str, type[Listed]] = {kind.name: kind for kind in (Nyuv2, Kitti, Eth3d, Scannet, Diode)}
@@ -30,10 +30,10 @@ def open_benchmark(name: str, root: Path, *, list_file: Path | None = None, crop
 
     list_file: which images, one per line as prs-eth/Marigold lists them; without it the list is made from the files.
     crop: where predictions are scored, for nyuv2 ("eigen", "none") and kitti ("eigen", "garg", "none"); eigen by default.
-    Several sets of rendered scenes of one kind are told apart by a suffix: `scenes-indoor-b`.
+    Several sets of one kind are told apart by a suffix (`dad.data.kinds`): `scenes-indoor-b`.
     Raises UserError for an unknown name, an option that the benchmark does not have, and anything missing at the root.
     """
-    base = re.sub(r"^(scenes-[a-z]+)-[a-z0-9]+$", r"\1", name)  # scenes-indoor-b: a second set of the same kind
+    base = kind_of(name)
     if base not in BENCHMARKS:
         raise UserError(f"unknown benchmark {name!r}, allowed are {', '.join(BENCHMARKS)}")
     kind = BENCHMARKS[base]

@@ -7,6 +7,7 @@ from typing import Protocol
 from dad.data.photos import read_bytes
 from dad.data.walk import members, walk
 from dad.errors import UserError
+from dad.files import read_regular
 
 
 class Files(Protocol):
@@ -46,7 +47,7 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         """A file's bytes; OSError when it can not be read."""
-        return (self.root / name).read_bytes()
+        return read_regular(self.root / name)
 
 
 class Tar:

@@ -14,6 +14,7 @@ from dad.data.benchmarks.base import Sample
 from dad.data.benchmarks.files import Files, open_files
 from dad.data.photos import reason_of
 from dad.errors import UserError
+from dad.files import read_text
 
 Maps = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]
 
@@ -165,9 +166,9 @@ class Listed:
 
     def _from_list(self, path: Path) -> list[Entry]:
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"the list {path} can not be read ({reason_of(error)})") from None
+            lines = read_text(path).split("\n")
+        except UserError as error:
+            raise UserError(f"the list {path} can not be read ({error})") from None
         entries: list[Entry] = []
         seen: dict[str, int] = {}
         for number, line in enumerate(lines, 1):

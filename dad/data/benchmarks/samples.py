@@ -29,6 +29,7 @@ All others are ignored. docs/own_data.md shows an example.
 import csv
 import io
 import math
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +39,12 @@ from PIL import Image
 from dad.data.benchmarks.base import Sample
 from dad.data.photos import decode, image_size, reason_of
 from dad.errors import UserError
+from dad.files import read_regular, read_text
 from dad.pointcloud import read_camera
 
 KINDS = ("depth", "disparity")
 COLUMNS = ("rgb", "gt", "kind", "scale")
+OPTIONAL = ("mask", "camera", "name", "unit", "scene", "dataset", "domain")
 
 
 @dataclass(frozen=True)
@@ -86,19 +89,24 @@ class Samples:
         """The id of sample `index`."""
         return self._rows[index].rgb
 
+    def paths(self) -> list[Path]:
+        """Every file that is read: the manifest and what it lists, which can lie outside its folder."""
+        names = [name for row in self._rows for name in (row.rgb, row.gt, row.mask) if name]
+        return [self.manifest, *(self.root / name for name in names)]
+
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < len(self._rows):
             raise IndexError(index)
         row = self._rows[index]
         try:
             name = row.rgb
-            rgb = decode((self.root / name).read_bytes())
+            rgb = decode(read_regular(self.root / name))
             name = row.gt
-            with Image.open(io.BytesIO((self.root / name).read_bytes())) as image:
+            with Image.open(io.BytesIO(read_regular(self.root / name))) as image:
                 values = np.asarray(image) * row.scale  # float64: the PNG's integers and the scale stay exact enough
             chosen = None
             if name := row.mask:
-                with Image.open(io.BytesIO((self.root / name).read_bytes())) as image:
+                with Image.open(io.BytesIO(read_regular(self.root / name))) as image:
                     chosen = np.asarray(image) != 0
         except Exception as error:  # Pillow raises almost anything for damaged data
             raise UserError(f"{row.where}: {self.root / name} can not be read ({reason_of(error)})") from None
@@ -120,13 +128,14 @@ def _read_rows(manifest: Path) -> list[_Row]:
             f"{manifest} does not exist: give a folder with a manifest.csv, or a CSV file, with columns {', '.join(COLUMNS)}"
         )
     try:
-        with open(manifest, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            # a line that is too short has None for what it lacks, one that is too long has the rest under None
-            lines = [(reader.line_num, {name: line[name] or "" for name in line if name is not None}) for line in reader]
-            columns = reader.fieldnames or []
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(read_text(manifest), newline=""))
+        # a line that is too short has None for what it lacks, one that is too long has the rest under None
+        lines = [(reader.line_num, {name: line[name] or "" for name in line if name is not None}) for line in reader]
+        columns = reader.fieldnames or []
+    except (UserError, csv.Error) as error:
         raise UserError(f"{manifest} is not a CSV text ({reason_of(error)})") from None
+    if twice := sorted({column for column in columns if columns.count(column) > 1} & {*COLUMNS, *OPTIONAL}):
+        raise UserError(f"{manifest}: column {', '.join(twice)} stands there twice")
     absent = [column for column in COLUMNS if column not in columns]
     if absent:
         raise UserError(f"{manifest}: column {', '.join(absent)} is missing, needed are {', '.join(COLUMNS)}")
@@ -136,9 +145,10 @@ def _read_rows(manifest: Path) -> list[_Row]:
     seen: dict[str, int] = {}
     for number, line in lines:
         row = _parse(f"{manifest} line {number} ({line.get('name') or line['rgb']})", line)
-        if row.rgb in seen:
-            raise UserError(f"{row.where}: {row.rgb} was listed before in line {seen[row.rgb]}: list every image once")
-        seen[row.rgb] = number
+        image = posixpath.normpath(row.rgb)
+        if image in seen:
+            raise UserError(f"{row.where}: {row.rgb} was listed before in line {seen[image]}: list every image once")
+        seen[image] = number
         rows.append(row)
     return rows
 

@@ -12,7 +12,7 @@ import numpy as np
 from dad.data.benchmarks.base import Sample
 from dad.data.photos import decode, reason_of
 from dad.errors import UserError
-from dad.files import read_json
+from dad.files import read_json, read_regular
 
 
 class _Scenes:
@@ -28,10 +28,10 @@ class _Scenes:
         self.root = Path(root)
         self.count, self._seed = self._header()
         self._labels = "lidar" if self.kind == "driving" and (self.root / "lidar").is_dir() else "depth"
-        missing = [name for i in range(self.count) for name in self._files(i) if not (self.root / name).is_file()]
+        missing, first = self._missing()
         if missing:
             raise UserError(
-                f"{len(missing)} of {2 * self.count} files are missing under {self.root}, first {missing[0]}: "
+                f"{missing} of {2 * self.count} files are missing under {self.root}, first {first}: "
                 f"render them again with `dad data scenes --kind {self.kind}`"
             )
 
@@ -44,12 +44,25 @@ class _Scenes:
             )
         try:
             header = read_json(path)
-            kind, count, seed = header["kind"], int(header["count"]), int(header["seed"])
+            kind, count, seed = header["kind"], header["count"], header["seed"]
+            if type(count) is not int or type(seed) is not int or count < 1:
+                raise ValueError(f"its count is {count!r}, its seed {seed!r}")
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({reason_of(error)}): render the scenes again") from None
         if kind != self.kind:
             raise UserError(f"{self.root} holds {kind} scenes, {self.name} needs {self.kind}: take the benchmark scenes-{kind}")
         return count, seed
+
+    def _missing(self) -> tuple[int, str]:
+        """How many files are not there, and the first; found by listing the folders, whatever count a damaged header states."""
+        missing, firsts = 0, []
+        for folder, suffix in (("rgb", ".png"), (self._labels, ".npy")):
+            there = {path.stem for path in (self.root / folder).glob(f"*{suffix}") if path.is_file()}
+            present = sum(stem.isdecimal() and int(stem) < self.count and stem == f"{int(stem):06d}" for stem in there)
+            if present < self.count:
+                missing += self.count - present
+                firsts.append(next((i, f"{folder}/{i:06d}{suffix}") for i in range(self.count) if f"{i:06d}" not in there))
+        return missing, min(firsts, key=lambda found: found[0])[1] if firsts else ""
 
     def _files(self, i: int) -> tuple[str, str]:
         return f"rgb/{i:06d}.png", f"{self._labels}/{i:06d}.npy"
@@ -60,6 +73,10 @@ class _Scenes:
     def image(self, index: int) -> str:
         """The id of sample `index`."""
         return self._files(index)[0]
+
+    def paths(self) -> list[Path]:
+        """What is read beside images and maps."""
+        return [self.root / "scenes.json"]
 
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.count:
@@ -77,7 +94,7 @@ class _Scenes:
 
     def _read(self, name: str) -> np.ndarray:
         try:
-            data = (self.root / name).read_bytes()
+            data = read_regular(self.root / name)
             return decode(data) if name.endswith(".png") else np.load(io.BytesIO(data), allow_pickle=False)
         except Exception as error:  # numpy and Pillow raise many kinds of errors for damaged data
             raise UserError(f"{self.root / name} can not be read ({reason_of(error)}): render the scenes again") from None
