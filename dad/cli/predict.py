@@ -43,7 +43,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Predict images."""
     from dad.pointcloud import read_camera
-    from dad.predict import Points, predict
+    from dad.prediction import Points, predict
 
     points = None
     if arguments.points:

@@ -11,7 +11,7 @@ from dad.data.benchmarks.files import Folder, Tar
 from dad.data.manifest import find_photos
 from dad.data.walk import hidden, members, walk
 from dad.errors import UserError
-from dad.predict import find_images
+from dad.prediction import find_images
 
 
 @pytest.fixture

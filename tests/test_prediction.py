@@ -14,7 +14,7 @@ from dad.models.checkpoints import save_network
 from dad.models.config import VitDptConfig
 from dad.models.registry import build_network
 from dad.pointcloud import Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_ply
-from dad.predict import Points, find_images, predict
+from dad.prediction import Points, find_images, predict
 
 
 class Brightness:
