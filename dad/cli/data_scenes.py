@@ -24,7 +24,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--style",
         default="plain",
-        help="plain: simple bodies; rich: things with parts, real lenses and light (default: %(default)s)",
+        help="plain: simple bodies; rich: things with parts, real lenses and light; foreign: other places, lenses and light than"
+        " rich, for benchmarks (default: %(default)s)",
     )
     parser.add_argument("--textures", metavar="DIR", help="photographs for some of the surfaces, not in style plain")
     parser.add_argument("--workers", type=positive, default=1, help="processes")

@@ -30,7 +30,7 @@ ArchitectureName = Literal["da-l", "da-s", "midas-l", "midas-s"]
 """What the paper's Table 3 calls its networks."""
 Supervision = Literal["teacher", "average", "select"]
 SceneKind = Literal["indoor", "outdoor", "driving"]
-SceneStyle = Literal["plain", "rich"]
+SceneStyle = Literal["plain", "rich", "foreign"]
 
 
 class ScenePhotos(Frozen):

@@ -16,7 +16,7 @@ from dad.data.scenes.rich.surfaces import Palette, Photographs
 from dad.data.scenes.shapes import Assembly
 from dad.errors import UserError
 
-VERSIONS = {"plain": 1, "rich": 1}  # by style; raised when the same seed would give other pixels
+VERSIONS = {"plain": 1, "rich": 1, "foreign": 1}  # by style; raised when the same seed would give other pixels
 STYLES = tuple(VERSIONS)
 
 

@@ -144,7 +144,7 @@ def ellipsoid(radii: Vector, centre: Vector, *, sides: int = 14, bumps: float = 
     return loft(unit[::-1] * scale[::-1, :, None] * np.asarray(radii, float) + np.asarray(centre, float))
 
 
-def cushion(size: Vector, base: Vector, *, power: float = 0.35, turn: float = 0.0) -> Mesh:
+def cushion(size: Vector, base: Vector = (0, 0, 0), *, power: float = 0.35, turn: float = 0.0) -> Mesh:
     """A box with round edges (a superellipsoid) that stands on `base`: upholstery, pillows, car seats."""
     polar = np.linspace(0, np.pi, 9)
     angle = np.arange(20) * 2 * np.pi / 20

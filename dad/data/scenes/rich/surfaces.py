@@ -115,6 +115,31 @@ def _foliage(uv: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.clip(1.2 * noise(uv, 0.045) + 1.2 * noise(uv + 7.7, 0.35) - 0.7, 0, 1)
 
 
+def _hexagons(uv: np.ndarray, p: np.ndarray) -> np.ndarray:
+    x, y = p[:, 0], p[:, 1] / 0.866
+    y0 = np.floor(y)
+    cx = np.floor(x + 0.5 * np.mod(y0, 2))
+    inner = np.hypot(x + 0.5 * np.mod(y0, 2) - cx - 0.5, (y - y0 - 0.5) * 0.866)
+    return np.where(inner > 0.42, 1.0, 0.4 * _hash(cx, y0))
+
+
+def _herringbone(uv: np.ndarray, p: np.ndarray) -> np.ndarray:
+    row = np.floor(p[:, 0])
+    tilt = np.where(np.mod(row, 2) > 0, 1.0, -1.0)
+    y = 3 * (p[:, 1] + tilt * (p[:, 0] - row))
+    seam = np.maximum(_line(y, 0.1), _line(p[:, 0], 0.03))
+    return np.where(seam > 0, 1.0, 0.6 * _hash(row, np.floor(y)))
+
+
+def _damask(uv: np.ndarray, p: np.ndarray) -> np.ndarray:
+    x, y = 2 * np.pi * p.T
+    return ((np.sin(x) * np.sin(y) + 0.5 * np.sin(2 * x + np.sin(y)) * np.cos(2 * y)) > 0.25) * 0.8
+
+
+def _sandstone(uv: np.ndarray, p: np.ndarray) -> np.ndarray:
+    return np.clip(0.5 + 0.5 * np.sin(9 * p[:, 1] + 5 * noise(p, 1.4)) * 0.7 + 0.4 * (noise(p, 0.08) - 0.5), 0, 1)
+
+
 PATTERNS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "plain": lambda uv, p: 0.25 * noise(uv, 1.3),
     "cloud": _cloud,
@@ -135,6 +160,12 @@ PATTERNS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "poster": _poster,
     "foliage": _foliage,
     "rough": lambda uv, p: np.clip(0.8 * noise(p, 0.5) + 0.9 * noise(p, 0.09) - 0.35, 0, 1),
+    "hexagons": _hexagons,
+    "herringbone": _herringbone,
+    "damask": _damask,
+    "sandstone": _sandstone,
+    "terrazzo": lambda uv, p: 0.9 * (_hash(np.floor(p[:, 0] * 9 + 2 * noise(p, 0.3)), np.floor(p[:, 1] * 9)) > 0.72),
+    "corrugated": lambda uv, p: 0.5 + 0.5 * np.sin(2 * np.pi * p[:, 0]),
     "dots": lambda uv, p: (np.hypot(*(np.mod(p, 1) - 0.5).T) < 0.3) * 1.0,
 }
 """Name -> share of the second colour at texture coordinates uv (metres) and p = uv / scale, both (N,2)."""
