@@ -45,9 +45,10 @@ def _rendered_as(asked: ScenePhotos, photos: Photos) -> bool:
                 recipes[folder] = read_json(folder / "scenes.json")
             except UserError:
                 return False
-    wanted = {"seed": asked.seed, "height": asked.height, "width": asked.width}
+    wanted = {"seed": asked.seed, "height": asked.height, "width": asked.width, "style": asked.style}
     return all(
-        recipe.get("kind") in asked.kinds and {key: recipe.get(key) for key in wanted} == wanted for recipe in recipes.values()
+        recipe.get("kind") in asked.kinds and {key: ({"style": "plain"} | recipe).get(key) for key in wanted} == wanted
+        for recipe in recipes.values()
     )
 
 

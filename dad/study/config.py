@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from dad.study.base import Frozen, as_text, one_of
+from dad.study.base import AddedLater, Frozen, as_text, one_of
 from dad.study.modes import MODES
 from dad.study.normalizations import NORMALIZATIONS
 from dad.study.table import Table
@@ -45,6 +45,8 @@ class ScenePhotos(Frozen):
     """Seed of the first scene of each kind; keep it away from the zoo's and the benchmarks' seeds."""
     height: Positive
     width: Positive
+    style: Annotated[SceneStyle, AddedLater] = "plain"
+    """`plain`: simple bodies; `rich`: things with parts, real lenses and light; `foreign`: rich, but of another family."""
 
     @model_validator(mode="after")
     def _every_kind(self) -> "ScenePhotos":
@@ -225,6 +227,8 @@ class BenchmarkConfig(Frozen):
     """Rendered scenes only: seed of the first."""
     height: Positive | None = None
     width: Positive | None = None
+    style: SceneStyle = "plain"
+    """Rendered scenes only: `foreign` for students of `rich` photos, so that zero-shot means it."""
     stands_for: str | None = None
     """The paper's benchmark in whose column this stand-in is shown; null: shown as an extra column."""
 
@@ -237,8 +241,8 @@ class BenchmarkConfig(Frozen):
             absent = [key for key, value in recipe.items() if value is None]
             if absent:
                 raise ValueError(f"{self.dataset} is rendered (root is null) and needs {', '.join(absent)}")
-        elif any(value is not None for value in recipe.values()):
-            raise ValueError(f"{self.dataset} is read from root: count, seed, height and width do not apply")
+        elif any(value is not None for value in recipe.values()) or self.style != "plain":
+            raise ValueError(f"{self.dataset} is read from root: count, seed, height, width and style do not apply")
         if self.root is None and self.list is not None:
             raise ValueError(f"{self.dataset} is rendered (root is null): list does not apply")
         return self

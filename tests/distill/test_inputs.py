@@ -216,7 +216,7 @@ def test_rendered_scenes_are_known_by_what_the_renderer_wrote(scene_folders, tmp
     photos = open_photos(tmp_path / "m.jsonl")
     scenes = ScenePhotos(source="scenes", kinds=("indoor", "driving"), count=10, seed=40, height=72, width=96)
     assert photos_as_used(scenes, photos) is scenes
-    for change in ({"seed": 41}, {"count": 9}, {"height": 80}, {"kinds": ("indoor", "outdoor")}):
+    for change in ({"seed": 41}, {"count": 9}, {"height": 80}, {"style": "rich"}, {"kinds": ("indoor", "outdoor")}):
         assert photos_as_used(scenes.model_copy(update=change), photos).source == "folder"
 
 

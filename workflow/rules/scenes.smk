@@ -26,11 +26,12 @@ rule photo_scenes:
         seed=lambda wildcards: STUDY.photos.seed,
         height=lambda wildcards: STUDY.photos.height,
         width=lambda wildcards: STUDY.photos.width,
+        style=lambda wildcards: STUDY.photos.style,
         version=STAGE_VERSION["scenes"],
     shell:
         "OMP_NUM_THREADS={threads} python -m dad data scenes --out {params.out:q} --kind {wildcards.kind} --count {wildcards.scenes}"
-        " --seed {params.seed} --height {params.height} --width {params.width} > {log:q} 2>&1"
-        " && cp {params.out:q}/scenes.json {output:q}"
+        " --seed {params.seed} --height {params.height} --width {params.width} --style {params.style}"
+        " > {log:q} 2>&1 && cp {params.out:q}/scenes.json {output:q}"
 
 
 rule benchmark_scenes:
@@ -53,10 +54,12 @@ rule benchmark_scenes:
         seed=lambda wildcards: JOBS.rendered[wildcards.dataset].seed,
         height=lambda wildcards: JOBS.rendered[wildcards.dataset].height,
         width=lambda wildcards: JOBS.rendered[wildcards.dataset].width,
+        style=lambda wildcards: JOBS.rendered[wildcards.dataset].style,
         version=STAGE_VERSION["scenes"],
     shell:
         "OMP_NUM_THREADS={threads} python -m dad data scenes --out {params.out:q} --kind {params.kind:q} --count {params.scenes}"
-        " --seed {params.seed} --height {params.height} --width {params.width} > {log:q} 2>&1"
+        " --seed {params.seed} --height {params.height} --width {params.width} --style {params.style}"
+        " > {log:q} 2>&1"
 
 
 rule manifest:
