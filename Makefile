@@ -1,23 +1,38 @@
 # `make table1`, `make study` and `make test` do all their set-up themselves: a virtual environment with the locked packages, then the work.
+# On Linux most of the 6.8 GB are CUDA's libraries, which the package index's torch needs. The builds without CUDA lie on an index of PyTorch's own, so one
+# list of locked packages cannot name both. To use them, put torch and torchvision of the locked versions, both from there, into $(VENV) and add CUDA=no.
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= 1
+CUDA ?= yes
 BIN := $(abspath $(VENV))/bin
 
 .PHONY: table1 study test lint lock
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
+ifeq ($(CUDA),no)
+	$(BIN)/python -c 'import torch, torchvision; sys = __import__("sys"); lock = open("requirements.lock").read().split(); \
+	  bad = [f"{n.__name__} {n.__version__}" for n in (torch, torchvision) if f"{n.__name__}=={n.__version__.partition(chr(43))[0]}" not in lock]; \
+	  sys.exit("not of the versions in requirements.lock: " + ", ".join(bad) if bad else 0)' \
+	  || { echo "CUDA=no needs the CPU builds of torch and torchvision, both of the versions in requirements.lock, in $(VENV) first"; exit 2; }
+	@echo "Installing the packages of requirements.lock without CUDA's into $(VENV): about 1.7 GB beside torch, some minutes, once."
+	grep -vE '^(nvidia|cuda|triton|torch)' requirements.lock > $(VENV)/requirements.txt
+else
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@echo "Installing the packages of requirements.lock into $(VENV): 6.8 GB (5 of them torch with CUDA's libraries), once;" \
+	  "about 3 GB are downloaded, which takes 3 to 10 minutes on a fast connection. Without CUDA: see the top of the Makefile."
+	cp requirements.lock $(VENV)/requirements.txt
+endif
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 table1: $(VENV)/installed
-	$(BIN)/snakemake --cores $(CORES) reports/table1.csv
+	$(BIN)/dad run reports/table1.csv --cores $(CORES)
 
 study: $(VENV)/installed
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/dad run --cores $(CORES)
 
 test: $(VENV)/installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile

@@ -189,6 +189,7 @@ def _printable(part: Any) -> str:
 
 def did_you_mean(given: str, known: list[str] | tuple[str, ...]) -> str:
     """`; did you mean 'x'?`, or the names there are where they are few and none is near; empty for none."""
+    known = [name for name in known if name != given]
     near = difflib.get_close_matches(given, known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"

@@ -1,0 +1,97 @@
+"""What a run of the workflow made, for the console: the table itself, where it lies, and what can be done next."""
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+_BRACKETS = re.compile(r" \[[^\]]*\]")
+
+
+def outcome(reports: Path, targets: Iterable[str], *, config: str | None = None, uri: str = "sqlite:///mlflow.db") -> str:
+    """The tables among `targets` (or, for a whole study, the first one that is there) as text, and where everything is.
+
+    `reports` is the study's folder of reports, `config` the study's file where it is not the default, `uri` its MLflow store.
+    """
+    targets = [Path(target) for target in targets]
+    named = [target for target in targets if target.suffix in (".csv", ".md") and target.parent == reports]
+    pages = [target.with_suffix(".md") for target in named]
+    if not targets:
+        pages = [page for page in (reports / "table1.md",) if page.is_file()]
+    parts = [table_text(page) for page in dict.fromkeys(pages) if page.is_file()]
+    parts = [part for part in parts if part]
+    lies = [f"{page}  with intervals, notes and what came out otherwise than in the paper" for page in pages if page.is_file()]
+    lies += [f"{target}" for target in targets if target not in named and target.exists()]
+    if not targets and (reports / "index.html").is_file():
+        lies.insert(0, f"{reports / 'index.html'}  everything on one page, opens from disk")
+    if lies:
+        parts.append("\n".join(lies))
+    following = ["next:"]
+    option = f" --config {config}" if config else ""
+    if not (reports / "index.html").is_file():
+        following.append(f"  dad run {reports / 'index.html'}{option}   the whole study on one page")
+    else:
+        following.append(f"  open {reports / 'index.html'}")
+    following.append(f"  mlflow ui --backend-store-uri {uri}   the runs in MLflow")
+    parts.append("\n".join(following))
+    return "\n\n".join(parts)
+
+
+def table_text(page: Path) -> str:
+    """The first table of a Markdown page for a terminal, under the page's title; intervals are left out where they do not fit."""
+    text = page.read_text(encoding="utf-8")
+    rows = _first_table(text)
+    if not rows:
+        return ""
+    title = next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), page.stem)
+    width = shutil.get_terminal_size((120, 24)).columns
+    for shorten in (lambda cell: cell, lambda cell: _BRACKETS.sub("", cell)):
+        shown = _aligned([[shorten(cell) for cell in row] for row in rows])
+        if max(map(len, shown.splitlines())) <= width:
+            break
+    return f"{title}\n\n{shown}"
+
+
+def _first_table(text: str) -> list[list[str]]:
+    lines = text.splitlines()
+    start = next(
+        (i for i, line in enumerate(lines) if line.startswith("|") and lines[i + 1 : i + 2] and "---" in lines[i + 1]), None
+    )
+    if start is None:
+        return []
+    rows = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        if not re.fullmatch(r"[|:\- ]+", line):
+            rows.append([_plain(cell) for cell in line.strip().strip("|").split("|")])
+    return rows
+
+
+def _plain(cell: str) -> str:
+    """A cell without Markdown; the best of its block, bold there, has a star."""
+    cell = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", cell.strip()).replace("`", "")
+    return re.sub(r"\*\*([^*]+)\*\*", r"\1*", cell)
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Columns under headings that are broken into lines of words."""
+    columns = max(map(len, rows))
+    rows = [row + [""] * (columns - len(row)) for row in rows]
+    body = rows[1:]
+    widths = [max([len(row[i]) for row in body] or [0]) for i in range(columns)]
+    heads = [_wrapped(rows[0][i], max(widths[i], 12)) for i in range(columns)]
+    widths = [max([widths[i], *map(len, heads[i])]) for i in range(columns)]
+    deep = max(map(len, heads))
+    above = [[head[n - (deep - len(head))] if n >= deep - len(head) else "" for head in heads] for n in range(deep)]
+    lines = [*above, ["-" * width for width in widths], *body]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines: list[str] = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
