@@ -33,6 +33,9 @@ def test_matrix_lists_cells(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split("\t")[:3] == ["id", "table", "row"]
     assert len(lines) == 9
+    assert main(["matrix", "--config", str(ROOT / "config/mini.yaml"), "--table", "factorial"]) == 0
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 49 and "factorial: 48 students" in told.err
     assert main(["matrix", "--config", str(ROOT / "config/mini.yaml")]) == 0
     told = capsys.readouterr()
     assert "all, shared students once: 28 students, 4,480 steps" in told.err

@@ -12,7 +12,7 @@ from typing import Any
 from dad.errors import UserError
 from dad.files import sha256_json
 from dad.study.base import did_you_mean, identity, parse_model, read_yaml
-from dad.study.changes import EACH, Impossible, cell_fields, make_cell, scored_model
+from dad.study.changes import EACH, Impossible, cell_fields, make_cell, no_field, scored_model
 from dad.study.config import Cell, LabelPlan, StudyConfig
 from dad.study.modes import views, weights
 from dad.study.paper import paper
@@ -134,8 +134,9 @@ def _changes(layout: Table, row: TableRow, source: str) -> dict[str, Any]:
         elif factor in cell_fields():
             changes[factor] = level
         elif row.train is None:
-            what = f"levels.{factor} has no {level}" if known else f"{factor} is no field of a cell and levels says nothing of it"
-            raise UserError(f"{source}: {what}; the fields are {', '.join(cell_fields())}")
+            if known:
+                raise UserError(f"{source}: levels.{factor} has no {level}; it has {', '.join(known)}")
+            raise UserError(f"{source}: {no_field(factor)}, and levels says nothing of it")
     return changes | (row.train or {})
 
 

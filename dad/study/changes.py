@@ -16,7 +16,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from dad.errors import UserError
-from dad.study.base import parse_model
+from dad.study.base import did_you_mean, parse_model
 from dad.study.config import ArchitectureName, Cell, StudyConfig
 from dad.study.modes import MODES, TERMS, views
 from dad.study.normalizations import NORMALIZATIONS
@@ -44,6 +44,11 @@ def cell_fields() -> tuple[str, ...]:
     return (*WORDS, *dict.fromkeys(fields), "photos.count")
 
 
+def no_field(name: str) -> str:
+    """What is wrong with a name that is none of `cell_fields`."""
+    return f"{name} is no field of a cell{did_you_mean(name, cell_fields())} (the fields are {', '.join(cell_fields())})"
+
+
 def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         parts = [
@@ -63,7 +68,7 @@ def make_cell(study: StudyConfig, changes: Mapping[str, Any], seed: int, source:
     """
     for name in changes:
         if name not in cell_fields():
-            raise UserError(f"{source}: {name} is no field of a cell that a row can change; those are {', '.join(cell_fields())}")
+            raise UserError(f"{source}: {no_field(name)}")
     values = _plain(study, changes, seed, source)
     if "student" in changes:
         _set_student(study, str(changes["student"]), values, source)

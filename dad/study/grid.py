@@ -13,6 +13,9 @@ from typing import Any
 
 from dad.study.base import as_text
 
+SHORT = ("grid", "where", "except")
+"""The keys of the short form."""
+
 
 def level_text(value: Any) -> str:
     """A level as a table shows it and as a cell's field reads it. Raises ValueError for what is no single value."""
@@ -30,7 +33,7 @@ def full_form(table: Mapping[str, Any]) -> dict[str, Any]:
     Raises ValueError with the key that is wrong. What is not understood is handed on as it is.
     """
     table = dict(table)
-    chosen = {key: table.pop(key) for key in ("where", "except") if key in table}
+    chosen = {key: table.pop(key) for key in SHORT[1:] if key in table}
     grid, rows = table.pop("grid", None), _list("rows", table.pop("rows", table.pop("stated", [])))
     if grid is None and chosen:
         raise ValueError(f"{next(iter(chosen))} chooses among the combinations of a grid, and this table has none")

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from dad.errors import UserError
-from dad.study.base import Frozen
+from dad.study.base import Frozen, did_you_mean
 from dad.study.claims import ENDS, Claim, distinct
-from dad.study.grid import full_form
+from dad.study.grid import SHORT, full_form
 
 ABLATION, ZERO_SHOT = "ablation", "zero-shot"
 """Groups of benchmarks: Tables 1 to 4 report the first (ETH3D and DIODE), Table 5 and Fig. 7 all."""
@@ -89,7 +89,7 @@ class Printed:
 
 
 class Table(Frozen):
-    """One table. Besides these keys its file may hold `grid`, `where` and `except` (`dad.study.grid`), from which rows are made."""
+    """One table. Beside these keys its file may hold `grid`, `where` and `except` (`dad.study.grid`), from which rows are made."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -133,7 +133,12 @@ class Table(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _full(cls, value: Any) -> Any:
-        return full_form(value) if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        keys = [field.alias or name for name, field in cls.model_fields.items()] + list(SHORT)
+        if unknown := [key for key in value if key not in keys and key not in cls.model_fields]:
+            raise ValueError(f"{unknown[0]}: unknown key{did_you_mean(str(unknown[0]), keys)}")
+        return full_form(value)
 
     @model_validator(mode="after")
     def _whole(self) -> "Table":

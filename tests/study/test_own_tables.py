@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from dad.study.cells import (
 from dad.study.changes import cell_fields
 from dad.study.config import Cell, StudyConfig
 from dad.study.cost import cost_lines
+from dad.study.grid import SHORT
 from dad.study.paper import paper
+from dad.study.table import Table
 from dad.study.tables import known_tables, table_names, table_of
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +88,22 @@ def test_ten_lines_make_a_table():
     assert layout.label("loss.local_global", "0.25") == "0.25"
     assert layout.datasets == ("ETH3D", "DIODE") and layout.metrics == ("abs_rel",)
     assert study_groups(study, "lambda") == ("ablation",)
+
+
+def test_the_example_of_the_documentation_is_this_one(tmp_path):
+    (example,) = re.findall(r"```yaml\n(tables:.*?)```", (ROOT / "config" / "README.md").read_text(), re.DOTALL)
+    assert len(example.splitlines()) <= 10
+    (tmp_path / "example.yaml").write_text(MINI.read_text() + example)
+    study = load_study(str(tmp_path / "example.yaml"))
+    assert table_rows(study, "lambda") == table_rows(mini(tables={"lambda": LAMBDA}), "lambda")
+
+
+def test_the_documentation_names_every_key_and_every_table_of_the_library():
+    text = (ROOT / "config" / "README.md").read_text()
+    keys = [field.alias or name for name, field in Table.model_fields.items()] + list(SHORT)
+    papers_own = {"key", "number", "printed_as", "average", "percent_of"}
+    assert [key for key in keys if key not in papers_own and f"`{key}`" not in text] == []
+    assert [path.name for path in (ROOT / "config" / "tables").glob("*.yaml") if f"`{path.name}`" not in text] == []
 
 
 def test_its_cells_are_the_ones_that_other_tables_have():
@@ -239,8 +258,12 @@ GRID = {"mode": ["shared", "cross"]}
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"grid": {"loss.lokal": [1, 2]}}, r"loss\.lokal is no field of a cell.*the fields are .*loss\.local_global"),
-        ({"grid": GRID, "base": {"optim.step": 3}}, r"optim\.step is no field of a cell.*optim\.steps"),
+        (
+            {"grid": {"loss.lokal": [1, 2]}},
+            r"lokal is no field of a cell; did you mean 'loss\.local_global'\? .the fields",
+        ),
+        ({"grid": {"colour": [1]}}, r"colour is no field of a cell .*the fields are teacher, .*optim\.steps.* levels says nothing"),
+        ({"grid": GRID, "base": {"optim.step": 3}}, r"optim\.step is no field of a cell; did you mean 'optim\.steps'"),
         ({"grid": {"loss.local_global": ["half"]}}, r"table mine: loss\.local_global: .*number.*'half'"),
         ({"grid": {"optim.steps": [1.5]}}, r"optim\.steps: .*integer"),
         ({"grid": {"optim.encoder_rate": [2]}}, r"optim\.encoder_rate: .*less than 1"),
@@ -273,15 +296,18 @@ GRID = {"mode": ["shared", "cross"]}
         ({"rows": [{"row": {"mode": "cross"}}], "where": {"mode": "cross"}}, "where chooses among the combinations of a grid"),
         ({"rows": [{"row": {"mode": "cross"}}, {"row": {"mode": "cross"}}]}, "two rows have the same factors"),
         ({"grid": GRID, "rows": [{"row": {"mode": "cross"}}]}, "two rows have the same factors"),
-        ({"rows": [{"row": {"mod": "cross"}}]}, "mod is no field of a cell and levels says nothing of it"),
-        ({"grid": {"method": ["a"]}, "levels": {"method": {"b": {}}}}, r"levels\.method has no a"),
+        ({"rows": [{"row": {"mod": "cross"}}]}, "mod is no field of a cell; did you mean 'mode'"),
+        ({"grid": {"method": ["a"]}, "levels": {"method": {"b": {}}}}, r"levels\.method has no a; it has b"),
         ({"rows": [{"row": {"mode": "x"}, "train": {}, "score": "teacher"}]}, "has train and score"),
         ({"rows": [{"row": {"mode": "x"}, "score": "assistent"}]}, "score 'assistent' is none of teacher, assistant, estimator"),
         ({"rows": []}, "factors"),
         ({"rows": {"mode": "x"}}, "rows: give a list"),
         ({"rows": ["cross"]}, "rows: a row is a mapping with `row`"),
         ({}, "factors"),
-        ({"grid": GRID, "titel": "t"}, "titel: unknown key"),
+        ({"grid": GRID, "titel": "t"}, "titel: unknown key; did you mean 'title'"),
+        ({"gird": GRID}, "gird: unknown key; did you mean 'grid'"),
+        ({"row": []}, "row: unknown key; did you mean 'rows'"),
+        ({"grid": GRID, "bas": {}}, "bas: unknown key; did you mean 'base'"),
         ({"grid": GRID, "seeds": ["a"]}, "seeds"),
         ({"grid": GRID, "groups": ["indoor"]}, "groups"),
         ({"grid": GRID, "columns": [{"dataset": "Sintel", "metric": "abs_rel"}]}, "unknown dataset Sintel; known: NYUv2"),
