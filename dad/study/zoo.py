@@ -26,7 +26,6 @@ class ZooScenes(Frozen):
     textures: str | None = None
     """Folder of photographs for some of the surfaces (not in style `plain`); null: none."""
 
-
     @property
     def key(self) -> str:
         """Name of the set: the hash of its recipe."""
