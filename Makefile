@@ -7,7 +7,7 @@ CORES ?= 1
 CUDA ?= yes
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: table1 study test lint lock
+.PHONY: table1 study test kill lint lock
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -36,6 +36,11 @@ study: $(VENV)/installed
 
 test: $(VENV)/installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+
+# every stage killed at random moments and started again, 100 times; KILLS=N for another number
+KILLS ?= 100
+kill: $(VENV)/installed
+	DAD_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/kill
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

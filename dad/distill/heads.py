@@ -4,6 +4,10 @@ A randomly initialised DPT head behind a final ReLU is zero at every pixel for a
 loss has a gradient. The cure here is a stated rule, not luck: the bias of the last convolution is raised until the
 median of the map before the ReLU over one batch is 0.1, which moves no other parameter and leaves all relations
 between pixels as drawn.
+
+A random head's sign is arbitrary, too: some starts say "far" where the labels say "near", and a loss that forgives scale and shift
+turns such a map around only slowly, or not at all. The cure: where the map still disagrees with the labels after the first steps
+(see `Orientation`), the last convolution is mirrored at the map's median, once.
 """
 
 import torch
@@ -54,3 +58,47 @@ def cure_dead_head(network: nn.Module, rgb: Tensor) -> bool:
         bias.add_(0.1 - median)
     network.train(was_training)
     return dead
+
+
+class Orientation:
+    """Watches the sign of the correlation between a student's maps and its labels over the first steps.
+
+    The first `WATCHED` steps count, or a fifth of a shorter training. A start is inverted if the mean over the second half of them
+    is negative: what turns around by itself is left alone.
+    """
+
+    WATCHED = 20
+
+    def __init__(self, steps: int, seen: list[float] | None = None) -> None:
+        self.watched = min(self.WATCHED, steps // 5)
+        self.seen: list[float | Tensor] = list(seen or [])
+
+    def inverted(self, step: int, agreement: Tensor) -> bool:
+        """Take note of a step's agreement; whether the start turns out inverted, which is decided at the last watched step."""
+        if step >= self.watched:
+            return False
+        self.seen.append(agreement.detach())
+        late = [float(value) for value in self.seen[self.watched // 2 :]]
+        return step == self.watched - 1 and sum(late) < 0
+
+    def state(self) -> list[float]:
+        """What has been seen, as plain numbers."""
+        return [float(value) for value in self.seen]
+
+
+@torch.no_grad()
+def mirror_head(network: nn.Module, optimizer: torch.optim.Optimizer, median: float) -> bool:
+    """Mirror the map before the last ReLU at `median`: the last convolution's weight w becomes -w, its bias b 2 median - b.
+
+    The optimizer's running mean of their gradients begins anew. Returns whether the network has such a convolution.
+    """
+    bias = network.last_bias
+    last = next((part for part in network.modules() if getattr(part, "bias", None) is bias and hasattr(part, "weight")), None)
+    if last is None:
+        return False
+    last.weight.neg_()
+    bias.copy_(2 * median - bias)
+    for parameter in (last.weight, bias):
+        if "exp_avg" in optimizer.state.get(parameter, {}):
+            optimizer.state[parameter]["exp_avg"].zero_()
+    return True

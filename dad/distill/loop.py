@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dad.distill.checkpoints import Checkpoints
+from dad.distill.heads import Orientation, mirror_head
 from dad.distill.monitor import StepLog, output_statistics, update_norm
 from dad.distill.processes import with_shared_statistics
 from dad.errors import UserError
@@ -91,6 +92,8 @@ class Fitted:
     seconds: float
     segments: list[dict[str, int]]
     """One entry for every start: `from` (step) and `processes`."""
+    mirrored: bool
+    """Whether an inverted start was found and cured (`dad.distill.heads`)."""
 
 
 def fit(
@@ -127,9 +130,10 @@ def fit(
         network, optimizer = accelerator.prepare(network, optimizer)
         bare = accelerator.unwrap_model(network)
         state = checkpoints.load() if resume else None
-        start, spent, segments = 0, 0.0, []
+        start, spent, segments, mirrored, seen = 0, 0.0, [], False, []
         if state is not None:
             start, spent, segments = state["step"], state["seconds"], state["segments"]
+            mirrored, seen = state["mirrored"], state["seen"]
             bare.load_state_dict(state["network"])
             optimizer.load_state_dict(state["optimizer"])
         segments.append({"from": start, "processes": accelerator.num_processes})
@@ -138,6 +142,7 @@ def fit(
                 checkpoints.clear()
             log.restore("" if state is None else state["log"])
         del state
+        orientation = Orientation(config.steps, seen)
         base_rates = (config.encoder_rate, config.head_rate)
         clock = time.monotonic()
         for step, batch in zip(range(start, config.steps), batches(start), strict=False):
@@ -150,6 +155,8 @@ def fit(
             moved = update_norm(bare)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            if "agreement" in result.terms and orientation.inverted(step, result.terms["agreement"]):
+                mirrored = mirror_head(bare, optimizer, result.prediction.median().item())
             row = {"loss": result.loss, **result.terms, **output_statistics(result.prediction)}
             row |= {"gradient_norm": gradient, "update_norm": moved(), "rate": optimizer.param_groups[1]["lr"]}
             if not accelerator.is_main_process:
@@ -158,9 +165,9 @@ def fit(
             if step + 1 == config.steps or (step + 1) % config.checkpoint_every == 0:
                 log.flush()
                 trained = {"network": bare.state_dict(), "optimizer": optimizer.state_dict(), "segments": segments}
-                seconds = spent + time.monotonic() - clock
-                checkpoints.save({"step": step + 1, "seconds": seconds, "log": log.path.read_text(), **trained})
+                watched = {"mirrored": mirrored, "seen": orientation.state(), "log": log.path.read_text()}
+                checkpoints.save({"step": step + 1, "seconds": spent + time.monotonic() - clock, **trained, **watched})
             log.progress(step + 1 - start, config.steps - start, time.monotonic() - clock)
-        return Fitted(bare, spent + time.monotonic() - clock, segments)
+        return Fitted(bare, spent + time.monotonic() - clock, segments, mirrored)
     finally:
         lock.release()

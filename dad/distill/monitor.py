@@ -33,6 +33,22 @@ def output_statistics(prediction: Tensor) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def agreement(prediction: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Pearson correlation between maps and labels (B,1,H,W) over trusted pixels, mean over the maps; 0 for a flat one."""
+    keep = torch.ones_like(prediction, dtype=torch.bool) if mask is None else mask
+    keep = keep.flatten(1).double()
+    count = keep.sum(1, keepdim=True).clamp_min(1)
+    centred = []
+    for maps in (prediction, labels):
+        values = maps.detach().flatten(1).double() * keep
+        centred.append((values - values.sum(1, keepdim=True) / count) * keep)
+    ours, theirs = centred
+    size = (ours.square().sum(1) * theirs.square().sum(1)).sqrt()
+    together = (ours * theirs).sum(1)
+    return torch.where(size > 0, together / size.clamp_min(1e-300), torch.zeros_like(size)).mean().float()
+
+
+@torch.no_grad()
 def update_norm(network: nn.Module) -> Callable[[], Tensor]:
     """Remember the parameters now; the returned function gives the L2 norm of how far they have moved since."""
     parameters = [p for p in network.parameters() if p.requires_grad]

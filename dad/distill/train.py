@@ -1,6 +1,8 @@
 """Distillation: one student trained from one teacher's pseudo-labels, as a cell of the study describes it."""
 
+import csv
 import shutil
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import nan
@@ -24,7 +26,7 @@ from dad.distill.losses import (
     normalised_gradient_loss,
     total_loss,
 )
-from dad.distill.monitor import CollapseDetector, StepLog
+from dad.distill.monitor import CollapseDetector, StepLog, agreement
 from dad.distill.processes import accelerator_for, gathered
 from dad.distill.supervision import ROLES, Supervisor
 from dad.errors import UserError
@@ -72,6 +74,7 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
         terms["feature"] = feature_alignment_loss(gathered(features), anchor, margin=loss.feature_margin)
     total, logged = total_loss(weights, terms)
     columns = {f"loss_{name}": value for name, value in logged.items() if name != "total"}
+    columns["agreement"] = agreement(*pairs)
     if "turn" in batch:
         columns["assistant_turn"] = batch["turn"].float()
         for number, role in enumerate(ROLES):
@@ -132,7 +135,7 @@ def train(
     if network.config.patch and cell.crop.size % network.config.patch:
         raise UserError(f"crop.size {cell.crop.size} is not a multiple of the student's patch, {network.config.patch}")
     first = next(stream_batches(stream, cell.optim.batch, 0))
-    cured = cure_dead_head(network, first["square"])
+    cured = cure_dead_head(network.to(accelerator.device), first["square"].to(accelerator.device))
     frozen = _Encoder(cell.student.model).to(accelerator.device) if "feature" in loss_terms(cell) else None
     weights = {**supervisor.weights, "student": weights_identity(cell.student.model)}
     log = StepLog(work / "metrics.csv", listeners=(CollapseDetector(), *listeners))
@@ -165,6 +168,8 @@ def train(
         "inputs": {"photos": photos_identity(photos), "labels": supervisor.identities, "weights": weights},
         "files": {file: sha256_file(out / file) for file in ("config.json", "metrics.csv", "model.safetensors")},
         "dead_head_cured": cured,
+        "inverted_start_cured": fitted.mirrored,
+        "agreement": fitted_agreement(out / "metrics.csv"),
         "assistant_share": supervisor.realised_share(),
         "parameters": sum(p.numel() for p in fitted.network.parameters()),
         "processes": accelerator.num_processes,
@@ -172,6 +177,17 @@ def train(
     }
     write_sealed_json(out / "provenance.json", facts | provenance(str(accelerator.device), started))
     shutil.rmtree(work)
+
+
+def fitted_agreement(log: Path, steps: int = 20) -> float:
+    """Mean correlation of the maps with the labels over a training's last steps; said where it is negative: such a student is
+    upside down.
+    """
+    rows = list(csv.DictReader(log.read_text().splitlines()))[-steps:]
+    mean = sum(float(row["agreement"]) for row in rows) / len(rows)
+    if mean < 0:
+        print(f"the student's maps are upside down: their correlation with the labels is {mean:.2f} at the end", file=sys.stderr)
+    return mean
 
 
 def cell_as_used(cell: Cell, manifest: Path) -> Cell:

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from dad.distill.heads import cure_dead_head, make_student
+from dad.distill.heads import Orientation, cure_dead_head, make_student, mirror_head
 from dad.distill.labels import LabelCache, compute_labels, training_photos
 from dad.distill.loop import rate_factor
+from dad.distill.monitor import agreement
 from dad.distill.train import cell_loss, train
 from dad.errors import CollapseError, UserError
 from dad.models.checkpoints import load_network, read_header
@@ -231,3 +233,82 @@ def test_a_collapsed_run_stops_with_advice(cell, manifest, tmp_path, monkeypatch
     with pytest.raises(CollapseError, match="zero at"):
         run(cell, manifest, tmp_path, "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_inverted_start_is_found_by_the_end_of_the_first_steps():
+    values = lambda *numbers: [torch.tensor(float(number)) for number in numbers]  # noqa: E731
+    turned = Orientation(20)
+    assert turned.watched == 4
+    assert [turned.inverted(step, value) for step, value in enumerate(values(-0.5, -0.4, -0.3, 0.1, -1))] == [False] * 3 + [
+        True,
+        False,
+    ]
+    by_itself = Orientation(20)
+    assert not any(by_itself.inverted(step, value) for step, value in enumerate(values(-0.9, -0.5, -0.1, 0.2)))
+    # a resumed run decides as an undisturbed one
+    resumed = Orientation(20, turned.state()[:2])
+    assert [resumed.inverted(step, value) for step, value in ((2, values(-0.3)[0]), (3, values(0.1)[0]))] == [False, True]
+    assert not Orientation(3).inverted(0, torch.tensor(-1.0))
+    assert Orientation(10_000).watched == Orientation.WATCHED
+
+
+@pytest.mark.parametrize("model", ["zoo/vit-small", "zoo/midas-small"])
+def test_a_mirrored_head_gives_the_mirrored_map(model):
+    network, _ = load_network(model)
+    network.eval()
+    rgb = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.last_bias.add_(50)  # nothing is clipped by the last ReLU, before and after
+        before = network(network.normalise(rgb))
+        assert mirror_head(network, torch.optim.AdamW(network.parameters()), before.median().item())
+        after = network(network.normalise(rgb))
+    assert torch.allclose(after, 2 * before.median() - before, atol=1e-4)
+    labels = torch.rand(before.shape, generator=torch.Generator().manual_seed(1))
+    assert agreement(after, labels).item() == pytest.approx(-agreement(before, labels).item(), abs=1e-4)
+
+
+def test_agreement_is_the_mean_correlation_of_trusted_pixels():
+    g = torch.Generator().manual_seed(0)
+    maps, labels = torch.rand(3, 1, 8, 8, generator=g), torch.rand(3, 1, 8, 8, generator=g)
+    mask = torch.rand(3, 1, 8, 8, generator=g) < 0.6
+    expected = [np.corrcoef(maps[i][mask[i]], labels[i][mask[i]])[0, 1] for i in range(3)]
+    assert agreement(maps, labels, mask).item() == pytest.approx(np.mean(expected), abs=1e-5)
+    assert agreement(labels, 3 * labels + 2).item() == pytest.approx(1, abs=1e-5)
+    assert agreement(torch.ones_like(labels), labels).item() == 0
+
+
+def test_an_inverted_student_is_cured_once_and_said_so(cell, manifest, tmp_path, monkeypatch):
+    """A start whose map is the negative of what the labels say; the same training with and without the cure, and interrupted."""
+    longer = with_values(cell, optim=cell.optim.model_copy(update={"steps": 20, "encoder_rate": 1e-7, "head_rate": 1e-6}))
+
+    def inverted(config, *, seed):
+        network, _ = load_network(config.model)
+        with torch.no_grad():
+            network.last_bias.add_(20)
+            mirror_head(network, torch.optim.AdamW(network.parameters()), 20.0)
+        return network
+
+    class Interrupted(Exception):
+        pass
+
+    def stop(new_rows):
+        if new_rows[-1]["step"] >= 1:
+            raise Interrupted
+
+    monkeypatch.setattr("dad.distill.train.make_student", inverted)
+    out = run(longer, manifest, tmp_path, "cured")
+    facts = json.loads((out / "provenance.json").read_text())
+    log = [float(row["agreement"]) for row in rows(out / "metrics.csv")]
+    assert facts["inverted_start_cured"]
+    assert max(log[:4]) < 0 < min(log[4:])
+    assert facts["agreement"] == pytest.approx(np.mean(log))
+    labels = tmp_path / "labels" / cell.mode
+    with pytest.raises(Interrupted):
+        run(longer, manifest, tmp_path, "again", labels=labels, listeners=(stop,))
+    again = run(longer, manifest, tmp_path, "again", labels=labels)
+    assert (again / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+    monkeypatch.setattr(Orientation, "WATCHED", 0)
+    left = run(longer, manifest, tmp_path, "left", labels=labels)
+    facts = json.loads((left / "provenance.json").read_text())
+    assert not facts["inverted_start_cured"]
+    assert facts["agreement"] < 0

@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
     for path in sorted(folder.glob("state-*.pt")):
         accelerator.unwrap_model(prepared).load_state_dict(torch.load(path, weights_only=True))
         prepared.zero_grad()
-        result = cell_loss(prepared, batch, cell, frozen.encode if cell.loss.feature else None)
+        result = cell_loss(prepared, batch, cell, frozen.encode)
         accelerator.backward(result.loss * accelerator.num_processes)
         if accelerator.is_main_process:
             gradient = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
