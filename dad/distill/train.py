@@ -74,7 +74,7 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
         terms["feature"] = feature_alignment_loss(gathered(features), anchor, margin=loss.feature_margin)
     total, logged = total_loss(weights, terms)
     columns = {f"loss_{name}": value for name, value in logged.items() if name != "total"}
-    columns["agreement"] = agreement(*pairs)
+    columns["agreement"] = agreement(*compared[MODES[cell.mode].gradient])
     if "turn" in batch:
         columns["assistant_turn"] = batch["turn"].float()
         for number, role in enumerate(ROLES):
