@@ -52,7 +52,7 @@ def _image_errors(
     prediction, target, mask = check_maps(prediction, target, mask)
     counts = mask.flatten(1).sum(1)
     with torch.autocast(prediction.device.type, enabled=False):
-        if not NORMALIZATIONS[normalization].levels:
+        if not NORMALIZATIONS[normalization].segments:
             return (prediction - target).abs().flatten(1).sum(1), counts
         contexts = contexts_of(target, mask, normalization, groups, variant)
         student, teacher = prediction.flatten(1), target.flatten(1)
@@ -107,7 +107,7 @@ def normalised_gradient_loss(
         images. Arguments and errors otherwise as in `distillation_loss`.
     """
     check_choices(normalization, "range", variant)
-    if NORMALIZATIONS[normalization].levels:
+    if NORMALIZATIONS[normalization].segments:
         prediction = normalise(prediction, target, mask, normalization="global", variant=variant)
         target = normalise(target.detach(), None, mask, normalization="global", variant=variant)
     sums, counts = _image_gradients(prediction, target, mask, scales)

@@ -105,7 +105,7 @@ class Contexts:
 def contexts_of(target: Tensor, mask: Tensor, normalization: str, groups: str, variant: str) -> Contexts:
     """Contexts of a target (B,1,H,W), finite under the mask and outside. A single segment, as of `global`, is one
     context of all valid pixels in both variants."""
-    levels = NORMALIZATIONS[normalization].levels
+    levels = NORMALIZATIONS[normalization].segments
     segments = levels[-1]
     values, valid = target.flatten(1), mask.flatten(1)
     if segments == 1:
@@ -217,8 +217,8 @@ def normalise(
 
 def _check_normalising(normalization: str, groups: str, variant: str) -> None:
     check_choices(normalization, groups, variant)
-    if not NORMALIZATIONS[normalization].levels:
-        others = [name for name, known in NORMALIZATIONS.items() if known.levels]
+    if not NORMALIZATIONS[normalization].segments:
+        others = [name for name, known in NORMALIZATIONS.items() if known.segments]
         raise UserError(f"normalization {normalization!r} has no contexts and no normalised map; choose one of {', '.join(others)}")
 
 

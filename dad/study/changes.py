@@ -147,7 +147,7 @@ def impossible(cell: Cell) -> str | None:
     if not views(cell.mode, cell.loss):
         dropped = [f"loss.{TERMS[name].weight}: 0" for name in MODES[cell.mode].compares]
         return f"{cell.mode} distillation with {' and '.join(dropped)} has no distillation term left"
-    if cell.supervision == "select" and not NORMALIZATIONS[cell.normalization].levels and not cell.loss.allow_raw_assistant:
+    if cell.supervision == "select" and not NORMALIZATIONS[cell.normalization].segments and not cell.loss.allow_raw_assistant:
         return (
             "an assistant's maps are bounded per image, so without normalization they contradict the teacher's "
             "(loss.allow_raw_assistant: true trains it all the same)"

@@ -8,11 +8,14 @@ them; each is a mapping from factors to a level or a list of levels, or a list o
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dad.study.base import as_text
 
+MOST = 10_000
+"""Combinations of a grid, before any is dropped."""
 SHORT = ("grid", "where", "except")
 """The keys of the short form."""
 
@@ -91,6 +94,8 @@ def _grid(grid: Any) -> dict[str, list[str]]:
 def _combinations(grid: Mapping[str, list[str]], chosen: Mapping[str, Any]) -> list[dict[str, str]]:
     """The combinations that `where` keeps and `except` does not drop, in the order of the grid."""
     rules = {key: [_choice(key, rule, grid) for rule in (of if isinstance(of, list) else [of])] for key, of in chosen.items()}
+    if (count := math.prod(map(len, grid.values()))) > MOST:
+        raise ValueError(f"grid has {count:,} combinations, and the most that are listed are {MOST:,}: name fewer values")
     every = [dict(zip(grid, levels, strict=True)) for levels in itertools.product(*grid.values())]
     kept = [one for one in every if "where" not in rules or any(_fits(rule, one) for rule in rules["where"])]
     kept = [one for one in kept if not any(_fits(rule, one) for rule in rules.get("except", ()))]

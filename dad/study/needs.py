@@ -14,6 +14,7 @@ from pydantic import Field
 from dad.models.locate import locate, split_network
 from dad.study.base import Frozen, parse_model, read_yaml
 from dad.study.config import Cell, CostRates, LabelPlan
+from dad.study.modes import views
 
 FILE = Path(__file__).with_name("needs.yaml")
 SMALL_MB = 40
@@ -98,7 +99,7 @@ def training_gib(cell: Cell) -> float:
     if cell.labels.mode == "online":
         # all estimators stay in memory, and one of them runs at a time
         plans = cell.label_plans.values()
-        patches = cell.crop.patches if cell.mode in ("local-global", "cross") else 1
+        patches = cell.crop.patches if "patches" in views(cell.mode, cell.loss) else 1
         total += sum(_gib(needs_of(plan.teacher).parameters) for plan in plans)
         total += max(_pass_gib(plan.teacher, plan.crop.size, plan.batch * patches) for plan in plans)
     return total
@@ -125,8 +126,8 @@ def train_needs(cell: Cell, rates: CostRates | None = None) -> JobNeeds:
     online = cell.label_plans.values() if cell.labels.mode == "online" else ()
     gpu = needs_of(cell.student.model).gpu or any(needs_of(plan.teacher).gpu for plan in online)
     if rates and hours is not None:
-        views = {"local-global": cell.crop.patches, "cross": 1 + cell.crop.patches}.get(cell.mode, 1)
-        hours += sum(crops * views / rates.label.get(plan.teacher, rates.label["default"]) for plan in online) / 3600
+        maps = sum(cell.crop.patches if view == "patches" else 1 for view in views(cell.mode, cell.loss))
+        hours += sum(crops * maps / rates.label.get(plan.teacher, rates.label["default"]) for plan in online) / 3600
     return JobNeeds(_megabytes(training_gib(cell)), _minutes(hours, 2880), int(gpu))
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 class Normalization:
     """A map is normalised inside contexts, by their median and mean absolute deviation."""
 
-    levels: tuple[int, ...]
-    """A level S divides a map into S segments of its values, or into S x S tiles (`loss.groups`). From the coarsest to the finest,
-    each divides the next; a pixel's loss is the mean over them. None at all: the raw maps are compared."""
+    segments: tuple[int, ...]
+    """Each S of these divides a map into S segments of its values, or into S x S tiles (`loss.groups`); a pixel's loss is the mean
+    over them. From coarse to fine each number divides the next. None at all: the raw maps are compared."""
 
     def __post_init__(self) -> None:
-        nested = all(fine % coarse == 0 for coarse, fine in zip(self.levels, self.levels[1:], strict=False))
-        assert nested, f"levels {self.levels} are not nested"
+        nested = all(fine % coarse == 0 for coarse, fine in zip(self.segments, self.segments[1:], strict=False))
+        assert nested, f"segments {self.segments} are not nested"
 
 
 NORMALIZATIONS: dict[str, Normalization] = {

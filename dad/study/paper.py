@@ -81,9 +81,9 @@ class Paper(Frozen):
     def check(self, table: Table, source: str) -> None:
         """Refuse a table that names a data set, metric or note that there is not. Raises UserError with the one that it is."""
         for column in table.columns:
-            for kind, name, known in (("dataset", column.dataset, self.datasets), ("metric", column.metric, self.metrics)):
+            for key, name, known in (("dataset", column.dataset, self.datasets), ("metric", column.metric, self.metrics)):
                 if name not in known:
-                    raise UserError(f"{source}: columns: unknown {kind} {name}; known: {', '.join(known)}")
+                    raise UserError(f"{source}: columns: unknown {key} {name}; known: {', '.join(known)}")
         cited = [note for row in table.stated for note in row.notes] + [note for claim in table.claims for note in claim.notes]
         if unknown := [note for note in cited if note not in self.notes]:
             raise UserError(f"{source}: unknown note {unknown[0]}")

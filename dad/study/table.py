@@ -150,6 +150,8 @@ class Table(Frozen):
                 raise ValueError(f"row {row.row} has percentages but the table names no percent_of")
             if strange := {name for names in row.notes.values() for name in names} - set(self.datasets):
                 raise ValueError(f"row {row.row}, notes: no column {', '.join(sorted(strange))}")
+        if twice := sorted({seed for seed in self.seeds if self.seeds.count(seed) > 1}):
+            raise ValueError(f"seeds: {twice[0]} is there twice")
         names = [row.name for row in self.stated]
         if twice := [row.row for row in self.stated if names.count(row.name) > 1]:
             raise ValueError(f"two rows have the same factors: {twice[0]}")

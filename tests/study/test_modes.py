@@ -47,7 +47,7 @@ def test_a_new_mode_is_one_entry(cell, monkeypatch):
 
 
 def test_a_new_normalization_is_one_entry(monkeypatch):
-    """Levels 2 and 8: the loss is the mean over both of the error within segments."""
+    """Two and eight segments: the loss is the mean over both of the error within segments."""
     from dad.distill.losses import distillation_loss
     from dad.distill.normalization import group_index, normalise
 
@@ -61,7 +61,7 @@ def test_a_new_normalization_is_one_entry(monkeypatch):
     assert loss.item() == pytest.approx((maps[0] - maps[1]).abs().mean().item(), rel=1e-5)
 
 
-def test_levels_that_are_not_nested_are_refused():
+def test_segments_that_are_not_nested_are_refused():
     with pytest.raises(AssertionError, match="not nested"):
         Normalization((2, 3))
 

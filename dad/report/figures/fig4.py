@@ -99,7 +99,7 @@ def panels(label: NDArray[np.float32], loss: LossConfig) -> list[Panel]:
     for normalization in ("global", "hybrid", "local"):
         groups = group_index(target, normalization=normalization, **options)[0].numpy()
         maps = normalise(target, normalization=normalization, **options)[0].numpy()
-        for level, group, values in zip(NORMALIZATIONS[normalization].levels, groups, maps, strict=True):
+        for level, group, values in zip(NORMALIZATIONS[normalization].segments, groups, maps, strict=True):
             name = {"global": "global norm.", "hybrid": f"hybrid norm., S = {level}", "local": f"local norm., S = {level}"}
             inside = group >= 0
             area = (group == group[marked(group.shape)]) & inside
