@@ -58,6 +58,16 @@ def reports_folder(given: str | None, study: "StudyConfig") -> Path:
     return Path(given) if given else Layout(study).reports
 
 
+def output_folder(arguments: argparse.Namespace, study: "StudyConfig") -> Path:
+    """Where reports are written, which must not be what they are made from."""
+    from dad.outputs import check_outputs
+
+    out, results = reports_folder(arguments.out, study), Path(arguments.results)
+    parts = [results, *(results / study.name / part for part in ("", "runs", "scores", "labels", "photos", "benchmarks"))]
+    check_outputs(folders={"--out": out}, read={"--results": parts, "--config": arguments.config})
+    return out
+
+
 def device(name: str) -> str:
     """The device that `--device` names, checked; `auto` is the first GPU, or the CPU where there is none."""
     from dad.devices import chosen_device

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dad.cli._options import report_options, reports_folder
+from dad.cli._options import output_folder, report_options
 
 HELP = "the paper's claims on our cells, and the log of its discrepancies"
 ABOUT = """\
@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.study.cells import load_study
 
     study = load_study(arguments.config)
-    for path in claims_files(study, Path(arguments.results), reports_folder(arguments.out, study)):
+    for path in claims_files(study, Path(arguments.results), output_folder(arguments, study)):
         print(path)

@@ -86,7 +86,10 @@ def run(arguments: argparse.Namespace) -> None:
         apart = [f"{result[status]} of them {status}" for status in ("partial", "empty", "failed") if result.get(status)]
         images = ", ".join([f"{result['images']} images", *apart])
         name = f"{result['dataset']}  {result['protocol']}".ljust(wide)
-        print(f"{name}  abs_rel {mean['abs_rel']:.4f}  delta1 {mean['delta1']:.4f}  ({images})")
+        numbers = [
+            f"{metric} {'none' if mean[metric] is None else format(mean[metric], '.4f')}" for metric in ("abs_rel", "delta1")
+        ]
+        print(f"{name}  {'  '.join(numbers)}  ({images})")
     failures = written["failures"]
     for failure in failures[:20]:
         print(f"dad: {failure['dataset']}: {failure['message']}", file=sys.stderr)

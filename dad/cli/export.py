@@ -24,7 +24,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Export a model."""
     from dad.export import export
+    from dad.outputs import check_outputs, model_files
 
+    check_outputs(folders={"--out": arguments.out}, read={"--run": model_files(arguments.run_folder)})
     options = {"form": arguments.format, "short_side": arguments.size, "photos": arguments.photos}
     for parity in export(arguments.run_folder, arguments.out, **options):
         print(parity.line)

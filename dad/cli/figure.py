@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dad.cli._options import report_options, reports_folder
+from dad.cli._options import output_folder, report_options
 
 HELP = "render a figure of the paper: PNG, SVG and caption; or a contact sheet"
 ABOUT = """\
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.study.cells import load_study
 
     study = load_study(arguments.config)
-    results, out = Path(arguments.results), reports_folder(arguments.out, study)
+    results, out = Path(arguments.results), output_folder(arguments, study)
     if arguments.name == "contact-sheet":
         from dad.report.contact_sheet import contact_sheet_of_table
 

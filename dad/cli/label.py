@@ -31,10 +31,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Compute a cell's pseudo-labels."""
+    from dad.data.manifest import photo_folder
     from dad.distill.labels import compute_labels
+    from dad.outputs import check_outputs
     from dad.study.cells import label_views, load_cell
     from dad.study.settings import with_settings
 
+    manifest = Path(arguments.manifest)
+    check_outputs(folders={"--out": arguments.out}, read={"--manifest": manifest, "the photos' folder": photo_folder(manifest)})
     views: tuple[str, ...]
     if arguments.plan:
         if arguments.settings:

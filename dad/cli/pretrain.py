@@ -24,8 +24,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Train a member of the zoo."""
     from dad.distill.pretrain import pretrain
+    from dad.outputs import check_outputs
     from dad.study.base import parse_model, read_yaml
     from dad.study.zoo import ZooRecipe
 
+    check_outputs(
+        folders={"--out": arguments.out, "--work": arguments.work},
+        searched={"--scenes": arguments.scenes},
+        read={"--recipe": arguments.recipe},
+    )
     recipe = parse_model(ZooRecipe, read_yaml(arguments.recipe), source=arguments.recipe)
     pretrain(recipe, [Path(root) for root in arguments.scenes], Path(arguments.out), Path(arguments.work))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dad.cli._options import report_options, reports_folder
+from dad.cli._options import output_folder, report_options, reports_folder
 
 HELP = "one HTML page of the whole study, which opens from disk without a network"
 ABOUT = """\
@@ -25,6 +25,6 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.study.cells import load_study
 
     study = load_study(arguments.config)
-    reports, out = reports_folder(arguments.reports, study), reports_folder(arguments.out, study)
+    reports, out = reports_folder(arguments.reports, study), output_folder(arguments, study)
     path = write_page(study, Path(arguments.results), reports, out)
     print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")

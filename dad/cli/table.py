@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from dad.cli._options import report_options, reports_folder
+from dad.cli._options import output_folder, report_options
 
 HELP = "render a table of the paper: CSV, Markdown and a plot (PNG, SVG)"
 ABOUT = """\
@@ -25,4 +25,4 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.study.cells import load_study
 
     study = load_study(arguments.config)
-    table_files(study, arguments.name, Path(arguments.results), reports_folder(arguments.out, study))
+    table_files(study, arguments.name, Path(arguments.results), output_folder(arguments, study))

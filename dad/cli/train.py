@@ -34,12 +34,23 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train one cell's student."""
+    from dad.data.manifest import photo_folder
     from dad.distill.processes import start_those_asked_for
     from dad.distill.train import cell_as_used
     from dad.distill.train import train as train_cell
+    from dad.outputs import check_outputs
     from dad.study.cells import cell_id, load_cell
     from dad.study.settings import with_settings
 
+    check_outputs(
+        folders={"--out": arguments.out, "--work": arguments.work},
+        read={
+            "--manifest": arguments.manifest,
+            "--labels": arguments.labels,
+            "--assistant-labels": arguments.assistant_labels,
+            "the photos' folder": photo_folder(Path(arguments.manifest)),
+        },
+    )
     start_those_asked_for(sys.argv[1:])
     named = with_settings(load_cell(arguments.cell, arguments.config), arguments.settings, what="the cell")
     cell = cell_as_used(named, Path(arguments.manifest))

@@ -24,6 +24,7 @@ from dad.data.photos import SUFFIXES, Photo, Photos, digest, measure, order_key,
 from dad.data.walk import Found, members, walk
 from dad.errors import UserError
 from dad.files import atomic_path, text_lines
+from dad.outputs import check_outputs
 
 FORMAT = "dad-photos"
 VERSION = 1
@@ -202,8 +203,7 @@ def make_manifest(
     Header: format, version, root, seed, count, digest (`Photos.digest`), duplicates (photos whose bytes another id has
     too; they are kept), unreadable (name: reason; they are left out). UserError when no photo is left.
     """
-    if Path(out).is_dir():
-        raise UserError(f"{out} is a folder: give the manifest file to write, such as {Path(out) / 'photos.jsonl'}")
+    check_outputs(files={"--out": out}, searched={"the photos' folder": root})
     listing, photos, unreadable = _scan(root, progress=progress, workers=workers, only=only)
     header = {
         "format": FORMAT,
@@ -284,3 +284,11 @@ def _record(values: Any) -> Photo:
         if type(number) is not int or number < least:
             raise ValueError(f"photo {photo.id} has impossible numbers")
     return photo
+
+
+def photo_folder(manifest: Path) -> Path | None:
+    """The folder of a manifest's photos, from its first line; None where it is no manifest, which its reader will say."""
+    try:
+        return Path(json.loads(next(text_lines(manifest)))["root"])
+    except (ValueError, KeyError, TypeError, RecursionError, StopIteration):
+        return None

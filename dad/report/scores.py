@@ -1,5 +1,6 @@
 """Score files: where a table's are, how they are read, and whether they can be compared."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +92,14 @@ def read_scores(
             raise UserError(f"{path} has no scores on {dataset} under {protocol}; evaluate {subject} again")
         if part["image"].duplicated().any():
             raise UserError(f"{path} has two lines for {part['image'][part['image'].duplicated()].iloc[0]} on {dataset}")
+        for metric in metrics:
+            # NaN is what an image without this metric has; no error is negative or infinite
+            wrong = part[(part["n"] > 0) & ((part[metric] < 0) | (part[metric].abs() == math.inf))]
+            if not wrong.empty:
+                image, value = wrong["image"].iloc[0], wrong[metric].iloc[0]
+                raise UserError(
+                    f"{path}: {metric} of {image} on {dataset} is {value}, which no sound score is; evaluate {subject} again"
+                )
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 

@@ -64,8 +64,26 @@ def new_figure(width: float, height: float, *, layout: str | None = "constrained
     return figure
 
 
+def drawable(text: str) -> str:
+    """The text with escapes (`\\u7167`) for what the style's font has no sign for, instead of a box and a warning per letter."""
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont(str(RC["font.family"])))
+    signs = (letter.isspace() or font.get_char_index(ord(letter)) for letter in text)
+    return "".join(letter if sign else letter.encode("unicode_escape").decode() for letter, sign in zip(text, signs, strict=True))
+
+
+def _escape_what_has_no_sign(figure: "Figure") -> None:
+    from matplotlib.text import Text
+
+    for written in figure.findobj(Text):
+        if not written.get_text().isascii():
+            written.set_text(drawable(written.get_text()))
+
+
 def save_figure(figure: "Figure", path: Path, *, dpi: int = 200) -> None:
     """Write the figure as PNG to `path` and as SVG beside it. Call inside `styled`."""
+    _escape_what_has_no_sign(figure)
     save_png(figure, path, dpi=dpi)
     with atomic_path(path.with_suffix(".svg")) as temporary:  # `svg.hashsalt` is in the style: the bytes repeat
         figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
@@ -73,6 +91,7 @@ def save_figure(figure: "Figure", path: Path, *, dpi: int = 200) -> None:
 
 def save_png(figure: "Figure", path: Path, *, dpi: int = 200) -> None:
     """Write the figure atomically, without the writer's name or a date in the file. Call inside `styled`."""
+    _escape_what_has_no_sign(figure)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
 

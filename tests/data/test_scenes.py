@@ -154,3 +154,26 @@ def test_a_larger_set_is_kept_by_a_smaller_call(tmp_path):
     assert json.loads((tmp_path / "scenes.json").read_text())["count"] == 3
     assert not (tmp_path / "recipe.json").exists()
     assert len(list((tmp_path / "rgb").iterdir())) == 3
+
+
+def test_folders_and_sizes_that_cannot_be_are_refused_before_work(tmp_path):
+    sizes = {"kind": "indoor", "seed": 0, "height": 24, "width": 32}
+    (tmp_path / "photos/rgb").mkdir(parents=True)
+    (tmp_path / "photos/rgb/000000.png").write_bytes(b"a photo of somebody")
+    with pytest.raises(UserError, match="were not rendered here"):
+        write_scenes(tmp_path / "photos", count=1, **sizes)
+    (tmp_path / "file").write_text("")
+    for out, message in (("file", "is a file"), ("file/x", "lies below")):
+        with pytest.raises(UserError, match=message):
+            write_scenes(tmp_path / out, count=1, **sizes)
+    with pytest.raises(UserError, match="render fewer"):
+        write_scenes(tmp_path / "many", count=10**12, **sizes)
+    with pytest.raises(UserError, match="too large"):
+        write_scenes(tmp_path / "large", count=1, kind="indoor", seed=0, height=10**6, width=10**6)
+    for name, text in (("scenes.json", "[]"), ("recipe.json", '{"count": "x"}'), ("scenes.json", "{")):
+        (tmp_path / "damaged").mkdir(exist_ok=True)
+        (tmp_path / "damaged" / name).write_text(text)
+        with pytest.raises(UserError, match="damaged|JSON"):
+            write_scenes(tmp_path / "damaged", count=1, **sizes)
+        (tmp_path / "damaged" / name).unlink()
+    assert not (tmp_path / "many").exists()

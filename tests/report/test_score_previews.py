@@ -178,3 +178,14 @@ def test_files_from_the_command_line_repeat(tmp_path, capsys):
             assert image.size[0] > 1200
     with pytest.raises(UserError, match="is a file"):
         ScorePreviews(tmp_path / "scores.csv")
+
+
+def test_letters_without_a_sign_in_the_font_are_escaped_not_warned_about(tmp_path, recwarn):
+    from dad.report.style import drawable, new_figure, save_figure, styled
+
+    assert drawable("a é δ 照片\n.jpg") == "a é δ \\u7167\\u7247\n.jpg"
+    with styled():
+        figure = new_figure(2, 1)
+        figure.suptitle("照片.jpg", parse_math=False)
+        save_figure(figure, tmp_path / "a.png")
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]

@@ -3,6 +3,8 @@
 import concurrent.futures
 import functools
 import multiprocessing
+import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,15 @@ from dad.data.scenes.render import STYLES, VERSIONS, render_scene
 from dad.data.scenes.rich.surfaces import Photographs
 from dad.errors import UserError
 from dad.files import atomic_path, read_json, write_json
+from dad.outputs import check_outputs
 from dad.progress import Progress
+
+LARGEST = 2**28
+"""Rays of a scene, with all samples of a pixel: about a minute and 10 GB."""
+BYTES = 5
+"""Of disk per pixel: exact depth in 4, and a PNG."""
+HANDFUL = 1000
+"""So few scenes are just begun: the disk itself says when it is full."""
 
 
 @functools.cache
@@ -65,6 +75,8 @@ def write_scenes(
     if count < 1 or workers < 1:
         raise UserError(f"count and workers must be at least 1, got count {count}, workers {workers}")
     root = Path(out)
+    check_outputs(folders={"--out": root}, searched={"--textures": textures})
+    _require_room(root, count, height, width, samples)
     held = 0
     recipe = {"kind": kind, "seed": seed, "height": height, "width": width, "samples": samples, "version": VERSIONS[style]}
     if style != "plain":
@@ -74,9 +86,14 @@ def write_scenes(
     for marker in (root / "scenes.json", root / "recipe.json"):
         if marker.exists():
             found = read_json(marker)
-            held = max(held, found.pop("count", 0))
+            counted = found.pop("count", 0) if isinstance(found, dict) else None
+            if type(counted) is not int:
+                raise UserError(f"{marker} is damaged: remove {root} and render the scenes again")
+            held = max(held, counted)
             if found != recipe:
                 raise UserError(f"{root} holds scenes of another recipe ({found}); asked for {recipe}: choose another folder")
+    if not any((root / name).exists() for name in ("scenes.json", "recipe.json")) and any((root / "rgb").glob("*")):
+        raise UserError(f"{root / 'rgb'} holds files that were not rendered here: choose another folder")
     write_json(root / "recipe.json", recipe)
     missing = [i for i in range(count) if not (root / "rgb" / f"{i:06d}.png").exists()]
     with Progress(f"{kind} scenes", len(missing), "scene") as progress:
@@ -86,10 +103,27 @@ def write_scenes(
                 progress.advance()
         else:
             context = multiprocessing.get_context("spawn")
-            with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+            # Ctrl-C is the parent's matter: the children would each print where they were
+            ignore = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+            with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, **ignore) as pool:
                 jobs = [pool.submit(_write_one, root, kind, seed, i, height, width, samples, style, textures) for i in missing]
-                for job in concurrent.futures.as_completed(jobs):
-                    job.result()
-                    progress.advance()
+                try:
+                    for job in concurrent.futures.as_completed(jobs):
+                        job.result()
+                        progress.advance()
+                except BaseException:  # a full disk, or Ctrl-C: do not render the rest first
+                    pool.shutdown(cancel_futures=True)
+                    raise
     write_json(root / "scenes.json", recipe | {"count": max(count, held)})
     (root / "recipe.json").unlink(missing_ok=True)
+
+
+def _require_room(root: Path, count: int, height: int, width: int, samples: int) -> None:
+    """Refuse what no memory or disk holds: it would be found out after hours."""
+    if height * width * samples**2 > LARGEST:
+        raise UserError(f"a scene of {width} x {height} pixels with {samples} samples is too large: at most {LARGEST} rays")
+    existing = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.is_dir())
+    rendered = sum(1 for _ in (root / "rgb").glob("*.png"))
+    needed, free = (count - rendered) * height * width * BYTES, shutil.disk_usage(existing).free
+    if needed > free and count > HANDFUL:
+        raise UserError(f"{count} scenes need about {needed / 1e9:.1f} GB, {existing} has {free / 1e9:.1f} GB: render fewer")
