@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         added = parents[group].add_parser(
             last,
             help=module.HELP,
-            description=module.ABOUT.strip(),
+            description=getattr(module, "ABOUT", f"{module.HELP[0].upper()}{module.HELP[1:]}.").strip(),
             epilog=f"example:\n  {module.EXAMPLE}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -109,6 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> None:
         parsed = _parsed(arguments)
         if hasattr(parsed, "run"):
+            if "DAD_GPUS" in os.environ:  # a job of the workflow: its devices are chosen before anything of CUDA is imported
+                from dad.gpus import take_those_asked_for
+
+                if (code := take_those_asked_for()) is not None:
+                    sys.exit(code)
             parsed.run(parsed)
         else:  # no verb, or only the first word of one
             parsed.parser.print_help()

@@ -27,5 +27,5 @@ rule label:
         out=subpath(output[0], ancestor=2),
         version=STAGE_VERSION["label"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad label --plan {wildcards.labels:q} --config {input.study:q} --view {wildcards.view}"
-        " --manifest {input.manifest:q} --out {params.out:q} > {log:q} 2>&1"
+        "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad label --plan {wildcards.labels:q} --config {input.study:q}"
+        " --view {wildcards.view} --manifest {input.manifest:q} --out {params.out:q} > {log:q} 2>&1"

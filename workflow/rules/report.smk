@@ -49,13 +49,12 @@ rule contact_sheet:
     resources:
         mem_mb=lambda wildcards: JOBS.table_needs(wildcards.table).mem_mb,
         runtime=lambda wildcards: JOBS.table_needs(wildcards.table).runtime,
-        gpu=lambda wildcards: JOBS.table_needs(wildcards.table).gpu,
     params:
         out=subpath(output[0], parent=True),
         version=STAGE_VERSION["table"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad figure contact-sheet --table {wildcards.table:q} --config {input.study:q}"
-        " --out {params.out:q} > {log:q} 2>&1"
+        "DAD_GPUS=0 OMP_NUM_THREADS={threads} python -m dad figure contact-sheet --table {wildcards.table:q}"
+        " --config {input.study:q} --out {params.out:q} > {log:q} 2>&1"
 
 
 rule table:
@@ -137,14 +136,11 @@ rule figure:
         runtime=lambda wildcards: JOBS.figure_needs(
             figure_needs(STUDY, wildcards.figure)
         ).runtime,
-        gpu=lambda wildcards: JOBS.figure_needs(
-            figure_needs(STUDY, wildcards.figure)
-        ).gpu,
     params:
         out=subpath(output.png, parent=True),
         version=STAGE_VERSION["figure"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad figure {wildcards.figure:q} --config {input.study:q} --out {params.out:q}"
+        "DAD_GPUS=0 OMP_NUM_THREADS={threads} python -m dad figure {wildcards.figure:q} --config {input.study:q} --out {params.out:q}"
         " > {log:q} 2>&1"
 
 
@@ -200,7 +196,7 @@ rule page:
         out=subpath(output[0], parent=True),
         version=STAGE_VERSION["page"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad report --config {input.study:q} --reports {params.out:q} --out {params.out:q}"
+        "DAD_GPUS=0 OMP_NUM_THREADS={threads} python -m dad report --config {input.study:q} --reports {params.out:q} --out {params.out:q}"
         " > {log:q} 2>&1"
 
 

@@ -34,5 +34,5 @@ rule train:
         work=f"{ROOT}/work/{{cell}}",
         version=STAGE_VERSION["train"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad train --cell {wildcards.cell:q} --config {input.study:q} --manifest {input.manifest:q}"
-        " {params.labels:q} --out {params.out:q} --work {params.work:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
+        "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train --cell {wildcards.cell:q} --config {input.study:q}"
+        " --manifest {input.manifest:q} {params.labels:q} --out {params.out:q} --work {params.work:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
