@@ -111,7 +111,7 @@ def take_those_asked_for(run: Callable[[list[str]], int] | None = None) -> int |
     available = devices()
     if count and not available:
         # asked for on a machine without any, as on the submitting host of a cluster: the CPU does it, slowly
-        print(f"this job asks for {count} GPU{'s' if count > 1 else ''} and this machine has none: it runs on the CPU", file=sys.stderr)
+        print(f"this job asks for GPUs ({count}) and this machine has none: it runs on the CPU", file=sys.stderr)
         count = 0
     os.environ[VISIBLE] = ",".join(take(count, available)) if count else ""
     if count > 1 and sys.argv[1:2] == ["train"]:
