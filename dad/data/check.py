@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dad.data.benchmarks import BENCHMARKS, PUBLISHED, Benchmark, open_benchmark
+from dad.data.benchmarks import BENCHMARKS, PUBLISHED, Benchmark, benchmark_names, open_benchmark
 from dad.data.benchmarks.listed import Listed
 from dad.data.kinds import kind_of
 from dad.data.manifest import find_photos, inspect_all
@@ -69,11 +69,11 @@ def check(
     wrong with the data is in the report.
     """
     kind = kind_of(dataset)
-    if kind not in DATASETS or (kind == "photos" and kind != dataset):
-        raise UserError(f"unknown dataset {dataset!r}, allowed are {', '.join(DATASETS)}")
+    if (kind not in DATASETS or (kind == "photos" and kind != dataset)) and dataset not in benchmark_names():
+        raise UserError(f"unknown dataset {dataset!r}, allowed are {', '.join(('photos', *benchmark_names()))}")
     if decode is not None and decode < 1:
         raise UserError(f"decode is {decode}: give the number of images to decode, at least 1")
-    decode = DECODED[kind] if decode is None else decode
+    decode = DECODED.get(kind, 50) if decode is None else decode
     if list_file is not None and kind not in PUBLISHED:
         raise UserError(f"{dataset} takes no list: leave it out")
     root = Path(root)
@@ -190,6 +190,8 @@ def _advice(dataset: str, root: Path) -> str:
         return PUBLISHED[kind].advice
     if kind == "samples":
         return "list your own RGB-D pairs in a CSV file with the columns rgb, gt, kind, scale (see dad.data.benchmarks.samples)"
+    if kind not in BENCHMARKS:
+        return f"{dataset} is read by another package, whose documentation says"
     return f"dad data scenes --out {root} --kind {kind.removeprefix('scenes-')} --count N --seed S"
 
 

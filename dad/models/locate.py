@@ -11,7 +11,8 @@ from typing import Literal
 
 from dad.models.catalogue import SOURCES, Source, source_of
 from dad.models.config import NETWORKS
-from dad.models.plugins import TEACHERS, entry_points, is_plugin, module_of
+from dad.models.plugins import TEACHERS, is_plugin, module_of
+from dad.plugins import entry_points
 
 ZOO = Path(__file__).parent / "zoo"
 WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".onnx")

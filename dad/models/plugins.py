@@ -4,25 +4,21 @@ Both are called with what `load` was given and the callable has parameters for (
 an estimator: `name`, `kind`, `patch`, and a call from RGB (B,3,H,W) in [0,1] to maps (B,1,H,W).
 """
 
-import contextlib
-import importlib
-import importlib.metadata
 import importlib.util
 import inspect
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dad.errors import UserError
 from dad.models.config import NETWORKS
+from dad.plugins import current_folder, entry_points, imported
 
 if TYPE_CHECKING:
     from dad.models.estimator import AnyEstimator
 
 TEACHERS = "dad.teachers"
-BENCHMARKS = "dad.benchmarks"
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -31,41 +27,9 @@ def is_class_name(name: str) -> bool:
     return _CLASS.fullmatch(name) is not None and name.partition(":")[0] not in NETWORKS
 
 
-def entry_points(group: str) -> dict[str, importlib.metadata.EntryPoint]:
-    """What installed packages offer under a group, by name."""
-    return {point.name: point for point in importlib.metadata.entry_points(group=group)}
-
-
 def is_plugin(name: str) -> bool:
     """Whether a name belongs to another package. Imports nothing."""
     return is_class_name(name) or ("/" not in name and name not in NETWORKS and name in entry_points(TEACHERS))
-
-
-def imported(text: str, what: str) -> Any:
-    """The object behind `package.module:Name`; modules in the current folder are found, too. Raises UserError if there is none."""
-    module, _, path = text.partition(":")
-    try:
-        with _current_folder():
-            found = importlib.import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except Exception as error:  # a module of somebody else's may raise anything when it is imported
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{what} {text!r} can not be imported: {type(error).__name__}: {reason}") from None
-    return found
-
-
-@contextlib.contextmanager
-def _current_folder() -> Iterator[None]:
-    """Modules in the current folder are found: `python -m` has it on the path, an installed command has not."""
-    here = "" in sys.path
-    if not here:
-        sys.path.insert(0, "")
-    try:
-        yield
-    finally:
-        if not here:
-            sys.path.remove("")
 
 
 def module_of(name: str) -> tuple[Path | None, str]:
@@ -75,7 +39,7 @@ def module_of(name: str) -> tuple[Path | None, str]:
     """
     module = name.partition(":")[0] if is_class_name(name) else entry_points(TEACHERS)[name].module
     try:
-        with _current_folder():
+        with current_folder():
             found = importlib.util.find_spec(module)
     except Exception as error:  # a package that is not there, or that raises
         return None, f"{name}: the module {module!r} can not be imported ({(str(error) or type(error).__name__).splitlines()[0]})"

@@ -12,7 +12,7 @@ from PIL import Image
 
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebooks" / "five_lines.ipynb"
 
-RUNNER = '''
+RUNNER = """
 import ast, json, sys
 scope, shown = {"__name__": "__main__"}, []
 for source in json.load(open(sys.argv[1])):
@@ -21,7 +21,7 @@ for source in json.load(open(sys.argv[1])):
     exec(compile(ast.Module(body, []), "cell", "exec"), scope)
     shown.append(repr(eval(compile(ast.Expression(last.value), "cell", "eval"), scope)) if last else "")
 json.dump(shown, open(sys.argv[2], "w"))
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dad.data.benchmarks import BENCHMARKS, PUBLISHED, SCENES, open_benchmark
+from dad.data.benchmarks import BENCHMARKS, PUBLISHED, SCENES, benchmark_names, open_benchmark
 from dad.data.benchmarks.listed import Listed
 from dad.data.photos import SUFFIXES, image_size
 from dad.errors import UserError
@@ -149,7 +149,7 @@ def base_name(dataset: str) -> str:
 def check_benchmark(benchmark: BenchmarkConfig) -> Iterator[Finding]:
     """Of one benchmark; nothing for one that is rendered."""
     key, name = f"benchmarks: {benchmark.dataset}", base_name(benchmark.dataset)
-    if benchmark.root is None or name not in BENCHMARKS:
+    if benchmark.root is None or (name not in BENCHMARKS and benchmark.dataset not in benchmark_names()):
         return
     how = f"`dad data check {benchmark.dataset} ROOT` says how to get it"
     if not benchmark.root.strip() or not Path(benchmark.root).exists():
@@ -174,8 +174,8 @@ def check_benchmark(benchmark: BenchmarkConfig) -> Iterator[Finding]:
         try:
             opened[index]
             break
-        except UserError as error:
-            problems.append(str(error))
+        except Exception as error:  # the reader of another package may raise anything
+            problems.append(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
     else:
         yield stop(
             "benchmark",

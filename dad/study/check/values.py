@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from dad.data.benchmarks import BENCHMARKS
+from dad.data.benchmarks import BENCHMARKS, benchmark_names
 from dad.errors import UserError
 from dad.evaluation.protocol import available_protocols, load_protocol
 from dad.study.base import did_you_mean
@@ -45,8 +45,7 @@ def check_names(study: StudyConfig) -> Iterator[Finding]:
     columns: dict[str, str] = {}
     for benchmark in study.scored:
         key = f"benchmarks: {benchmark.dataset}"
-        if base_name(benchmark.dataset) not in BENCHMARKS:
-            known = list(BENCHMARKS)
+        if base_name(benchmark.dataset) not in BENCHMARKS and benchmark.dataset not in (known := benchmark_names()):
             near = did_you_mean(benchmark.dataset, known)
             yield stop("study", f"benchmarks: dataset {benchmark.dataset!r} is unknown; allowed are {', '.join(known)}{near}")
         names = paper().datasets
