@@ -24,6 +24,7 @@ from dad.study.config import BenchmarkConfig, Cell, FolderPhotos, LabelPlan, Sce
 from dad.study.layout import Layout
 from dad.study.needs import JobNeeds, label_needs, score_needs, train_needs
 from dad.study.outside import record
+from dad.study.paper import paper
 from dad.study.photos import manifest_name, of_kind, rendered_counts
 from dad.study.tables import known_tables, library, table_names
 
@@ -63,6 +64,10 @@ class Jobs:
         return label_plans(self.study)
 
     @cached_property
+    def _papers_cells(self) -> dict[str, Cell]:
+        return all_cells(self.study, paper().tables)
+
+    @cached_property
     def manifests(self) -> dict[str, ScenePhotos | FolderPhotos]:
         """The lists of photos by file name."""
         return {manifest_name(cell.photos): cell.photos for cell in self.cells.values()}
@@ -79,9 +84,17 @@ class Jobs:
         return {kind: count for kind, count in counts.items() if count}
 
     def smaller_set(self, kind: str, count: int) -> Paths:
-        """The next smaller set of rendered photos: the sets are nested, each is rendered on top of the one before."""
-        smaller = [one for one in rendered_counts(self.cells.values(), kind) if one < count]
-        return [self._rendered_set(kind, one) for one in smaller[-1:]]
+        """The set of rendered photos that is there before this one: the sets are nested, each is rendered on top of another.
+
+        The paper's tables' sets are a chain, each on the next smaller. A table of one's own that takes another number must not come
+        in between, or all that was trained on the larger ones would be made again: its set is part of the next larger one.
+        """
+        chain = rendered_counts(self._papers_cells.values(), kind)
+        larger = [one for one in chain if one > count]
+        if count not in chain and larger:
+            return [self._rendered_set(kind, larger[0])]
+        sets = chain if count in chain else rendered_counts(self.cells.values(), kind)
+        return [self._rendered_set(kind, one) for one in sets if one < count][-1:]
 
     def photos(self, photos: ScenePhotos | FolderPhotos) -> Paths:
         """What says that the photos are there: the rendered sets, or the record of the user's folder."""

@@ -26,7 +26,10 @@ from dad.study.changes import cell_fields
 from dad.study.config import Cell, StudyConfig
 from dad.study.cost import cost_lines
 from dad.study.grid import SHORT
+from dad.study.jobs import Jobs
+from dad.study.layout import Layout
 from dad.study.paper import paper
+from dad.study.photos import rendered_counts
 from dad.study.table import Table
 from dad.study.tables import known_tables, table_names, table_of
 
@@ -91,7 +94,12 @@ def test_ten_lines_make_a_table():
 
 
 def test_the_example_of_the_documentation_is_this_one(tmp_path):
-    (example,) = re.findall(r"```yaml\n(tables:.*?)```", (ROOT / "config" / "README.md").read_text(), re.DOTALL)
+    examples = [
+        re.findall(r"```yaml\n(tables:.*?)```", file.read_text(), re.DOTALL)
+        for file in (ROOT / "README.md", ROOT / "config" / "README.md")
+    ]
+    ((example,), (again,)) = examples
+    assert example == again
     assert len(example.splitlines()) <= 10
     (tmp_path / "example.yaml").write_text(MINI.read_text() + example)
     study = load_study(str(tmp_path / "example.yaml"))
@@ -352,6 +360,16 @@ def test_columns_and_groups():
     both = own(grid=GRID, groups=["ablation", "zero-shot"])
     assert study_groups(both, "mine") == ("ablation", "zero-shot")
     assert set(table_of(both, "mine").datasets) == {"NYUv2", "KITTI", "DIODE", "ScanNet", "ETH3D"}
+
+
+def test_photo_sets_of_own_tables_leave_the_sets_that_are_there_alone():
+    """Rendered sets are nested: a new one between two must not become what the larger one, and all trained on it, is made from."""
+    study = mini(tables={"mine": {"title": "t", "grid": {"photos": [50, 300, 500, 3000, 6000]}}})
+    before, after = Jobs(Layout(mini())), Jobs(Layout(study))
+    counts = rendered_counts(all_cells(mini()).values(), "indoor")
+    assert [after.smaller_set("indoor", count) for count in counts] == [before.smaller_set("indoor", count) for count in counts]
+    under = {count: [Path(path).stem for path in after.smaller_set("indoor", count)] for count in (17, 100, 1000, 2000)}
+    assert under == {17: ["upto-34"], 100: ["upto-167"], 1000: ["upto-667"], 2000: ["upto-1000"]}
 
 
 def test_claims_about_an_own_table():
