@@ -3,6 +3,7 @@
 These are the results of other jobs, and records of what lies outside the results.
 """
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,6 @@ from dad.data.photos import SUFFIXES
 from dad.models.locate import WEIGHTS, locate
 from dad.study.cells import (
     all_cells,
-    all_models,
     dataset_group,
     label_id,
     label_views,
@@ -36,8 +36,11 @@ Paths = list[str]
 
 def label_plans(study: StudyConfig) -> dict[str, LabelPlan]:
     """Every label cache of a study by id, those of the library's tables included."""
-    cells = all_cells(study, known_tables(study))
-    return {label_id(plan): plan for cell in cells.values() for plan in cell.label_plans.values()}
+    return _plans(all_cells(study, known_tables(study)).values())
+
+
+def _plans(cells: Iterable[Cell]) -> dict[str, LabelPlan]:
+    return {label_id(plan): plan for cell in cells for plan in cell.label_plans.values()}
 
 
 def _most(needs: list[JobNeeds]) -> JobNeeds:
@@ -53,15 +56,17 @@ class Jobs:
 
     def __init__(self, layout: Layout) -> None:
         self.layout, self.study = layout, layout.study
-        tables = known_tables(self.study)
-        self.cells: dict[str, Cell] = all_cells(self.study, tables)
-        self.models: dict[str, str] = all_models(self.study, tables)
+        self._rows = {table: table_rows(self.study, table) for table in known_tables(self.study)}
+        self._teachers = {table: teacher_rows(self.study, table) for table in self._rows}
+        rows = [row for table in self._rows for row in (*self._rows[table], *self._teachers[table])]
+        self.cells: dict[str, Cell] = {name: cell for row in rows for name, cell in row.cells.items()}
+        self.models: dict[str, str] = {model_id(row.model): row.model for row in rows if row.model}
         self._records: dict[str, Paths] = {}
 
     @cached_property
     def labels(self) -> dict[str, LabelPlan]:
         """The label caches by id."""
-        return label_plans(self.study)
+        return _plans(self.cells.values())
 
     @cached_property
     def _papers_cells(self) -> dict[str, Cell]:
@@ -176,11 +181,11 @@ class Jobs:
 
     def table_cells(self, table: str) -> list[str]:
         """The cells of a table."""
-        return list(dict.fromkeys(name for row in table_rows(self.study, table) for name in row.cells))
+        return list(dict.fromkeys(name for row in self._rows[table] for name in row.cells))
 
     def table_models(self, table: str) -> list[str]:
         """Ids of the models that a table shows beside its cells: its own rows', and the teachers of its students."""
-        rows = [*table_rows(self.study, table), *teacher_rows(self.study, table)]
+        rows = [*self._rows[table], *self._teachers[table]]
         return list(dict.fromkeys(model_id(row.model) for row in rows if row.model))
 
     def table_scores(self, table: str) -> Paths:
@@ -196,7 +201,8 @@ class Jobs:
 
     def trained(self) -> Paths:
         """The weights of all students that the study trains."""
-        return [str(self.layout.weights(cell)) for cell in all_cells(self.study)]
+        cells = [cell for table in table_names(self.study) for cell in self.table_cells(table)]
+        return [str(self.layout.weights(cell)) for cell in dict.fromkeys(cells)]
 
     def library_file(self, table: str) -> Paths:
         """The record of a table of the library; nothing for those that the package or the study hold."""
