@@ -28,4 +28,4 @@ rule label:
         version=STAGE_VERSION["label"],
     shell:
         "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad label --plan {wildcards.labels:q} --config {input.study:q}"
-        " --view {wildcards.view} --manifest {input.manifest:q} --out {params.out:q} > {log:q} 2>&1"
+        " --view {wildcards.view} --manifest {input.manifest:q} --out {params.out:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
