@@ -1,18 +1,19 @@
 """Whether a study's photos and benchmarks are here and are what it says, as far as seconds tell."""
 
+import contextlib
 import io
 import itertools
-import os
 import tarfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
 from dad.data.benchmarks import BENCHMARKS, PUBLISHED, SCENES, benchmark_names, open_benchmark
 from dad.data.benchmarks.listed import Listed
-from dad.data.photos import SUFFIXES, image_size
+from dad.data.photos import SUFFIXES
+from dad.data.walk import Found, members, walk
 from dad.errors import UserError
 from dad.study.check.finding import Finding, stop, warning
 from dad.study.config import BenchmarkConfig, FolderPhotos, StudyConfig
@@ -21,6 +22,8 @@ SECONDS = 10.0
 """Longest time spent on counting a folder's photos."""
 HEADERS = 3000
 """Photos whose size is read; of larger sets as many, evenly spread."""
+_HEADER = 65536
+"""Bytes at an image's start that hold its size."""
 TRIED = 3
 """Samples of a benchmark that are read until one can be."""
 
@@ -38,7 +41,7 @@ def check_photos(study: StudyConfig) -> Iterator[Finding]:
     wanted = needed_photos(study)
     deadline = time.monotonic() + SECONDS
     enough = max(wanted.values(), default=1)
-    found = list(itertools.islice(walk(root, deadline), max(enough, HEADERS) + 1))
+    found = list(itertools.islice(listed(root, deadline), max(enough, HEADERS) + 1))
     late = time.monotonic() > deadline
     if not found and not late:
         yield stop("photos", f"photos.root: {photos.root} holds no photos ({' '.join(SUFFIXES)}) and no .tar shards of them")
@@ -60,39 +63,23 @@ def needed_photos(study: StudyConfig) -> dict[str, int]:
     return {key: number for key, number in wanted.items() if number}
 
 
-def walk(root: Path, deadline: float) -> Iterator[tuple[Path, int]]:
-    """Photos by file and offset (-1 outside a tar), from names and tar headers alone, until the clock is past `deadline`."""
-    files: Iterable[Path] = [root]
-    if root.is_dir():
-        files = (Path(folder, name) for folder, folders, names in os.walk(root) if not _prune(folders) for name in sorted(names))
-    for path in files:
+def listed(root: Path, deadline: float) -> Iterator[tuple[Path, int]]:
+    """Photos by file and offset, from names and tar headers alone, until `deadline`, by the rule of `dad.data.walk`."""
+    tars = root.is_file()
+    for found in [Found(root.name)] if tars else walk(root):
         if time.monotonic() > deadline:
             return
+        path = root if tars else root / found.name
         suffix = path.suffix.lower()
-        if path.name.startswith(".") or not path.is_file():
-            continue
-        if suffix in SUFFIXES:
-            yield path, -1
-        elif suffix == ".tar":
-            yield from _members(path, deadline)
-
-
-def _prune(folders: list[str]) -> bool:
-    folders[:] = sorted(name for name in folders if not name.startswith("."))
-    return False
-
-
-def _members(path: Path, deadline: float) -> Iterator[tuple[Path, int]]:
-    try:
-        with tarfile.open(path, "r:") as shard:
-            for member in shard:
-                name = os.path.basename(member.name)
-                if member.isreg() and os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
-                    yield path, member.offset_data
-                if time.monotonic() > deadline:
-                    return
-    except (OSError, tarfile.TarError):
-        return
+        if not found.problem and suffix in SUFFIXES:
+            yield path, 0
+        elif not found.problem and suffix == ".tar":
+            with contextlib.suppress(OSError, tarfile.TarError):  # named when the manifest is made
+                for member in members(path):
+                    if time.monotonic() > deadline:
+                        return
+                    if not member.problem and Path(member.name).suffix.lower() in SUFFIXES:
+                        yield path, member.offset
 
 
 def _check_sizes(study: StudyConfig, root: Path, found: list[tuple[Path, int]], enough: int) -> Iterator[Finding]:
@@ -125,12 +112,9 @@ def _short_side(path: Path, offset: int) -> int | None:
     """The shorter side from an image's header, or None where it has none that can be read."""
     try:
         with open(path, "rb") as file:
-            if offset >= 0:
-                file.seek(offset)
-                with Image.open(io.BytesIO(file.read(65536))) as image:
-                    return min(image.size)
-            with Image.open(file) as image:
-                return min(image_size(image))
+            file.seek(offset)
+            with Image.open(io.BytesIO(file.read(_HEADER)) if offset else file) as image:
+                return min(image.size)
     except Exception:  # Pillow raises almost anything for damaged data
         return None
 
