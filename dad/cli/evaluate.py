@@ -78,6 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
         label=arguments.label,
         device=device(arguments.device),
         strict=arguments.strict,
+        lenient=arguments.failures == "allow",
         on_scored=previews,
     )
     wide = max(len(f"{result['dataset']}  {result['protocol']}") for result in written["results"])

@@ -122,11 +122,12 @@ def _check_photos(root: Path, *, min_crop: int | None, decode: int, seed: int, p
 def _check_benchmark(dataset: str, root: Path, *, list_file: Path | None, decode: int, seed: int) -> CheckReport:
     report = CheckReport(dataset, root, advice=_advice(dataset, root))
     try:
-        benchmark = open_benchmark(dataset, root, list_file=list_file)
+        benchmark = open_benchmark(dataset, root, list_file=list_file, lenient=True)
     except UserError as error:
         report.missing.append(str(error))
         return report
     report.counts["images"] = len(benchmark)
+    report.missing += getattr(benchmark, "unusable", [])
     if isinstance(benchmark, Listed):
         _check_list(benchmark, report)
     chosen = _sample(len(benchmark), decode, seed)

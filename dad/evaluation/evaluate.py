@@ -241,6 +241,7 @@ def evaluate_to_files(
     label: str | None = None,
     device: str = "cpu",
     strict: bool = False,
+    lenient: bool = False,
     on_scored: Callable[[Scored], None] | None = None,
 ) -> dict[str, Any]:
     """The `evaluate` verb: score a model or a folder of predictions, write the per-image CSV and the summary JSON.
@@ -249,7 +250,8 @@ def evaluate_to_files(
     `open_benchmark` takes beside them (list_file, crop).
     Exactly one of `model` (a name or path that `dad.models.load` takes) and `predictions` (a folder, with its `kind`)
     is given. `label` is the value of the `model` column, by default the model's or the folder's name. The files appear
-    whole or not at all. on_scored: as `evaluate` takes it.
+    whole or not at all. lenient: an image whose files are missing or of a wrong kind is one that cannot be scored, like a damaged
+    one, instead of a mistake in the manifest. on_scored: as `evaluate` takes it.
 
     Images that can not be scored do not stop the others: they are in the CSV with the status "failed" and among the
     `failures` of what is returned and written as summary: {"model", "results": [as `summarise` gives], "failures":
@@ -281,7 +283,7 @@ def evaluate_to_files(
     from dad.data.benchmarks import open_benchmark
     from dad.progress import Progress
 
-    opened = [open_benchmark(name, Path(root), **(options or {}).get(name, {})) for name, root in benchmarks]
+    opened = [open_benchmark(name, Path(root), lenient=lenient, **(options or {}).get(name, {})) for name, root in benchmarks]
     source: PredictionFolder | EstimatorPredictions
     if predictions is not None:
         source = PredictionFolder(Path(predictions), str(kind))

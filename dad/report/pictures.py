@@ -66,7 +66,8 @@ def evenly(total: int, count: int) -> list[int]:
 def benchmark_of(study: StudyConfig, layout: Layout, dataset: str) -> Benchmark:
     """One of the study's benchmarks: the user's, or the one rendered among its results."""
     config = next(one for one in study.scored if one.dataset == dataset)
-    return open_benchmark(dataset, layout.benchmark(dataset), list_file=Path(config.list) if config.list else None)
+    listed = Path(config.list) if config.list else None
+    return open_benchmark(dataset, layout.benchmark(dataset), list_file=listed, lenient=True)
 
 
 def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:

@@ -262,3 +262,25 @@ def test_data_check_names_truth_that_is_not_positive(tmp_path):
     assert any("192 pixels have no positive depth" in line for line in report.warnings)
     written = evaluate_to_files(benchmarks=[("diode", tmp_path)], out=tmp_path / "e.csv", model="zoo/vit-small")
     assert written["results"][0]["partial"] == 1
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "text", "size", "colour"])
+def test_one_damaged_sample_does_not_delete_the_scores_of_the_others(pairs, damage, capsys):
+    """Whatever is wrong with its file, and whenever that is found out."""
+    path = pairs / "pairs/b_truth.png"
+    data = (pairs / "pairs/d.png").read_bytes()
+    manifest = pairs / "pairs/manifest.csv"
+    manifest.write_text(manifest.read_text().replace("b.png,d.png", "b.png,b_truth.png"))
+    if damage in ("size", "colour"):
+        shape, kind = ((5, 7), np.uint16) if damage == "size" else ((*SHAPE, 3), np.uint8)
+        Image.fromarray(np.ones(shape, kind)).save(path)
+    elif damage != "gone":
+        path.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "text": b"no image"}[damage])
+    assert main(_arguments(pairs, failures="allow", summary=pairs / "e.json")) == 0
+    assert "b_truth.png" in capsys.readouterr().err
+    rows = list(csv.DictReader((pairs / "e.csv").open()))
+    assert [row["status"] for row in rows] == ["ok", "failed"]
+    assert float(rows[0]["abs_rel"]) > 0
+    (pairs / "maps/a.npy").unlink()
+    assert main(_arguments(pairs, failures="allow", out=pairs / "none.csv")) == 2
+    assert not (pairs / "none.csv").exists()

@@ -44,11 +44,14 @@ def benchmark_class(name: str) -> Any:
     return BENCHMARKS.get(kind_of(name))
 
 
-def open_benchmark(name: str, root: Path, *, list_file: Path | None = None, crop: str | None = None) -> Benchmark:
+def open_benchmark(
+    name: str, root: Path, *, list_file: Path | None = None, crop: str | None = None, lenient: bool = False
+) -> Benchmark:
     """Open benchmark `name` at `root`, a folder or, for the published five, a .tar.
 
     list_file: which images, one per line as prs-eth/Marigold lists them; without it the list is made from the files.
     crop: where predictions are scored, for nyuv2 ("eigen", "none") and kitti ("eigen", "garg", "none"); eigen by default.
+    lenient: a file that is missing or of a wrong kind is found when its sample is read, not when the benchmark is opened.
     Several sets of one kind are told apart by a suffix (`dad.data.kinds`): `scenes-indoor-b`.
     Raises UserError for an unknown name, an option that the benchmark does not have, and anything missing at the root.
     """
@@ -58,6 +61,8 @@ def open_benchmark(name: str, root: Path, *, list_file: Path | None = None, crop
     given = {key: value for key, value in (("list_file", list_file), ("crop", crop)) if value is not None}
     for key in given.keys() - inspect.signature(kind).parameters.keys():
         raise UserError(f"benchmark {name} takes no {key.removesuffix('_file')}: leave it out")
+    if lenient and "lenient" in inspect.signature(kind).parameters:
+        given["lenient"] = True
     benchmark = kind(Path(root), **given)
     benchmark.name = name
     return benchmark

@@ -65,7 +65,8 @@ class Samples:
     Disparity becomes depth 1 / disparity, divided by its median over the image's valid pixels: a relative depth with
     median 1 (baseline and focal length are not asked for, and alignment and relative metrics do not need them); metrics
     in metres mean nothing for such a sample, and its `unit` says so. Paths, columns, encodings and sizes of all rows
-    are checked when the benchmark is opened; pixels are read when a sample is.
+    are checked when the benchmark is opened; pixels are read when a sample is. The first row with a file that is missing or of a
+    wrong kind is refused when the benchmark is opened; `lenient` leaves it to the sample, as long as there is a row without.
     """
 
     name: str = "samples"
@@ -73,14 +74,20 @@ class Samples:
     max_depth: float = math.inf
     align_max_res: int | None = None
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, lenient: bool = False) -> None:
         root = Path(root)
         self.manifest = root if root.suffix.lower() == ".csv" else root / "manifest.csv"
         self.root = self.manifest.parent
         self._rows = _read_rows(self.manifest)
+        self._unusable: dict[str, UserError] = {}
         for row in self._rows:
-            _check_files(self.root, row)
-            _check_camera(self.root, row)
+            try:
+                _check_files(self.root, row)
+                _check_camera(self.root, row)
+            except UserError as error:
+                self._unusable[row.rgb] = error
+                if not lenient or len(self._unusable) == len(self._rows):
+                    raise
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -88,6 +95,11 @@ class Samples:
     def image(self, index: int) -> str:
         """The id of sample `index`."""
         return self._rows[index].rgb
+
+    @property
+    def unusable(self) -> list[str]:
+        """What is wrong with the files of single rows, where this was left to the samples (`lenient`)."""
+        return [str(error) for error in self._unusable.values()]
 
     def paths(self) -> list[Path]:
         """Every file that is read: the manifest and what it lists, which can lie outside its folder."""
@@ -98,6 +110,8 @@ class Samples:
         if not 0 <= index < len(self._rows):
             raise IndexError(index)
         row = self._rows[index]
+        if row.rgb in self._unusable:
+            raise UserError(str(self._unusable[row.rgb]))
         try:
             name = row.rgb
             rgb = decode(read_regular(self.root / name))
