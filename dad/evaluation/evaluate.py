@@ -283,7 +283,8 @@ def evaluate_to_files(
     from dad.data.benchmarks import open_benchmark
     from dad.progress import Progress
 
-    opened = [open_benchmark(name, Path(root), lenient=lenient, **(options or {}).get(name, {})) for name, root in benchmarks]
+    more = {"lenient": True} if lenient else {}
+    opened = [open_benchmark(name, Path(root), **more, **(options or {}).get(name, {})) for name, root in benchmarks]
     source: PredictionFolder | EstimatorPredictions
     if predictions is not None:
         source = PredictionFolder(Path(predictions), str(kind))
