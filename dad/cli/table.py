@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dad.cli._options import output_folder, report_options
 
-HELP = "render a table of the paper: CSV, Markdown and a plot (PNG, SVG)"
+HELP = "render a table: CSV, Markdown with its details, LaTeX and a plot (PNG, SVG)"
 ABOUT = """\
 Makes one table from the students' scores: as numbers (CSV), as a page (Markdown) and as a plot, ours beside the printed numbers,
 with intervals.

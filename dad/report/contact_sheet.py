@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from dad.report.columns import table_columns
+from dad.report.frame import row_label, table_columns
 from dad.report.grid import Tile, picture_grid
 from dad.report.pictures import Picture, load_student, map_tiles, photo_pictures, photo_tiles, pictures_of
-from dad.report.run_facts import short_name
+from dad.report.provenance import short_name
 from dad.report.style import save_png, styled
 from dad.study.cells import Row, table_rows, teacher_rows
 from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig
 from dad.study.layout import Layout
-from dad.study.paper import paper
+from dad.study.table import Table
+from dad.study.tables import table_of
 
 PER_SOURCE = 2
 """Pictures from the training photos and from each benchmark."""
@@ -30,7 +31,7 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
     """
     from dad.models.estimator import load
 
-    layout, rows = Layout(study, results), table_rows(study, table)
+    layout, form, rows = Layout(study, results), table_of(study, table), table_rows(study, table)
     photos = photo_pictures(layout.manifest(training_photos(study, rows)), PER_SOURCE)
     shown = [column.dataset for column in table_columns(study, table) if not column.over]
     pictures = [*photos, *pictures_of(study, layout, shown, PER_SOURCE)]
@@ -44,13 +45,13 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
 
     for row in (*teacher_rows(study, table), *rows):
         if row.model:
-            columns.append((column_title(row), of_model(row.model)))
+            columns.append((column_title(form, row), of_model(row.model)))
         elif row.cells:
             name, cell = next(iter(row.cells.items()))
-            columns.append((column_title(row), map_tiles(load_student(layout, name), pictures)))
+            columns.append((column_title(form, row), map_tiles(load_student(layout, name), pictures)))
             teacher = (f"teacher\n{short_name(cell.teacher)}", of_model(cell.teacher))
             _write(pictures, [columns[0], teacher, columns[-1]], name, layout.root / "previews" / f"{name}.png")
-    title = f"Study {study.name}: {study.description}. Training photos and unseen images." + not_shown(rows)
+    title = f"Study {study.name}: {study.description}. Training photos and unseen images." + not_shown(form, rows)
     _write(pictures, columns, title, out / f"{table}_photos.png")
     return out / f"{table}_photos.png"
 
@@ -65,20 +66,18 @@ def training_photos(study: StudyConfig, rows: list[Row]) -> ScenePhotos | Folder
     return next((cell.photos for row in rows for cell in row.cells.values()), study.photos)
 
 
-def column_title(row: Row) -> str:
-    """The row in the paper's words, or the teacher, and the model that is scored as is."""
-    layout = paper().table(row.table)
+def column_title(layout: Table, row: Row) -> str:
+    """The row in the table's words, or the teacher, and the model that is scored as is."""
     lines = [layout.label(factor, level) for factor, level in row.factors.items()]
     if row.factors.keys() == {"teacher"} and row.model:
         lines = ["teacher"]
     return "\n".join([*lines, *([short_name(row.model)] if row.model else [])])
 
 
-def not_shown(rows: list[Row]) -> str:
+def not_shown(layout: Table, rows: list[Row]) -> str:
     """The rows without a column and why, as lines of the title."""
     names: dict[str, list[str]] = {}
     for row in rows:
         if row.reason:
-            layout = paper().table(row.table)
-            names.setdefault(row.reason, []).append(", ".join(layout.label(*pair) for pair in row.factors.items()))
+            names.setdefault(row.reason, []).append(row_label(layout, row))
     return "".join(f"\nNot shown, because {reason}: {'; '.join(labels)}." for reason, labels in names.items())

@@ -1,16 +1,20 @@
-"""The figure of a table: points and intervals of our rows, and the printed numbers in panels of their own."""
+"""The picture of a table: points and intervals of our rows beside the printed numbers, or heat maps where the table is a grid."""
 
 import math
 import textwrap
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from dad.report.results import Column, TableResult
+from dad.report.effects import Effects, cell_means, effects_of, grid_factors, interactions
+from dad.report.frame import Column, Frame, block_of
 from dad.report.style import HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
 from dad.study.cells import Row
 from dad.study.paper import paper
@@ -21,108 +25,165 @@ TEACHER_LINES = ("--", ":", "-.")
 """Dashes of the teachers that have no row of their own."""
 
 
-def write_table_figure(result: TableResult, path: Path) -> None:
-    """Panels per column and printed metric: ours with 95 % intervals, and beside them the printed numbers as hollow marks.
-
-    The two have axes of their own, because stand-ins and smaller networks are on another scale; errors are logarithmic, so that
-    equal distances are equal ratios. Rows are the factors inside a block, colour and shape are the block. A table that the paper
-    prints no numbers of has no panels for them and its columns stand side by side. Written are `path` (PNG) and an SVG beside it.
-    """
-    layout = result.layout
-    # a table whose factors are all its blocks' has nothing left to tell rows apart: every row is a line of its own
-    levels = layout.row_factors or layout.factors
-    blocks = list(dict.fromkeys(_levels(row, layout.block) for row in result.rows))
-    groups = list(dict.fromkeys(_levels(row, levels) for row in result.rows))
-    labels = [", ".join(layout.label(factor, level) for factor, level in zip(levels, group, strict=True)) for group in groups]
-    place = {row.name: _place(row, result, blocks, groups, levels) for row in result.rows}
+def write_table_figure(frame: Frame, path: Path) -> None:
+    """The picture of a table as PNG (`path`) and SVG: heat maps of a grid, points with intervals of every other table."""
+    effects = effects_of(frame)
     with styled():
-        figure, panels = _panels(result, len(groups), len(blocks))
-        for axes, column, metric, printed in panels:
-            if printed:
-                _printed(axes, result, column, metric, place, blocks)
-            else:
-                _ours(axes, result, column, metric, place, blocks)
-            if axes.axison:
-                _finish(axes, labels, metric)
-        figure.suptitle(f"{layout.name}: {layout.title}", x=0.01, ha="left", fontsize=11, fontweight="bold", wrap=True)
-        legend = _legend(result, blocks)
-        figure.legend(handles=legend, loc="outside lower left", ncols=2, fontsize=8.5, handletextpad=0.6, columnspacing=3)
+        figure = grid_figure(frame, effects) if effects else points_figure(frame)
+        title = f"{frame.layout.name}: {frame.layout.title}"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", wrap=True)
         save_figure(figure, path)
 
 
-def _panels(result: TableResult, groups: int, blocks: int) -> tuple[Figure, list[tuple[Axes, Column, str, bool]]]:
+@dataclass(frozen=True)
+class Places:
+    """Where rows stand in a panel: a line per combination of the levels inside a block, set apart and coloured by block."""
+
+    frame: Frame
+    factors: tuple[str, ...]
+    """What tells lines apart; all factors where they are all the blocks'."""
+    groups: tuple[tuple[str, ...], ...]
+    blocks: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, frame: Frame) -> "Places":
+        """The places of a table's rows."""
+        factors = frame.layout.row_factors or frame.layout.factors
+        groups = dict.fromkeys(tuple(row.factors[factor] for factor in factors) for row in frame.rows)
+        return cls(frame, factors, tuple(groups), tuple(dict.fromkeys(block_of(frame.layout, row) for row in frame.rows)))
+
+    def group(self, row: Row) -> int:
+        """The line that a row stands in."""
+        return self.groups.index(tuple(row.factors[factor] for factor in self.factors))
+
+    def block(self, row: Row) -> int:
+        """The block that a row belongs to."""
+        return self.blocks.index(block_of(self.frame.layout, row))
+
+    def height(self, row: Row) -> float:
+        """A row's place on the axis, where seaborn dodges it to."""
+        blocks = len(self.blocks)
+        return self.group(row) + (SPREAD * (self.block(row) / (blocks - 1) - 0.5) if blocks > 1 else 0.0)
+
+    def labels(self) -> list[str]:
+        """The names of the lines."""
+        layout = self.frame.layout
+        return [", ".join(layout.label(*pair) for pair in zip(self.factors, group, strict=True)) for group in self.groups]
+
+    def names(self) -> list[str]:
+        """The names of the blocks."""
+        layout = self.frame.layout
+        return [", ".join(layout.label(*pair) for pair in zip(layout.block, block, strict=True)) for block in self.blocks]
+
+
+def points_figure(frame: Frame) -> Figure:
+    """Panels per column and printed metric: ours with 95 % intervals, and beside them the printed numbers as hollow marks.
+
+    The two have axes of their own, because stand-ins and smaller networks are on another scale; errors are logarithmic, so that
+    equal distances are equal ratios. A table that the paper prints no numbers of has no panels for them.
+    """
+    places = Places.of(frame)
+    figure, panels = _panels(frame, places)
+    for axes, column, metric, printed in panels:
+        if printed:
+            _printed(axes, places, column, metric)
+        else:
+            _ours(axes, places, column, metric)
+        if axes.axison:
+            _finish(axes, places.labels(), metric)
+    handles = _legend(places)
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, fontsize=8.5, handletextpad=0.6, columnspacing=3)
+    return figure
+
+
+def _panels(frame: Frame, places: Places) -> tuple[Figure, list[tuple[Axes, Column, str, bool]]]:
     """The figure, and its panels with what each shows: (axes, column, metric, whether the printed numbers)."""
-    columns, metrics = result.columns, result.layout.metrics
-    row = min(0.36, max(0.2, 0.11 * blocks)) if groups > 6 else 0.36
-    if result.layout.rows:
-        wide, lines = 2 * len(metrics), len(columns)
-        shown = [(column, metric, printed) for column in columns for metric in metrics for printed in (False, True)]
-        width, ratios = (7.6 if wide == 2 else 13.0), (1.25, 1) * len(metrics)
+    columns, metrics = frame.columns, frame.layout.metrics
+    groups = len(places.groups)
+    row = min(0.36, max(0.2, 0.11 * len(places.blocks))) if groups > 6 else 0.36
+    both = (False, True) if frame.printed else (False,)
+    shown = [(column, metric, printed) for column in columns for metric in metrics for printed in both]
+    if frame.printed:
+        wide, ratios = 2 * len(metrics), (1.25, 1) * len(metrics)
+        lines, width = len(columns), (7.6 if wide == 2 else 13.0)
     else:
-        shown = [(column, metric, False) for column in columns for metric in metrics]
         wide = min(3, len(shown))
         lines, width, ratios = -(-len(shown) // wide), 3.8 * wide, (1,) * wide
     figure = new_figure(width, 1.35 + lines * (0.75 + row * groups))
     figure.get_layout_engine().set(hspace=0.06, wspace=0.03)
-    grid = figure.subplots(lines, wide, squeeze=False, sharey=True, width_ratios=ratios).flat
-    panels = [(axes, *one) for axes, one in zip(grid, shown, strict=False)]
-    for axes in list(grid)[len(shown) :]:
+    grid = list(figure.subplots(lines, wide, squeeze=False, sharey=True, width_ratios=ratios).flat)
+    for axes in grid[len(shown) :]:
         axes.set_axis_off()
-    return figure, panels
+    return figure, [(axes, *one) for axes, one in zip(grid, shown, strict=False)]
 
 
-def _levels(row: Row, factors: Sequence[str]) -> tuple[str, ...]:
-    return tuple(row.factors[factor] for factor in factors)
+def _point_plot(axes: Axes, places: Places, rows: list[tuple[Row, tuple[float, ...]]], **look: Any) -> None:
+    """Points of rows at their places; a second and third value are the ends of an interval, which is given and not computed."""
+    if not rows:
+        return
+    labels, names = places.labels(), places.names()
+    long = pd.DataFrame(
+        [
+            {"line": labels[places.group(row)], "block": names[places.block(row)], "value": value}
+            for row, values in rows
+            for value in values
+        ]
+    )
+    given = {"estimator": lambda values: values.iloc[0], "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max())}
+    seaborn.pointplot(
+        long,
+        x="value",
+        y="line",
+        hue="block",
+        order=labels,
+        hue_order=names,
+        palette=[PALETTE[place % len(PALETTE)] for place in range(len(names))],
+        markers=look.pop("markers", [MARKERS[place % len(MARKERS)] for place in range(len(names))]),
+        dodge=SPREAD if len(names) > 1 else False,
+        linestyle="none",
+        legend=False,
+        ax=axes,
+        err_kws={"linewidth": 1.6},
+        **(given if len(rows[0][1]) > 1 else {"errorbar": None}),
+        **look,
+    )
 
 
-def _place(
-    row: Row, result: TableResult, blocks: list[tuple[str, ...]], groups: list[tuple[str, ...]], levels: Sequence[str]
-) -> float:
-    """A row's height in its panel: its group's integer, moved by its block."""
-    group = groups.index(_levels(row, levels))
-    block = blocks.index(_levels(row, result.layout.block))
-    return group + (SPREAD * (block / (len(blocks) - 1) - 0.5) if len(blocks) > 1 else 0.0)
-
-
-def _look(result: TableResult, row: Row, blocks: list[tuple[str, ...]]) -> tuple[str, str]:
-    index = blocks.index(_levels(row, result.layout.block))
-    return PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
-
-
-def _ours(
-    axes: Axes, result: TableResult, column: Column, metric: str, place: dict[str, float], blocks: list[tuple[str, ...]]
-) -> None:
-    for row in result.rows:
-        interval = result.interval(row, column, metric) if row.subjects else None
-        if interval is None or math.isnan(interval.mean):
+def _ours(axes: Axes, places: Places, column: Column, metric: str) -> None:
+    frame = places.frame
+    known: list[tuple[Row, tuple[float, ...]]] = []
+    for row in frame.rows:
+        interval = frame.interval(row, column, metric)
+        if math.isnan(interval.mean):
             words = "no number" if row.subjects else textwrap.shorten(row.reason, 60, placeholder=" …")
-            axes.text(0.02, place[row.name], words, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5, color=QUIET)
-            continue
-        colour, marker = _look(result, row, blocks)
-        axes.hlines(place[row.name], interval.low, interval.high, color=colour, linewidth=1.6)
-        face = "white" if row.model else colour
-        axes.plot(interval.mean, place[row.name], marker, color=colour, markersize=6, markerfacecolor=face, markeredgewidth=0.9)
-    for row, dashes in zip(result.teachers, TEACHER_LINES, strict=False):
-        mean = result.interval(row, column, metric).mean
+            where = axes.get_yaxis_transform()
+            axes.text(0.02, places.height(row), words, transform=where, va="center", fontsize=6.5, color=QUIET)
+        elif math.isnan(interval.low):
+            known.append((row, (interval.mean,) * 3))
+        else:
+            known.append((row, (interval.mean, interval.low, interval.high)))
+    size = {"markersize": 6, "markeredgewidth": 0.9}
+    _point_plot(axes, places, [one for one in known if not one[0].model], **size)
+    _point_plot(axes, places, [one for one in known if one[0].model], markerfacecolor="white", **size)
+    for row, dashes in zip(frame.teachers, TEACHER_LINES, strict=False):
+        mean = frame.interval(row, column, metric).mean
         if not math.isnan(mean):
             axes.axvline(mean, color=INK, linewidth=1.0, linestyle=dashes)
-    axes.set_title(f"ours: {column.title}" if result.layout.rows else column.title, loc="left", fontsize=9)
+    axes.set_title(f"ours: {column.title}" if frame.printed else column.title, loc="left", fontsize=9)
 
 
-def _printed(
-    axes: Axes, result: TableResult, column: Column, metric: str, place: dict[str, float], blocks: list[tuple[str, ...]]
-) -> None:
-    numbers = {row.name: (row, result.printed(row, column, metric)) for row in result.rows}
-    if not any(number for _, number in numbers.values()):
+def _printed(axes: Axes, places: Places, column: Column, metric: str) -> None:
+    frame = places.frame
+    lines = [(row, frame.value(row, column, metric)) for row in frame.rows]
+    lines = [(row, line) for row, line in lines if not math.isnan(line["paper"])]
+    if not lines:
         axes.text(0.5, 0.5, "not in the paper", transform=axes.transAxes, ha="center", va="center", color=QUIET)
         axes.set_axis_off()
         return
-    for name, (row, number) in numbers.items():
-        if number is not None:
-            colour, marker = _look(result, row, blocks)
-            marker = "x" if paper().foreign(number) else marker
-            look = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.5, "markersize": 6}
-            axes.plot(number.value, place[name], marker, **look)
+    own = [(row, (line["paper"],)) for row, line in lines if not line["foreign"]]
+    foreign = [(row, (line["paper"],)) for row, line in lines if line["foreign"]]
+    _point_plot(axes, places, own, markersize=6, markerfacecolor="white", markeredgewidth=1.5)
+    _point_plot(axes, places, foreign, markers="x", markersize=6, markeredgewidth=1.5)
     axes.set_title(f"printed: {column.paper}", loc="left", fontsize=9)
 
 
@@ -130,12 +191,14 @@ def _finish(axes: Axes, labels: list[str], metric: str) -> None:
     axes.set_ylim(len(labels) - 0.45, -0.55)
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(axis="y", length=0)
+    axes.set_ylabel("")
     for boundary in range(1, len(labels)):
         axes.axhline(boundary - 0.5, color=HAIRLINE, linewidth=0.7)
     axes.margins(x=0.08)
     axes.grid(axis="x")
-    if not axes.lines or all(line.get_linestyle() != "None" for line in axes.lines):
+    if not any(line.get_marker() not in ("", "None", None) for line in axes.lines):
         axes.set_xticks([])
+        axes.set_xlabel("")
     elif paper().metrics[metric].better == "lower":
         axes.set_xscale("log")
         axes.autoscale_view()
@@ -148,22 +211,55 @@ def _finish(axes: Axes, labels: list[str], metric: str) -> None:
         axes.set_xlabel(paper().metrics[metric].arrow)
 
 
-def _legend(result: TableResult, blocks: list[tuple[str, ...]]) -> list[Line2D]:
+def _legend(places: Places) -> list[Line2D]:
+    frame, hollow = places.frame, {"marker": "o", "markerfacecolor": "white", "markeredgecolor": QUIET}
     handles = []
-    for index, block in enumerate(blocks if result.layout.block else []):
-        name = ", ".join(result.layout.label(factor, level) for factor, level in zip(result.layout.block, block, strict=True))
+    for index, name in enumerate(places.names() if frame.layout.block else []):
         colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
         handles.append(Line2D([], [], color=colour, marker=marker, linewidth=1.6, label=name))
-    for row, dashes in zip(result.teachers, TEACHER_LINES, strict=False):
-        handles.append(Line2D([], [], color=INK, linewidth=1.0, linestyle=dashes, label=f"{result.label(row)}, ours"))
-    if any(row.model for row in result.rows):
-        look = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": QUIET, "markeredgewidth": 0.9}
-        handles.append(Line2D([], [], color=QUIET, linewidth=1.6, **look, label="ours, an estimator scored as it is"))
-    covers = "images" if result.seeds == 1 else f"images and {result.seeds} seeds"
+    for row, dashes in zip(frame.teachers, TEACHER_LINES, strict=False):
+        handles.append(Line2D([], [], color=INK, linewidth=1.0, linestyle=dashes, label=f"{frame.label(row)}, ours"))
+    if any(row.model for row in frame.rows):
+        handles.append(Line2D([], [], color=QUIET, linewidth=1.6, **hollow, label="ours, an estimator scored as is"))
+    covers = "images" if frame.repeats == 1 else f"images and {frame.repeats} seeds"
     handles.append(Line2D([], [], color=QUIET, linewidth=1.6, label=f"95 % interval over {covers}, each row by itself"))
-    if result.layout.rows:
-        printed = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": QUIET, "markeredgewidth": 1.5}
-        handles.append(Line2D([], [], color="none", **printed, label="printed in the paper"))
-    if any(paper().foreign(number) for number in paper().numbers(result.table)):
+    if frame.printed:
+        handles.append(Line2D([], [], color="none", **hollow, markeredgewidth=1.5, label="printed in the paper"))
+    if frame.lines["foreign"].any():
         handles.append(Line2D([], [], color="none", marker="x", markeredgecolor=QUIET, label="printed, under another protocol"))
     return handles
+
+
+def grid_figure(frame: Frame, effects: Effects) -> Figure:
+    """Per column the means by two factors, and what these two do together beyond the sum of what each does."""
+    layout, means = frame.layout, [cell_means(frame, effects, column) for column in frame.columns]
+    height, width = means[0].shape
+    figure = new_figure(2 * (1.9 + 0.72 * width), 0.9 + len(means) * (0.95 + 0.4 * height))
+    grid = figure.subplots(len(means), 2, squeeze=False)
+    others = [layout.headings.get(name, name).lower() for name in grid_factors(frame)[:-2]]
+    metric = paper().metrics[effects.metric]
+    for (left, right), column, values in zip(grid, frame.columns, means, strict=True):
+        apart = interactions(values)
+        end = max(1e-9, float(apart.abs().max().max()))
+        colours = "viridis_r" if metric.better == "higher" else "viridis"
+        _heat_map(left, frame, effects, values, cmap=colours, fmt=f".{paper().decimals}f", cbar_kws={"label": metric.arrow})
+        around = {"cmap": "RdBu_r", "vmin": -end, "vmax": end}
+        _heat_map(right, frame, effects, apart, fmt="+.4f", cbar_kws={"label": "beyond the sum"}, **around)
+        over = f", mean over {' and '.join(others)}" if others else ""
+        left.set_title(f"{column.title}: {metric.label}{over}", loc="left")
+        right.set_title("interaction: beyond both main effects", loc="left")
+    return figure
+
+
+def _heat_map(axes: Axes, frame: Frame, effects: Effects, values: pd.DataFrame, **options: Any) -> None:
+    """One heat map with its numbers; combinations that were not run are crossed out."""
+    layout = frame.layout
+    seaborn.heatmap(values, ax=axes, annot=True, annot_kws={"fontsize": 8}, linewidths=0.8, square=False, **options)
+    for i, j in ((i, j) for i in range(values.shape[0]) for j in range(values.shape[1]) if math.isnan(values.iloc[i, j])):
+        axes.text(j + 0.5, i + 0.5, "not run", ha="center", va="center", fontsize=7, color=QUIET)
+    axes.set_xticks([j + 0.5 for j in range(values.shape[1])], [layout.label(effects.columns, one) for one in values.columns])
+    axes.set_yticks([i + 0.5 for i in range(values.shape[0])], [layout.label(effects.rows, one) for one in values.index])
+    axes.tick_params(length=0)
+    axes.tick_params(axis="y", rotation=0)
+    axes.set_xlabel(layout.headings.get(effects.columns, effects.columns))
+    axes.set_ylabel(layout.headings.get(effects.rows, effects.rows))

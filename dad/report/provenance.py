@@ -1,105 +1,147 @@
-"""What was run, in words, from a study's config and the provenance files that its trainings wrote."""
+"""What was run: what cells were trained with, from their configs, and how it went, from the files that their trainings wrote."""
 
 import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 from dad.errors import UserError
-from dad.report.results import TableResult
-from dad.report.run_facts import distinct, photos_fact, shared_facts, short_name, student_fact, teacher_fact
-from dad.study.config import Cell
+from dad.study.config import Cell, FolderPhotos, ScenePhotos
+from dad.study.layout import Layout
 
-Provenance = dict[str, Any]
+Provenance = Mapping[str, Any]
+Facts = list[tuple[str, str]]
+"""(what, value) pairs."""
 
 UNKNOWN = "unknown"
+_INIT = {
+    "full": "starting from all its weights",
+    "encoder": "starting from its encoder with a random head",
+    "none": "starting at random",
+}
 
 
-def read_provenance(paths: Mapping[str, Path], cells: Iterable[str]) -> dict[str, Provenance]:
-    """Cell id -> what its training wrote; an absent file gives an empty dict, which reads as unknown. UserError if not JSON."""
-    found = {}
-    for cell in cells:
-        path = paths.get(cell)
-        try:
-            found[cell] = json.loads(path.read_text()) if path and path.is_file() else {}
-        except ValueError as error:
-            raise UserError(f"{path} is not valid JSON: {error}") from None
-    return found
+def short_name(model: str) -> str:
+    """A model's name as it is; of a checkpoint file only the file's name, as folders belong to one machine."""
+    return PurePath(model).name if model.endswith(".safetensors") or PurePath(model).is_absolute() else model
 
 
-def summary_line(result: TableResult, provenance: Mapping[str, Provenance]) -> str:
-    """One sentence: study, students, data, scale, hardware, time and code."""
-    study, cells = result.study, [cell for row in result.trained for cell in row.cells]
-    images = ", ".join(f"{count} of {name}" for name, count in image_counts(result).items()) or "nothing"
-    said = [f"study `{study.name}` ({study.description})"]
-    if cells:
-        seeds = f"seed{'s' if result.seeds > 1 else ''} {', '.join(map(str, study.seeds))}"
-        teachers = distinct(result, teacher_fact)
-        said += [
-            f"{len(cells)} student{'s' if len(cells) > 1 else ''} {distinct(result, student_fact)}, {seeds}, "
-            f"of the teacher{'s' if ' / ' in teachers else ''} {teachers}",
-            f"{distinct(result, _scale)} from {distinct(result, photos_fact)}",
-        ]
-    if models := [row.model for row in result.scored if row.model]:
-        said.append(f"{len(models)} estimator{'s' if len(models) > 1 else ''} scored as they are")
-    said.append(f"scored on {images}")
-    if cells:
-        said += [_devices(provenance) + f", {_total_time(provenance)} of training", f"commit {_commits(provenance)}"]
-    return f"What was run: {'; '.join(said)}. More at the end of this page."
+def teacher_fact(cell: Cell) -> str:
+    """Whose maps are the labels."""
+    text = f"`{short_name(cell.teacher)}`"
+    if cell.assistant is None:
+        return text
+    how = f"selected with probability {cell.assistant.share:g}" if cell.supervision == "select" else "averaged with it"
+    return f"{text} and the assistant `{short_name(cell.assistant.model)}`, {how}"
 
 
-def run_details(result: TableResult, provenance: Mapping[str, Provenance]) -> list[tuple[str, str]]:
-    """(what, value) pairs for the section on what was run: what all rows have in common."""
-    study, trained = result.study, bool(result.trained)
-    details = [("Study", f"`{study.name}`: {study.description}"), *shared_facts(result)]
-    if trained:
-        used, small = _numbers(provenance, "photos_used"), _numbers(provenance, "photos_too_small")
-        details += [
-            ("Students' size", f"{_numbers(provenance, 'parameters')} parameters"),
-            ("Photos that were read", f"used {used}, too small {small}"),
-            ("Seeds", ", ".join(map(str, study.seeds))),
-        ]
-    if models := [f"`{short_name(row.model)}` ({result.label(row)})" for row in (*result.teachers, *result.scored) if row.model]:
-        details.append(("Scored as they are", ", ".join(models)))
-    counts = image_counts(result)
-    measured = [f"{column.title}: {counts[column.dataset]} images" for column in result.columns if column.dataset in counts]
-    details += [
-        ("Benchmarks", ", ".join(measured) or "none: no row has scores"),
-        ("Protocol", f"`{result.protocol}` (rules {result.protocol_hash})"),
-    ]
-    if trained:
-        details += [
-            ("Hardware", _devices(provenance)),
-            ("Training time", _times(provenance)),
-            ("Versions", _versions(provenance)),
-            ("Commit", _commits(provenance)),
-            ("Started", _started(provenance)),
-        ]
-    if empty := {name: count for name, count in result.empty.items() if count}:
-        details.append(("Images left out", ", ".join(f"{count} of {name} (no scored pixel)" for name, count in empty.items())))
-    if cured := [cell for cell, values in provenance.items() if values.get("dead_head_cured")]:
-        details.append(("Dead heads cured at step 0", ", ".join(f"`{cell}`" for cell in cured)))
-    return details
+def student_fact(cell: Cell) -> str:
+    """The student's network and what it starts from."""
+    return f"`{short_name(cell.student.model)}`, {_INIT[cell.student.init]}"
 
 
-def _scale(cell: Cell) -> str:
+def photos_fact(cell: Cell) -> str:
+    """How many photos, and of what."""
+    photos = cell.photos
+    if isinstance(photos, ScenePhotos):
+        return f"{photos.count:,} rendered photos ({', '.join(photos.kinds)}; {photos.width}×{photos.height})"
+    assert isinstance(photos, FolderPhotos)
+    folder = f"the folder `{PurePath(photos.root).name}`"
+    return f"{photos.count:,} photos of {folder}" if photos.count else f"all photos of {folder}"
+
+
+def scale_fact(cell: Cell) -> str:
+    """Steps, batch and crops, in short."""
     return f"{cell.optim.steps:,} steps × {cell.optim.batch} crops of {cell.crop.size} px"
 
 
-def image_counts(result: TableResult) -> dict[str, int]:
-    """Data set -> its scored images; data sets that nothing was scored on are left out."""
-    lines = result.scores.drop_duplicates(["dataset", "image"])
-    counts = lines["dataset"].value_counts()
-    return {column.dataset: int(counts[column.dataset]) for column in result.columns if column.dataset in counts}
+def _crops(cell: Cell) -> str:
+    side = (
+        "the largest central square" if cell.mode == "baseline" else f"side of the crop {cell.crop.min_crop} px to the short side"
+    )
+    patches = f"; {cell.crop.patches} patches" if cell.mode in ("local-global", "cross") else ""
+    return f"{cell.crop.size} px squares, {side}{patches}"
 
 
-def _distinct(provenance: Mapping[str, Provenance], key: str) -> list[Any]:
-    """The different values of a key over the cells, in the order of the cells; UNKNOWN for the ones without it."""
-    return list(dict.fromkeys(values.get(key, UNKNOWN) for values in provenance.values()))
+def _optimisation(cell: Cell) -> str:
+    rates = f"encoder rate {cell.optim.encoder_rate:g}, head rate {cell.optim.head_rate:g}"
+    return f"{cell.optim.steps:,} steps × {cell.optim.batch} crops; {rates}"
 
 
-def _numbers(provenance: Mapping[str, Provenance], key: str) -> str:
-    values = _distinct(provenance, key)
+def _losses(cell: Cell) -> str:
+    feature = "" if cell.loss.feature else "; without feature alignment"
+    return f"{cell.mode}, {cell.normalization}{feature}"
+
+
+FACTS: dict[str, Callable[[Cell], str]] = {
+    "Teacher": teacher_fact,
+    "Student": student_fact,
+    "Mode, normalization": _losses,
+    "Photos": photos_fact,
+    "Crops": _crops,
+    "Optimisation": _optimisation,
+}
+"""Heading -> what a cell has; seeds differ in none of them."""
+
+
+def shared_facts(cells: Iterable[Cell]) -> Facts:
+    """The facts that all cells have in common."""
+    cells = list(cells)
+    values = {name: {fact(cell) for cell in cells} for name, fact in FACTS.items()}
+    return [(name, FACTS[name](cells[0])) for name, found in values.items() if len(found) == 1]
+
+
+def distinct(cells: Iterable[Cell], fact: Callable[[Cell], str]) -> str:
+    """The different values of a fact, in the order of the cells; the words in which they all end are said once: `100 / 250 rendered
+    photos`.
+    """
+    different = [value.split(" ") for value in dict.fromkeys(map(fact, cells))]
+    shortest = min(map(len, different), default=0)
+    same = next((n for n in range(shortest - 1, 0, -1) if len({tuple(words[-n:]) for words in different}) == 1), 0)
+    if len(different) < 2 or not same:
+        return " / ".join(" ".join(words) for words in different)
+    heads = [" ".join(words[:-same]) for words in different]
+    comma = "," if all(head.endswith(",") for head in heads) else ""
+    return f"{' / '.join(head.removesuffix(comma) for head in heads)}{comma} {' '.join(different[0][-same:])}"
+
+
+def read_provenance(layout: Layout, cells: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Cell id -> what its training wrote; an absent file gives an empty dict, which reads as unknown. UserError if not JSON."""
+    return {cell: read_object(layout.run(cell) / "provenance.json") for cell in cells}
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object; empty where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} must hold an object")
+    return value
+
+
+def run_facts(runs: Sequence[Provenance]) -> Facts:
+    """How trainings went: what differs is listed, never averaged; what no file tells is unknown."""
+    facts = [
+        ("Students' size", f"{numbers(runs, 'parameters')} parameters"),
+        ("Photos that were read", f"used {numbers(runs, 'photos_used')}, too small {numbers(runs, 'photos_too_small')}"),
+        ("Hardware", devices(runs)),
+        ("Training time", _times(runs)),
+        ("Versions", _versions(runs)),
+        ("Commit", commits(runs)),
+        ("Started", _started(runs)),
+    ]
+    if cured := [run["cell"] for run in runs if run.get("dead_head_cured")]:
+        facts.append(("Dead heads cured at step 0", ", ".join(f"`{cell}`" for cell in cured)))
+    return facts
+
+
+def numbers(runs: Sequence[Provenance], key: str) -> str:
+    """A number of every run, as one value or a range."""
+    values = {run.get(key, UNKNOWN) for run in runs}
     known = sorted(value for value in values if value != UNKNOWN)
     if not known:
         return UNKNOWN
@@ -107,30 +149,26 @@ def _numbers(provenance: Mapping[str, Provenance], key: str) -> str:
     return shown + (" (unknown for some cells)" if UNKNOWN in values else "")
 
 
-def _devices(provenance: Mapping[str, Provenance]) -> str:
-    devices = _distinct(provenance, "device")
-    return " / ".join(devices) if devices != [UNKNOWN] else "hardware unknown"
+def devices(runs: Sequence[Provenance]) -> str:
+    """The hardware of all runs."""
+    found = list(dict.fromkeys(run.get("device", UNKNOWN) for run in runs))
+    return " / ".join(found) if found not in ([UNKNOWN], []) else "hardware unknown"
 
 
-def _seconds(provenance: Mapping[str, Provenance]) -> list[float]:
-    return [float(values["wall_seconds"]) for values in provenance.values() if "wall_seconds" in values]
-
-
-def _total_time(provenance: Mapping[str, Provenance]) -> str:
-    seconds = _seconds(provenance)
+def total_time(runs: Sequence[Provenance]) -> str:
+    """The wall time of all trainings together."""
+    seconds = [float(run["wall_seconds"]) for run in runs if "wall_seconds" in run]
     if not seconds:
         return "an unknown time"
-    return duration(sum(seconds)) + (
-        "" if len(seconds) == len(provenance) else f" (known for {len(seconds)} of {len(provenance)} cells)"
-    )
+    return duration(sum(seconds)) + ("" if len(seconds) == len(runs) else f" (known for {len(seconds)} of {len(runs)} cells)")
 
 
-def _times(provenance: Mapping[str, Provenance]) -> str:
-    seconds = _seconds(provenance)
+def _times(runs: Sequence[Provenance]) -> str:
+    seconds = [float(run["wall_seconds"]) for run in runs if "wall_seconds" in run]
     if not seconds:
         return UNKNOWN
     low, high = duration(min(seconds)), duration(max(seconds))
-    return f"{_total_time(provenance)} in all, {low if low == high else f'{low} to {high}'} per cell"
+    return f"{total_time(runs)} in all, {low if low == high else f'{low} to {high}'} per cell"
 
 
 def duration(seconds: float) -> str:
@@ -142,30 +180,24 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _versions(provenance: Mapping[str, Provenance]) -> str:
-    merged: dict[str, list[str]] = {}
-    for values in provenance.values():
-        for package, version in (values.get("versions") or {}).items():
-            known = merged.setdefault(package, [])
-            if str(version) not in known:
-                known.append(str(version))
+def _versions(runs: Sequence[Provenance]) -> str:
+    merged: dict[str, set[str]] = {}
+    for run in runs:
+        for package, version in (run.get("versions") or {}).items():
+            merged.setdefault(package, set()).add(str(version))
     return ", ".join(f"{package} {' / '.join(sorted(versions))}" for package, versions in sorted(merged.items())) or UNKNOWN
 
 
-def _commits(provenance: Mapping[str, Provenance]) -> str:
+def commits(runs: Sequence[Provenance]) -> str:
+    """The code of all runs."""
     shown = []
-    for values in provenance.values():
-        commit = values.get("git_commit") or UNKNOWN
-        dirty = values.get("git_dirty")
-        state = (
-            "" if commit == UNKNOWN or dirty is False else " with uncommitted changes" if dirty else " (state of the tree unknown)"
-        )
-        shown.append(f"{f'`{commit[:12]}`' if commit != UNKNOWN else commit}{state}")
+    for run in runs:
+        commit, dirty = run.get("git_commit"), run.get("git_dirty")
+        state = "" if dirty is False else " with uncommitted changes" if dirty else " (state of the tree unknown)"
+        shown.append(f"`{commit[:12]}`{state}" if commit else UNKNOWN)
     return ", ".join(dict.fromkeys(shown)) or UNKNOWN
 
 
-def _started(provenance: Mapping[str, Provenance]) -> str:
-    moments = sorted(values["started"] for values in provenance.values() if values.get("started"))
-    if not moments:
-        return UNKNOWN
-    return " to ".join(dict.fromkeys((moments[0], moments[-1])))
+def _started(runs: Sequence[Provenance]) -> str:
+    moments = sorted(run["started"] for run in runs if run.get("started"))
+    return " to ".join(dict.fromkeys((moments[0], moments[-1]))) if moments else UNKNOWN

@@ -18,7 +18,7 @@ from dad.study.layout import Layout
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dad.report.columns import Column
+    from dad.report.frame import Column
 
 METRICS = ("abs_rel", "delta1")
 """What tables report: the paper's two metrics."""

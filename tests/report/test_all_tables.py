@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from dad.errors import UserError
-from dad.report.results import load_table, provenance_paths, score_paths
-from dad.report.tables import render_table, table_files
+from dad.report.frame import load_frame
+from dad.report.scores import score_paths
+from dad.report.tables import SUFFIXES, table_files, write_texts
 from dad.study.cells import TABLES, model_id, table_rows, teacher_rows
 
 ALL = tuple(TABLES)
@@ -28,13 +29,14 @@ def results(tmp_path_factory, whole, seeded, write_scores, paper_like):
 
 @pytest.fixture(scope="module")
 def rendered(whole, results):
-    """Table -> (page, lines of the CSV, result), of one seed."""
-    found = {}
+    """Table -> (page with its details, lines of the CSV, frame), of one seed."""
+    found, reports = {}, results / "reports"
     for table in ALL:
-        scores, provenance = score_paths(whole, table, results), provenance_paths(whole, table, results)
-        result = render_table(whole, table, scores, provenance, results / "reports")
-        with open(results / "reports" / f"{table}.csv", newline="") as file:
-            found[table] = ((results / "reports" / f"{table}.md").read_text(), list(csv.DictReader(file)), result)
+        frame = load_frame(whole, table, results)
+        write_texts(frame, {cell: {} for row in frame.trained for cell in row.cells}, reports)
+        page = (reports / f"{table}.md").read_text() + (reports / f"{table}_details.md").read_text()
+        with open(reports / f"{table}.csv", newline="") as file:
+            found[table] = (page, list(csv.DictReader(file)), frame)
     return found
 
 
@@ -146,14 +148,15 @@ def test_what_was_run_is_told_per_row_where_it_differs(rendered):
 
 
 def test_an_estimator_is_compared_with_all_seeds(seeded, results):
-    result = load_table(seeded, "table4", score_paths(seeded, "table4", results))
-    values = result.statistics.loc[("teacher", "scenes-indoor", "abs_rel")]
+    result = load_frame(seeded, "table4", results)
+    teacher_row = result.row_of({"supervision": "teacher"})
+    values = result.value(teacher_row, result.columns[0], "abs_rel")
     students = [
         scores_of(results, seeded, "ablation", name, "scenes-indoor")
         for name in result.row_of({"supervision": "teacher-student"}).cells
     ]
     teacher = scores_of(results, seeded, "ablation", model_id("zoo/big"), "scenes-indoor")
-    assert (values["seeds"], result.seeds) == (1, 2)
+    assert (values["dataset"], values["seeds"], result.repeats) == ("scenes-indoor", 1, 2)
     assert values["ref_difference"] == pytest.approx((teacher - np.stack(students)).mean())
 
 
@@ -161,9 +164,9 @@ def test_a_study_without_assistant_networks_and_sizes_still_renders_every_table(
     for table in ALL:
         write_scores(study, tmp_path, paper_like, table=table, teacher=True)
         files = table_files(study, table, tmp_path, tmp_path / "reports")
-        assert [path.suffix for path in files] == [".csv", ".md", ".png", ".svg"]
+        assert [path.name for path in files] == [f"{table}{suffix}" for suffix in SUFFIXES]
         assert all(path.stat().st_size > 500 for path in files)
-    page = (tmp_path / "reports" / "table3.md").read_text()
+    page = "".join((tmp_path / "reports" / name).read_text() for name in ("table3.md", "table3_details.md"))
     assert "(a) Not run, because the study names no da-l and no da-s (architectures): DA-L, DA-S, Base; DA-L, DA-S, Ours." in page
     assert "Benchmarks: none: no row has scores" in page
     table5 = (tmp_path / "reports" / "table5.md").read_text()
@@ -181,4 +184,4 @@ def test_a_study_without_any_benchmark_of_a_table_is_refused(make_study, tmp_pat
 def test_figures_of_all_tables_repeat_byte_by_byte(whole, results, tmp_path, table):
     first = [path.read_bytes() for path in table_files(whole, table, results, tmp_path / "a")]
     assert [path.read_bytes() for path in table_files(whole, table, results, tmp_path / "b")] == first
-    assert b"<dc:date>" not in first[3]
+    assert b"<dc:date>" not in first[5]

@@ -8,11 +8,10 @@ from scipy import stats
 
 from dad.cli import main
 from dad.errors import UserError
-from dad.report.claims_page import claims_files, judge
-from dad.report.discrepancies import cited_by, discrepancies_page
-from dad.report.findings import findings, matching
-from dad.report.results import load_table, score_paths
-from dad.report.trends import Trend, slope_weights
+from dad.report.claims import Trend, findings, matching, slope_weights
+from dad.report.claims_page import cited_by, claims_files, discrepancies_page, judge
+from dad.report.frame import load_frame
+from dad.report.scores import score_paths
 from dad.study.cells import TABLES, table_rows
 from dad.study.claims import claims
 from dad.study.paper import paper
@@ -62,9 +61,10 @@ def test_the_page_has_the_verdicts_first_and_what_they_rest_on(written):
 def test_the_csv_has_the_numbers_of_each_comparison(written, whole, results):
     lines = [line for line in written[1] if line["claim"] == "every-architecture-gains"]
     assert len(lines) == 3 * 2
-    result = load_table(whole, "table3", score_paths(whole, "table3", results))
+    result = load_frame(whole, "table3", results)
     for line in lines:
-        row, other = (result.statistics.loc[(line[name], line["dataset"], "abs_rel"), "mean"] for name in ("row", "other"))
+        means = result.lines[result.lines["metric"] == "abs_rel"].set_index(["row", "dataset"])["mean"]
+        row, other = (means[line[name], line["dataset"]] for name in ("row", "other"))
         assert float(line["difference"]) == pytest.approx(other - row, abs=2e-6)
         assert line["row"] == line["other"].replace("base", "ours")
         assert (line["n"], line["seeds"], line["printed_holds"]) == ("24", "1", "True")
@@ -77,16 +77,16 @@ def test_the_same_files_give_the_same_bytes(whole, results, written):
 
 def test_a_table_that_was_not_run_is_said_not_to_be(study, tmp_path):
     page = claims_files(study, tmp_path, tmp_path)[0].read_text()
-    assert f"{len(claims())} can not be asked" in page
+    assert f"{len(claims())} cannot be asked" in page
     assert "Table 4 was not run: 2 of 2 score files are missing" in page
-    assert {finding.verdict for finding in judge(study, "table2", tmp_path).findings} == {"can not be asked"}
+    assert {finding.verdict for finding in judge(study, "table2", tmp_path).findings} == {"cannot be asked"}
 
 
 def test_a_claim_whose_rows_are_not_in_the_study_can_not_be_asked(study, tmp_path, write_scores, paper_like):
     write_scores(study, tmp_path, paper_like, table="table4")
     judged = judge(study, "table4", tmp_path)
-    assert judged.result is not None
-    assert {finding.verdict for finding in judged.findings} == {"can not be asked"}
+    assert judged.frame is not None
+    assert {finding.verdict for finding in judged.findings} == {"cannot be asked"}
     assert all(finding.missing for finding in judged.findings)
 
 
@@ -98,7 +98,7 @@ def test_scores_that_can_not_be_compared_are_not_passed_over(study, tmp_path, wr
 
 
 def test_rows_are_matched_by_the_levels_they_name(whole, results):
-    result = load_table(whole, "scaling", score_paths(whole, "scaling", results))
+    result = load_frame(whole, "scaling", results)
     names = [row.name for row in matching(result, {"method": "ours"})]
     assert names == ["ours-10", "ours-20", "ours-40", "ours-80"]
     assert [row.name for row in matching(result, {"method": "ours", "photos": "largest"})] == ["ours-80"]
@@ -115,9 +115,9 @@ def gaps(study, folder, count, seed=0):
     rows = {row.name: next(iter(row.cells)) for row in table_rows(study, "scaling") if row.cells}
     found = []
     for (group, subject), path in score_paths(study, "scaling", folder).items():
-        if subject != rows[f"ours-{count}"]:
+        if subject != rows[f"ours-{count:g}"]:
             continue
-        other = score_paths(study, "scaling", folder)[group, rows[f"ssi-{count}"]]
+        other = score_paths(study, "scaling", folder)[group, rows[f"ssi-{count:g}"]]
         with open(path, newline="") as ours, open(other, newline="") as theirs:
             pairs = list(zip(csv.DictReader(ours), csv.DictReader(theirs), strict=True))
         for dataset in dict.fromkeys(line["dataset"] for line, _ in pairs):
@@ -168,7 +168,7 @@ def test_one_size_has_no_trend(make_study, whole, tmp_path, write_scores, paper_
     study = make_study(**{**whole.model_dump(), "scaling": (20,)})
     write_scores(study, tmp_path, paper_like, table="scaling")
     finding = found_for(study, tmp_path, "gap-widens-with-data")
-    assert (finding.verdict, finding.missing) == ("can not be asked", 1)
+    assert (finding.verdict, finding.missing) == ("cannot be asked", 1)
     assert found_for(study, tmp_path, "ours-ahead-at-every-size").verdict == "held"
 
 

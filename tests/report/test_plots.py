@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from dad.report import plots
-from dad.report.results import load_table
+from dad.report.frame import load_frame
 from dad.report.style import PALETTE, log_ticks
 
 
 @pytest.fixture
 def result(study, results, write_scores, paper_like):
-    return load_table(study, "table1", write_scores(study, results, paper_like))
+    write_scores(study, results, paper_like)
+    return load_frame(study, "table1", results)
 
 
 @pytest.fixture
@@ -22,20 +23,26 @@ def drawn(result, monkeypatch, tmp_path):
     return kept[0]
 
 
+def marks_of(axes):
+    """Where the points of a panel lie, block by block."""
+    found = [line for line in axes.lines if line.get_marker() in ("o", "s")]
+    return [x for line in found for x in line.get_xdata()]
+
+
 def test_points_and_intervals_are_the_tables(result, drawn):
     ours = drawn.axes[0]
-    assert ours.get_title(loc="left") == "ours: scenes-indoor (in the place of ETH3D)"
-    statistics = result.statistics.xs(("scenes-indoor", "abs_rel"), level=("dataset", "metric"))
-    marks = [line.get_xdata()[0] for line in ours.lines if line.get_marker() in ("o", "s")]
-    assert marks == pytest.approx([statistics.loc[row.name, "mean"] for row in result.rows])
-    ends = np.array([collection.get_segments()[0][:, 0] for collection in ours.collections])
-    assert ends == pytest.approx(statistics.loc[[row.name for row in result.rows], ["ci_low", "ci_high"]].to_numpy())
+    assert ours.get_title(loc="left") == "ours: scenes-indoor (for ETH3D)"
+    lines = [result.value(row, result.columns[0], "abs_rel") for row in result.rows]
+    assert marks_of(ours) == pytest.approx([line["mean"] for line in lines])
+    ends = [sorted(line.get_xdata()) for line in ours.lines if line.get_marker() in ("", "None") and len(line.get_xdata()) == 2]
+    drawn_ends = [pair for pair in ends if pair[0] != pair[1] and pair != [0, 1]]
+    assert np.array(drawn_ends) == pytest.approx(np.array([[line["ci_low"], line["ci_high"]] for line in lines]))
 
 
 def test_printed_numbers_have_a_panel_of_their_own_and_hollow_marks(drawn):
     ours, printed = drawn.axes[:2]
     marks = [line for line in printed.lines if line.get_marker() in ("o", "s")]
-    assert [line.get_xdata()[0] for line in marks] == [0.064, 0.057, 0.070, 0.057, 0.065, 0.273, 0.076, 0.064]
+    assert marks_of(printed) == [0.064, 0.057, 0.070, 0.057, 0.065, 0.273, 0.076, 0.064]
     assert {line.get_markerfacecolor() for line in marks} == {"white"}
     assert {line.get_markeredgecolor() for line in marks} == set(PALETTE[:2])
     assert printed.get_title(loc="left") == "printed: ETH3D"
@@ -44,7 +51,7 @@ def test_printed_numbers_have_a_panel_of_their_own_and_hollow_marks(drawn):
 
 
 def test_no_two_marks_of_a_panel_lie_at_the_same_height(drawn):
-    heights = [line.get_ydata()[0] for line in drawn.axes[0].lines if line.get_marker() in ("o", "s")]
+    heights = [y for line in drawn.axes[0].lines if line.get_marker() in ("o", "s") for y in line.get_ydata()]
     assert len(set(heights)) == 8
 
 
@@ -54,7 +61,7 @@ def test_what_is_not_there_is_said(make_study, results, write_scores, edit_score
     edit_scores(next(iter(paths.values())), lambda lines: [line | {"abs_rel": "nan"} for line in lines])
     kept = []
     monkeypatch.setattr(plots, "save_figure", lambda figure, path: kept.append(figure))
-    plots.write_table_figure(load_table(study, "table1", paths), tmp_path / "unused.png")
+    plots.write_table_figure(load_frame(study, "table1", results), tmp_path / "unused.png")
     words = [[text.get_text() for text in axes.texts] for axes in kept[0].axes]
     reason = "local-global distillation with loss.local_global: 0 has no …"
     assert sorted(words[0]) == 4 * [reason] + ["no number"]

@@ -5,8 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dad.report.statistics import bootstrap_average, bootstrap_mean, compare, holm, paired_difference, value_matrix
-from dad.report.table_statistics import table_statistics
+from dad.report.statistics import (
+    bootstrap_average,
+    bootstrap_mean,
+    compare,
+    holm,
+    paired_difference,
+    table_statistics,
+    value_matrix,
+)
 
 
 def test_one_seed_agrees_with_the_normal_interval_on_normal_data():

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from dad.errors import UserError
-from dad.report.provenance import duration
-from dad.report.results import load_table, provenance_paths, score_paths, table_columns
-from dad.report.tables import render_table, table_files
+from dad.report.frame import load_frame, table_columns
+from dad.report.provenance import duration, read_provenance
+from dad.report.scores import score_paths
+from dad.report.tables import SUFFIXES, table_files, write_texts
 from dad.study.cells import model_id, table_rows
+from dad.study.layout import Layout
 
 COLUMNS = ["cell", "mode", "normalization", "dataset", "protocol", "metric", "mean", "ci_low", "ci_high", "n", "seeds", "paper"]
 COLUMNS += ["difference_to_best", "diff_low", "diff_high", "p_holm", "effect", "stands_for", "reason"]
@@ -18,6 +20,11 @@ FURTHER = ["reference", "ref_difference", "ref_low", "ref_high", "ref_p_holm", "
 def read_csv(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
+
+
+def provenance_paths(study, results, table="table1"):
+    cells = [cell for row in table_rows(study, table) for cell in row.cells]
+    return {cell: Layout(study, results).run(cell) / "provenance.json" for cell in cells}
 
 
 def write_provenance(study, results, **changes):
@@ -35,7 +42,7 @@ def write_provenance(study, results, **changes):
         "parameters": 1234567,
         **changes,
     }
-    for cell, path in provenance_paths(study, "table1", results).items():
+    for cell, path in provenance_paths(study, results).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"cell": cell, **values}))
 
@@ -60,10 +67,11 @@ def own(tmp_path):
 
 
 def page_of(study, results):
-    """Render without the figure and return the page and the lines of the CSV."""
+    """Render without the figure and return the page with its details, and the lines of the CSV."""
     out = results / "reports"
-    render_table(study, "table1", score_paths(study, "table1", results), provenance_paths(study, "table1", results), out)
-    return (out / "table1.md").read_text(), read_csv(out / "table1.csv")
+    frame = load_frame(study, "table1", results)
+    write_texts(frame, read_provenance(Layout(study, results), [cell for row in frame.trained for cell in row.cells]), out)
+    return (out / "table1.md").read_text() + (out / "table1_details.md").read_text(), read_csv(out / "table1.csv")
 
 
 def test_the_csv_has_a_line_per_row_data_set_and_metric_with_means_of_the_files(study, results, files):
@@ -100,9 +108,9 @@ def test_the_page_has_ours_and_the_printed_numbers_side_by_side(files):
     page = files[1].read_text()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     header, _, *body = rows[:10]
-    assert header[2] == "ours: scenes-indoor (in the place of ETH3D), AbsRel↓"
+    assert header[2] == "ours: scenes-indoor (for ETH3D), AbsRel↓"
     assert header[3] == "printed: ETH3D, AbsRel↓"
-    assert header[4].startswith("ours: scenes-outdoor (in the place of DIODE)")
+    assert header[4].startswith("ours: scenes-outdoor (for DIODE)")
     assert [row[1] for row in body] == ["Global Norm.", "No Norm.", "Local Norm.", "Hybrid Norm."] * 2
     assert [row[0] for row in body if row[0]] == ["Shared-Context Distillation", "Local-Global Distillation"]
     assert [row[3].split(" ")[0] for row in body] == [
@@ -154,10 +162,9 @@ def test_the_teacher_stands_above_its_students(study, own, write_scores, paper_l
 
 
 def test_the_page_says_what_was_run(files):
-    page = files[1].read_text()
+    page = files[1].read_text() + files[2].read_text()
     for said in (
-        "study `tiny` (made-up scores)",
-        "8 students `zoo/small`, starting from its encoder with a random head, seed 0, of the teacher `zoo/big`",
+        "8 students of study `tiny` (made-up scores): `zoo/small`, starting from its encoder with a random head, seed 0, of the",
         "20 steps × 4 crops of 28 px from 12 rendered photos (indoor, outdoor; 48×32)",
         "cpu, Some Processor, 1 thread, 4 min 08 s of training; commit `0123456789ab`",
         "python 3.11.2, torch 2.15.0",
@@ -181,7 +188,7 @@ def test_unknown_provenance_is_said_to_be_unknown(study, own, write_scores, pape
 def test_differing_provenance_is_not_averaged_away(study, own, write_scores, paper_like):
     write_scores(study, own, paper_like)
     write_provenance(study, own, git_dirty=True, versions={"torch": "2.15.0"}, dead_head_cured=True)
-    cell, path = next(iter(provenance_paths(study, "table1", own).items()))
+    cell, path = next(iter(provenance_paths(study, own).items()))
     path.write_text(json.dumps({"device": "gpu", "versions": {"torch": "2.14.0"}, "wall_seconds": 3800, "parameters": 5}))
     page, _ = page_of(study, own)
     assert "gpu / cpu, Some Processor, 1 thread" in page
@@ -198,7 +205,7 @@ def test_differing_provenance_is_not_averaged_away(study, own, write_scores, pap
 def test_the_same_inputs_give_the_same_bytes(study, results, files):
     before = [path.read_bytes() for path in files]
     again = table_files(study, "table1", results, results / "again")
-    assert [path.name for path in again] == ["table1.csv", "table1.md", "table1.png", "table1.svg"]
+    assert [path.name for path in again] == [f"table1{suffix}" for suffix in SUFFIXES]
     assert [path.read_bytes() for path in again] == before
 
 
@@ -222,7 +229,8 @@ def test_a_row_that_can_not_be_trained_is_printed_with_its_reason(make_study, ow
     assert {(line["cell"], line["mean"], line["n"]) for line in lines} == {("", "", "")}
     assert all("no distillation term" in line["reason"] for line in lines)
     page = files[1].read_text()
-    assert page.count("not run (a)") == 8 + 8
+    assert page.count("not run (a)") == 8
+    assert files[2].read_text().count("not run (a)") == 8
     assert "- (a) Not run, because local-global distillation with loss.local_global: 0 has no distillation term left: " in page
 
 
@@ -256,7 +264,7 @@ def test_a_metric_that_is_not_a_number_is_shown_as_none(study, own, write_scores
     files = table_files(study, "table1", own, own / "reports")
     line = next(line for line in read_csv(files[0]) if (line["dataset"], line["metric"]) == ("scenes-outdoor", "abs_rel"))
     assert (line["mean"], line["difference_to_best"]) == ("", "")
-    assert files[2].stat().st_size > 0
+    assert files[4].stat().st_size > 0
 
 
 def drop(dataset):
@@ -284,7 +292,7 @@ def test_scores_that_can_not_be_compared_are_refused(study, own, write_scores, e
     paths = write_scores(study, own, paper_like)
     edit_scores(list(paths.values())[2], change)
     with pytest.raises(UserError, match=message) as error:
-        load_table(study, "table1", paths)
+        load_frame(study, "table1", own)
     assert "\n" not in str(error.value)
 
 
@@ -316,7 +324,7 @@ def test_a_stand_in_for_nothing_known_is_refused(make_study):
 def test_broken_provenance_is_refused(study, own, write_scores, paper_like):
     write_scores(study, own, paper_like)
     write_provenance(study, own)
-    next(iter(provenance_paths(study, "table1", own).values())).write_text("{")
+    next(iter(provenance_paths(study, own).values())).write_text("{")
     with pytest.raises(UserError, match="is not valid JSON"):
         table_files(study, "table1", own, own / "reports")
 

@@ -115,7 +115,7 @@ def test_the_table_is_made_from_nothing(finished):
     for name in ("table1.md", "table1.png", "table1_photos.png"):
         assert (finished / "reports" / "tiny" / name).stat().st_size > 1000
     page = (finished / "reports" / "tiny" / "table1.md").read_text()
-    assert "scenes-indoor (in the place of ETH3D)" in page
+    assert "scenes-indoor (for ETH3D)" in page
     assert "0.064" in page
 
 

@@ -80,6 +80,8 @@ rule table:
             labels={"table": "{table}", "shows": "numbers"},
         ),
         markdown=f"{REPORTS}/{{table}}.md",
+        details=f"{REPORTS}/{{table}}_details.md",
+        latex=f"{REPORTS}/{{table}}.tex",
         plot=report(
             f"{REPORTS}/{{table}}.png",
             caption="../report/table.rst",

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from dad.report.figures.job import Drawing, Job, method_title
 from dad.report.figures.methods import TITLES, Needs, method_of
-from dad.report.scores import score_paths
 from dad.report.style import INK, MARKERS, PALETTE, QUIET, new_figure
 from dad.study.cells import study_groups, table_rows
 from dad.study.config import StudyConfig
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from dad.report.results import TableResult
+    from dad.report.frame import Frame
 
 TITLE = "Comparison of data scaling"
 CAPTION = "AbsRel, averaged over the benchmarks, against the number of training photos: our method and the SSI baseline."
@@ -45,11 +44,11 @@ def needs(study: StudyConfig) -> Needs:
 
 def draw(job: Job) -> Drawing:
     """Above the average and the paired difference, below a facet per data set; all with 95 % bands, and the teacher's line."""
-    from dad.report.results import load_table
+    from dad.report.frame import load_frame
 
-    result = load_table(job.study, "scaling", score_paths(job.study, "scaling", job.results))
-    curves = curves_of(result)
-    average, *single = result.columns
+    frame = load_frame(job.study, "scaling", job.results)
+    curves = curves_of(frame)
+    average, *single = frame.columns
     wide = max(2, len(single))
     figure = new_figure(max(8.2, 2.3 * wide), 5.6)
     figure.get_layout_engine().set(wspace=0.05, hspace=0.06)
@@ -77,14 +76,14 @@ def draw(job: Job) -> Drawing:
     return Drawing(figure, {"datasets": [column.title for column in single]}, numbers_of(curves))
 
 
-def curves_of(result: "TableResult") -> "pd.DataFrame":
+def curves_of(frame: "Frame") -> "pd.DataFrame":
     """One line per method, size and column: method, photos, dataset, mean, low, high; the paired difference is a method, too."""
     import pandas as pd
 
     lines = []
-    for column in result.columns:
-        for row in result.rows:
-            values = result.statistics.loc[(row.name, column.dataset, "abs_rel")]
+    for column in frame.columns:
+        for row in frame.rows:
+            values = frame.value(row, column, "abs_rel")
             place = {"photos": int(row.factors["photos"]), "dataset": column.dataset}
             own = {"mean": values["mean"], "low": values["ci_low"], "high": values["ci_high"]}
             lines.append({"method": row.factors["method"], **place, **own})

@@ -1,5 +1,148 @@
-"""The study on one page: `reports/index.html`, a single file that opens from disk and needs no network."""
+"""One HTML page of a whole study, in one file without a network: the reports' own Markdown, and what only a browser can show."""
 
-from dad.report.page.build import write_page
+import functools
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["write_page"]
+import markupsafe
+import pandas as pd
+
+from dad.errors import UserError
+from dad.files import write_text
+from dad.report.claims import ORDER
+from dad.report.claims_page import discrepancies_page
+from dad.report.frame import row_label
+from dad.report.page.cells import cell_links, read_runs
+from dad.report.page.comparer import comparer_view
+from dad.report.page.facts import study_facts
+from dad.report.page.figures import figure_views
+from dad.report.page.sheets import markdown_html
+from dad.report.provenance import short_name
+from dad.report.templates import environment
+from dad.study.cells import Row, all_cells, table_rows
+from dad.study.config import StudyConfig
+from dad.study.layout import DEFAULT_STUDY, Layout
+from dad.study.paper import paper
+from dad.study.table import Table
+from dad.study.tables import table_names, table_of
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table, or the claims: its text and what stands behind it; without text it is not made yet."""
+
+    name: str
+    heading: str
+    title: str
+    text: markupsafe.Markup | str = ""
+    details: markupsafe.Markup | str = ""
+    stale: bool = False
+    """The files' cells are not this study's: their numbers belong to another configuration."""
+
+
+def write_page(study: StudyConfig, results: Path, reports: Path, out: Path) -> Path:
+    """Write OUT/index.html and return its path. The same files give the same bytes.
+
+    Reads the Markdown, CSV and pictures of tables, figures and claims in REPORTS; RESULTS/<study>/runs/<cell> and
+    benchmarks/<dataset>. What does not exist is shown as not made yet, with the command that makes it. Raises UserError for a file
+    that is there and damaged.
+    """
+    layout = Layout(study, results)
+    tables = {name: table_rows(study, name) for name in table_names(study)}
+    cells = {name: [cell for row in rows for cell in row.cells] for name, rows in tables.items()}
+    runs = read_runs(layout, all_cells(study), cells)
+    targets = link_targets(study)
+    claims, verdicts = claims_section(reports, targets)
+    text = (
+        environment()
+        .get_template("page.html")
+        .render(
+            study=study,
+            paper=paper(),
+            facts=study_facts(study, runs),
+            claims=claims,
+            verdicts=verdicts,
+            tables=[table_section(table_of(study, name), rows, reports, targets) for name, rows in tables.items()],
+            figures=figure_views(study, reports),
+            comparer=comparer_view(study, layout),
+            cells=runs,
+            notes=markdown_html(discrepancies_page(), name="notes", targets=targets),
+            asset=asset,
+            command=functools.partial(_command, study),
+        )
+    )
+    write_text(out / "index.html", text)
+    return out / "index.html"
+
+
+def asset(name: str) -> markupsafe.Markup:
+    """A script or style sheet of this folder, to stand inside the page."""
+    return markupsafe.Markup((HERE / name).read_text(encoding="utf-8"))
+
+
+def _command(study: StudyConfig, file: str) -> str:
+    """What makes a file of the reports."""
+    folder = "" if study.name == DEFAULT_STUDY else f"{study.name}/"
+    return f"snakemake --cores 1 reports/{folder}{file}"
+
+
+def link_targets(study: StudyConfig) -> dict[str, str]:
+    """Words in the reports' text -> where on the page they lead: notes, claims, and the other files of tables."""
+    targets = {note: note for note in paper().notes} | {"discrepancies.md": "discrepancies", "scaling.md": "scaling"}
+    for name in table_names(study):
+        targets |= {f"{name}.md": name, f"{name}_details.md": f"{name}-details"}
+        targets |= {claim.id: f"claim-{claim.id}" for claim in table_of(study, name).claims}
+    return targets
+
+
+def table_section(layout: Table, rows: list[Row], reports: Path, targets: dict[str, str]) -> Section:
+    """A table's own page and its details, with the way from each row to its cells."""
+    name = layout.key
+    page, details = reports / f"{name}.md", reports / f"{name}_details.md"
+    if not page.is_file():
+        return Section(name, layout.name, layout.title)
+    extras = [cell_links(row.cells, row_label(layout, row)) if row.cells else short_name(row.model or "") for row in rows]
+    more = details.read_text(encoding="utf-8") if details.is_file() else ""
+    return Section(
+        name,
+        layout.name,
+        layout.title,
+        markdown_html(page.read_text(encoding="utf-8"), name=name, deeper=2, extras=extras, targets=targets),
+        markdown_html(more, name=f"{name}-more", deeper=2, extras=extras, targets=targets),
+        is_stale(reports / f"{name}.csv", rows),
+    )
+
+
+def is_stale(path: Path, rows: list[Row]) -> bool:
+    """Whether a table's CSV was made from other cells than the study's; UserError where it is no table of results."""
+    if not path.is_file():
+        return True
+    try:
+        cells = set(pd.read_csv(path, usecols=["cell"], dtype=str)["cell"].dropna())
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path} is not a table of results: {' '.join(str(error).split())}; make it again") from None
+    return any("+".join(row.cells) not in cells for row in rows if row.cells)
+
+
+def claims_section(reports: Path, targets: dict[str, str]) -> tuple[Section, list[tuple[str, int]]]:
+    """The claims' own page, the overview apart from what it rests on, and how many claims have which verdict."""
+    path, numbers = reports / "claims.md", reports / "claims.csv"
+    if not path.is_file() or not numbers.is_file():
+        return Section("claims", "Claims", ""), []
+    try:
+        found = pd.read_csv(numbers, usecols=["claim", "verdict"], dtype=str).drop_duplicates("claim")
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{numbers} is not a table of claims: {' '.join(str(error).split())}; make it again") from None
+    counted = Counter(found["verdict"])
+    overview, _, rest = path.read_text(encoding="utf-8").partition("\n## How a verdict is reached")
+    section = Section(
+        "claims",
+        "Claims",
+        "",
+        markdown_html(overview, name="claims", targets=targets),
+        markdown_html(f"## How a verdict is reached{rest}", name="claims-more", targets=targets),
+    )
+    return section, [(verdict, counted[verdict]) for verdict in ORDER if counted[verdict] or verdict != ORDER[-1]]

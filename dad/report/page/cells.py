@@ -2,115 +2,87 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import markupsafe
 import pandas as pd
 
 from dad.errors import UserError
 from dad.report.page.curves import curve
-from dad.report.provenance import duration
-from dad.report.run_facts import short_name
+from dad.report.provenance import Facts, Provenance, read_object, run_facts, short_name
 from dad.study.config import Cell
+from dad.study.layout import Layout
 
 
 @dataclass(frozen=True)
 class Run:
     """A cell and the files of its training, as far as they exist."""
 
+    id: str
     cell: Cell
+    tables: tuple[str, ...]
+    """Whose rows it stands in."""
     trained: bool
-    provenance: dict[str, Any]
+    provenance: Provenance
     log: pd.DataFrame | None
 
+    @property
+    def summary(self) -> str:
+        """The cell in a few words."""
+        cell = self.cell
+        assistant = f" + {short_name(cell.assistant.model)} ({cell.supervision})" if cell.assistant else ""
+        networks = f"{short_name(cell.teacher)}{assistant} → {short_name(cell.student.model)}"
+        count = f", {cell.photos.count:,} photos" if cell.photos.count else ""
+        return f"{cell.mode}, {cell.normalization} normalization: {networks}{count}"
 
-@dataclass(frozen=True)
-class CellView:
-    """One cell's entry."""
+    @property
+    def config(self) -> str:
+        """The resolved configuration as JSON text."""
+        return json.dumps(self.cell.model_dump(mode="json"), indent=2)
 
-    id: str
-    seed: int
-    summary: str
-    trained: bool
-    config: str
-    """JSON text."""
-    curves: tuple[markupsafe.Markup, ...]
-    facts: tuple[tuple[str, str], ...]
-    tables: tuple[str, ...] = field(default=())
-    command: str = ""
+    @property
+    def facts(self) -> Facts:
+        """How its training went."""
+        if not self.provenance:
+            return []
+        facts = run_facts([self.provenance])
+        if self.provenance.get("assistant_share") is not None:
+            facts.append(("Assistant's turns", f"{float(self.provenance['assistant_share']):.1%} of all"))
+        return facts
 
-
-def read_runs(root: Path, cells: Mapping[str, Cell]) -> dict[str, Run]:
-    """Cell id -> its run under ROOT/runs; files that do not exist are left out, damaged ones raise UserError."""
-    runs = {}
-    for name, cell in cells.items():
-        folder = root / "runs" / name
-        trained = (folder / "model.safetensors").is_file()
-        runs[name] = Run(cell, trained, _read_json(folder / "provenance.json"), _read_log(folder / "metrics.csv"))
-    return runs
-
-
-def cell_views(runs: Mapping[str, Run], tables: Mapping[str, Iterable[Mapping[str, Cell]]]) -> list[CellView]:
-    """tables: table -> the cells of its rows, for the way back."""
-    used = {name: tuple(table for table, rows in tables.items() if any(name in row for row in rows)) for name in runs}
-    return [_view(name, run, used[name]) for name, run in runs.items()]
-
-
-def _view(name: str, run: Run, tables: tuple[str, ...]) -> CellView:
-    cell = run.cell
-    teacher = short_name(cell.teacher) + (f" + {short_name(cell.assistant.model)} ({cell.supervision})" if cell.assistant else "")
-    summary = f"{cell.mode}, {cell.normalization} normalization: {teacher} → {short_name(cell.student.model)}"
-    count = f", {cell.photos.count:,} photos" if cell.photos.count else ""
-    config = json.dumps(cell.model_dump(mode="json"), indent=2)
-    command = f"snakemake --cores 1 reports/{tables[0]}.csv" if tables else ""
-    return CellView(
-        name, cell.seed, summary + count, run.trained, config, tuple(_curves(run.log)), tuple(_facts(run)), tables, command
-    )
+    @property
+    def curves(self) -> list[markupsafe.Markup]:
+        """The training's curves as far as its log has them."""
+        if self.log is None or self.log.empty:
+            return []
+        steps = self.log["step"].tolist()
+        losses = {"loss": "loss"}
+        if {"loss_by_teacher", "loss_by_assistant"} <= set(self.log.columns):
+            losses = {"teacher's turns": "loss_by_teacher", "assistant's turns": "loss_by_assistant"}
+        made = [curve(steps, {label: self.log[column].tolist() for label, column in losses.items()}, "Loss")]
+        if "output_median" in self.log:
+            made.append(curve(steps, {"median": self.log["output_median"].tolist()}, "Median of the output"))
+        return [one for one in made if one]
 
 
-def _curves(log: pd.DataFrame | None) -> Iterable[markupsafe.Markup]:
-    if log is None or log.empty:
-        return
-    steps = log["step"].tolist()
-    losses = {"loss": "loss"}
-    if {"loss_by_teacher", "loss_by_assistant"} <= set(log.columns):
-        losses = {"teacher's turns": "loss_by_teacher", "assistant's turns": "loss_by_assistant"}
-    yield curve(steps, {label: log[column].tolist() for label, column in losses.items() if column in log}, "Loss")
-    if "output_median" in log:
-        yield curve(steps, {"median": log["output_median"].tolist()}, "Median of the output")
+def read_runs(layout: Layout, cells: Mapping[str, Cell], tables: Mapping[str, Iterable[str]]) -> list[Run]:
+    """The runs of all cells; files that do not exist are left out, damaged ones raise UserError.
 
-
-def _facts(run: Run) -> Iterable[tuple[str, str]]:
-    known = run.provenance
-    simple = {"started": "Started", "finished": "Finished", "device": "Hardware", "parameters": "Parameters", "steps": "Steps"}
-    for key, label in simple.items():
-        if known.get(key) is not None:
-            value = known[key]
-            yield label, f"{value:,}" if isinstance(value, int) else str(value)
-    if known.get("wall_seconds") is not None:
-        yield "Training time", duration(float(known["wall_seconds"]))
-    if known.get("photos_used") is not None:
-        yield "Photos used", f"{known['photos_used']:,} ({known.get('photos_too_small', 0):,} too small)"
-    if known.get("assistant_share") is not None:
-        yield "Assistant's turns", f"{float(known['assistant_share']):.1%} of all"
-    if known.get("git_commit"):
-        yield "Commit", known["git_commit"][:12] + (" with uncommitted changes" if known.get("git_dirty") else "")
-    if known.get("dead_head_cured"):
-        yield "Head", "was dead at step 0, cured"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} must hold an object")
-    return value
+    tables: table -> ids of its cells.
+    """
+    used = {name: tuple(table for table, ids in tables.items() if name in ids) for name in cells}
+    return [
+        Run(
+            name,
+            cell,
+            used[name],
+            layout.weights(name).is_file(),
+            read_object(layout.run(name) / "provenance.json"),
+            _read_log(layout.run(name) / "metrics.csv"),
+        )
+        for name, cell in cells.items()
+    ]
 
 
 def _read_log(path: Path) -> pd.DataFrame | None:
@@ -123,3 +95,14 @@ def _read_log(path: Path) -> pd.DataFrame | None:
     if not {"step", "loss"} <= set(frame.columns):
         raise UserError(f"{path} is not a step log: it has no columns step and loss")
     return frame
+
+
+def cell_links(row_cells: Mapping[str, Cell], label: str) -> markupsafe.Markup:
+    """The way from a table's row to its cells' configurations and curves."""
+    links = []
+    for name, cell in row_cells.items():
+        words = f"seed {cell.seed}" if len(row_cells) > 1 else "config"
+        for target, shown in ((f"cell-{name}", words), (f"curves-{name}", "curves")):
+            what = markupsafe.escape(f"{shown} of seed {cell.seed} of {label}")
+            links.append(f'<a href="#{target}" aria-label="{what}">{shown}</a>')
+    return markupsafe.Markup(" ").join(markupsafe.Markup(link) for link in links)

@@ -1,23 +1,23 @@
-"""Pictures inside the page, as data addresses: every figure of the reports folder with its caption."""
+"""Pictures inside the page, as data addresses: every figure and table of the reports folder with its caption."""
 
 import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import markupsafe
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dad.errors import UserError
 from dad.report.figures import FIGURES, figure_needs, figure_number
-from dad.study.cells import TABLES
+from dad.report.page.sheets import markdown_html
 from dad.study.config import StudyConfig
-from dad.study.paper import paper
+from dad.study.tables import table_names, table_of
 
 WIDEST = 2000
 """Pixels; figures are drawn for print at more than a screen shows."""
-
 SMALL = 300_000
 """Bytes of a PNG file up to which it goes into the page as it is: plots are smaller and sharper so."""
 
@@ -33,47 +33,34 @@ class FigureView:
     """Data address."""
     width: int = 0
     height: int = 0
-    caption: str = ""
-    """Markdown."""
-    more: str = ""
-    """Markdown of what was run and of the numbers."""
-    command: str = ""
+    caption: markupsafe.Markup | str = ""
+    more: markupsafe.Markup | str = ""
+    """What was run, and the numbers."""
     reason: str = ""
-    """Why this study can not have it."""
+    """Why this study cannot have it."""
 
 
 def figure_views(study: StudyConfig, reports: Path) -> list[FigureView]:
-    """The paper's figures in its order, then the pictures of its tables that exist."""
+    """The paper's figures in its order, then the pictures of the study's tables that exist."""
     views = [_figure(study, reports, name) for name in FIGURES]
-    for table in TABLES:
-        layout = paper().table(table)
+    for table in table_names(study):
+        layout = table_of(study, table)
         for suffix, title in (("", "means and intervals"), ("_photos", "maps of teacher and students")):
             if (reports / f"{table}{suffix}.png").is_file():
-                source, width, height = embedded(reports / f"{table}{suffix}.png")
-                views.append(FigureView(f"{table}{suffix}-picture", layout.name, f"{layout.title}: {title}", source, width, height))
+                picture = embedded(reports / f"{table}{suffix}.png")
+                views.append(FigureView(f"{table}{suffix}-picture", layout.name, f"{layout.title}: {title}", *picture))
     return views
 
 
 def _figure(study: StudyConfig, reports: Path, name: str) -> FigureView:
-    text, path, caption = FIGURES[name], reports / f"{name}.png", reports / f"{name}.md"
-    heading = f"Fig. {figure_number(name)}"
+    path, page, heading = reports / f"{name}.png", reports / f"{name}.md", f"Fig. {figure_number(name)}"
     if not path.is_file():
-        reason = figure_needs(study, name).reason or ""
-        return FigureView(name, heading, text.TITLE, command=f"snakemake --cores 1 reports/{name}.png", reason=reason)
-    source, width, height = embedded(path)
-    words, more = parted(caption.read_text()) if caption.is_file() else (text.CAPTION, "")
-    return FigureView(name, heading, text.TITLE, source, width, height, words, more)
-
-
-def parted(text: str) -> tuple[str, str]:
-    """A figure's Markdown as its caption and the sections after it, without the title and the picture, which the page has already.
-
-    Headings of sections become the fourth level, which is where they stand on the page.
-    """
-    lines = [line for line in text.splitlines() if not line.startswith(("# ", "!["))]
-    start = next((place for place, line in enumerate(lines) if line.startswith("## ")), len(lines))
-    sections = [f"##{line}" if line.startswith("## ") else line for line in lines[start:]]
-    return "\n".join(lines[:start]).strip(), "\n".join(sections).strip()
+        return FigureView(name, heading, FIGURES[name].TITLE, reason=figure_needs(study, name).reason or "")
+    text = page.read_text(encoding="utf-8") if page.is_file() else FIGURES[name].CAPTION
+    words, _, more = text.partition("\n## ")
+    words = "\n".join(line for line in words.splitlines() if not line.startswith("!["))
+    caption, rest = markdown_html(words, name=name), markdown_html(f"## {more}" if more else "", name=name, deeper=2)
+    return FigureView(name, heading, FIGURES[name].TITLE, *embedded(path), caption, rest)
 
 
 def embedded(path: Path) -> tuple[str, int, int]:

@@ -1,5 +1,5 @@
 "use strict";
-// Sorting, views, filters, the enlarged figure and the way to a cell. Without this script the page still shows everything but the comparer.
+// Sorting, filters, the enlarged figure and the way to a cell. Without this script the page still shows everything but the comparer.
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const announce = (text) => { document.getElementById("announcement").textContent = text; };
@@ -29,7 +29,6 @@
       rows.splice(0, rows.length, ...keyed.map(([, row]) => row));
     }
     body.append(...rows);
-    table.closest(".table").classList.toggle("sorted", next !== "none");
     const name = header.textContent.trim();
     announce(next === "none" ? "In the paper’s order" : `Sorted by ${name}, ${next}`);
   };
@@ -37,13 +36,10 @@
     [...table.tBodies[0].rows].forEach((row, order) => { row.dataset.order = order; });
     all("thead button", table).forEach((button) => button.addEventListener("click", () => sortBy(table, button.closest("th"))));
   });
-  all("[data-views]").forEach((box) => box.addEventListener("change", (event) => {
-    document.querySelector(`table[data-table="${box.dataset.views}"]`).dataset.view = event.target.value;
-  }));
 
   // ---- claims and cells: what is shown
   all('[data-filter="claims"]').forEach((box) => box.addEventListener("change", (event) => {
-    all(".claims > li").forEach((item) => { item.hidden = Boolean(event.target.value) && item.dataset.verdict !== event.target.value; });
+    all("#claims tr[data-verdict]").forEach((item) => { item.hidden = Boolean(event.target.value) && item.dataset.verdict !== event.target.value; });
   }));
   const filter = document.getElementById("cell-filter");
   const filterCells = () => {
@@ -62,12 +58,12 @@
   const openTarget = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
-    const cell = target.closest("details");
-    if (!cell) return;
-    if (cell.hidden) { filter.value = ""; filterCells(); }
-    cell.open = true;
+    const closed = target.closest("details");
+    if (!closed) return;
+    if (closed.hidden) { filter.value = ""; filterCells(); }
+    closed.open = true;
     target.scrollIntoView();
-    cell.querySelector("summary").focus({ preventScroll: true });
+    closed.querySelector("summary").focus({ preventScroll: true });
   };
   addEventListener("hashchange", openTarget);
   if (location.hash) openTarget();

@@ -11,9 +11,9 @@ from PIL import Image
 from dad.data.scenes import write_scenes
 from dad.files import write_csv, write_json, write_text
 from dad.report.claims_page import claims_files
+from dad.report.frame import load_frame
 from dad.report.page import write_page
-from dad.report.results import provenance_paths, score_paths
-from dad.report.tables import render_table
+from dad.report.tables import write_texts
 from dad.study.cells import TABLES, table_rows
 
 ZOO = Path(__file__).parents[3] / "dad" / "models" / "zoo"
@@ -67,9 +67,7 @@ def page_files(page_study, write_scores, paper_like, tmp_path_factory):
     for table in TABLES:
         if table != "table3":
             write_scores(page_study, results, paper_like, table=table, teacher=True)
-            render_table(
-                page_study, table, score_paths(page_study, table, results), provenance_paths(page_study, table, results), reports
-            )
+            write_texts(load_frame(page_study, table, results), {}, reports)
     claims_files(page_study, results, reports)
     for table in ("table2", "table4"):
         for row in table_rows(page_study, table):

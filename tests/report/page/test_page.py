@@ -17,7 +17,7 @@ from dad.cli import main
 from dad.errors import UserError
 from dad.report.page import write_page
 from dad.report.page.curves import POINTS, curve
-from dad.study.cells import TABLES, all_cells, table_rows
+from dad.study.cells import TABLES, all_cells, table_rows, teacher_rows
 from dad.study.claims import claims
 from dad.study.paper import paper
 
@@ -102,25 +102,25 @@ def test_text_is_escaped(page):
 
 def test_the_header_says_what_stands_in(page):
     text = page.read_text()
-    assert "scenes-indoor in the place of ETH3D" in text and "small relatives of the paper" in text
+    assert "scenes-indoor for ETH3D" in text and "small relatives of the paper" in text
     assert "marigold@1" in text and "2026-01-02" in text and "abcdef012345" in text
 
 
 def test_every_table_is_there_with_all_its_rows(page_study, page, elements):
     shown = {attributes["data-table"] for tag, attributes in elements if tag == "table" and "data-table" in attributes}
-    assert shown == set(TABLES) - {"table3"}
+    made = set(TABLES) - {"table3"}
+    assert {f"{table}-1" for table in made} <= shown and not any(name.startswith("table3-") for name in shown)
     text = page.read_text()
-    for table in shown:
+    for table in made:
         part = text[text.index(f'<article id="{table}"') :]
         body = part[part.index("<tbody>") : part.index("</tbody>")]
-        assert body.count("<tr") == len(table_rows(page_study, table))
-    assert text.count('aria-sort="none"') == sum(
-        tag == "button" and not attributes.get("data-do") for tag, attributes in elements
-    ) - sum(
-        "zoomable" in attributes.get("class", "") or attributes.get("id") == "compare-swap" or "data-zoom" in attributes
-        for tag, attributes in elements
-        if tag == "button"
-    )
+        rows = table_rows(page_study, table)
+        assert body.count("<tr") == len(rows) + len(teacher_rows(page_study, table))
+        for cell in (cell for row in rows for cell in row.cells):
+            assert body.count(f'href="#cell-{cell}"') == body.count(f'href="#curves-{cell}"') == 1
+    buttons = [attributes for tag, attributes in elements if tag == "button"]
+    others = [one for one in buttons if {"data-do", "data-zoom", "id"} & one.keys() or "zoomable" in one.get("class", "")]
+    assert text.count('aria-sort="none"') == len(buttons) - len(others) > 50
 
 
 def test_numbers_are_the_files_numbers(page, page_files):
@@ -128,13 +128,14 @@ def test_numbers_are_the_files_numbers(page, page_files):
     line = frame[(frame["mode"] == "cross") & (frame["dataset"] == "scenes-indoor") & (frame["metric"] == "abs_rel")].iloc[0]
     part = page.read_text()
     part = part[part.index('<article id="table2"') : part.index('<article id="table3"')]
-    assert f'data-sort="{line["mean"]}"' in part and f"[{line['ci_low']:.3f}, {line['ci_high']:.3f}]" in part
+    mean, ends = f"{line['mean']:.3f}", f"[{line['ci_low']:.3f}, {line['ci_high']:.3f}]"
+    assert f'data-sort="{float(mean)}"' in part and f'<span class="interval">{ends}</span>' in part
     assert 'href="#D3"' in part and "−14.6 %" in part
 
 
 def test_what_is_not_made_yet_comes_with_its_command(page):
     text = page.read_text()
-    assert "snakemake --cores 1 reports/table3.csv" in text and "snakemake --cores 1 reports/fig2.png" in text
+    assert "snakemake --cores 1 reports/tiny/table3.csv" in text and "snakemake --cores 1 reports/tiny/fig2.png" in text
     assert "not trained yet" in text
 
 
@@ -194,7 +195,7 @@ def test_nothing_made_yet_is_a_page_too(page_study, tmp_path):
     path = write_page(page_study, tmp_path / "results", tmp_path / "reports", tmp_path)
     text = path.read_text()
     _elements(path)
-    assert all(f"snakemake --cores 1 reports/{table}.csv" in text for table in (*TABLES, "claims"))
+    assert all(f"snakemake --cores 1 reports/tiny/{table}.csv" in text for table in (*TABLES, "claims"))
     assert "0 of " in text and 'id="comparer-data"' not in text
 
 
@@ -209,6 +210,7 @@ def test_other_cells_in_a_table_are_told(page_study, page_files, tmp_path):
 )
 def test_a_damaged_file_is_named(page_study, tmp_path, name, content):
     (tmp_path / name).write_text(content)
+    (tmp_path / name).with_suffix(".md").write_text("# A page\n")
     with pytest.raises(UserError, match=name):
         write_page(page_study, tmp_path / "results", tmp_path, tmp_path)
 

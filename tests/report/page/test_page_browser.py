@@ -92,7 +92,7 @@ def _picture(browser, name):
 
 def _column(browser, table, place):
     script = (
-        "const rows = document.querySelectorAll(`table[data-table=${arguments[0]}] tbody tr`);"
+        "const rows = document.querySelectorAll(`table[data-table=${arguments[0]}-1] tbody tr`);"
         "return [...rows].map(row => row.cells[arguments[1]].dataset.sort)"
     )
     return [float(value) if value else None for value in browser.execute_script(script, table, place)]
@@ -102,7 +102,7 @@ def test_a_table_is_sorted_by_keyboard(visit):
     from selenium.webdriver.common.keys import Keys
 
     browser = visit()
-    header = "table[data-table=table1] thead tr:last-child th:nth-child(3)"
+    header = "table[data-table=table1-1] thead th:nth-child(3)"
     before = _column(browser, "table1", 2)
     _focus(browser, f"{header} button")
     _press(browser, Keys.ENTER)
@@ -119,22 +119,40 @@ def test_a_table_is_sorted_by_keyboard(visit):
 def test_what_has_no_value_stays_at_the_end(visit):
     browser = visit()
     for _ in range(2):
-        _one(browser, "table[data-table=table5] thead tr:last-child th:nth-child(2) button").click()
+        _one(browser, "table[data-table=table5-1] thead th:nth-child(2) button").click()
         values = _column(browser, "table5", 1)
         assert None in values and None not in values[: values.index(None)] and set(values[values.index(None) :]) == {None}
 
 
-def test_the_metric_is_chosen_by_keyboard(visit):
+def test_details_open_by_keyboard_and_by_link(visit):
     from selenium.webdriver.common.keys import Keys
 
     browser = visit()
+    details = _one(browser, "#table2-details")
+    assert not details.get_attribute("open")
+    _focus(browser, "#table2-details summary")
+    _press(browser, Keys.ENTER)
+    assert details.get_attribute("open")
+    assert _one(browser, "#table2-details table[data-table=table2-more-1]").is_displayed()
+    _press(browser, Keys.ENTER)
+    assert not details.get_attribute("open")
+    link = _one(browser, '#table2 a[href="#table2-details"]')
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", link)
+    visit.wait(lambda: details.get_attribute("open"))
+
+
+def test_claims_are_chosen_by_verdict(visit):
+    from selenium.webdriver.common.keys import Keys
+
+    browser = visit(anchor="#claims")
     shown = (
-        "return [...document.querySelectorAll('table[data-table=table2] th.view')].filter(e => e.offsetWidth).map(e => e.className)"
+        "return [...document.querySelectorAll('#claims tr[data-verdict]')].filter(e => e.offsetHeight).map(e => e.dataset.verdict)"
     )
-    assert all("view-abs_rel" in name for name in browser.execute_script(shown))
-    _focus(browser, "[name=view-table2]")
+    every = browser.execute_script(shown)
+    _focus(browser, "[name=verdict]")
     _press(browser, Keys.ARROW_RIGHT)
-    assert all("view-delta1" in name for name in browser.execute_script(shown))
+    chosen = browser.execute_script(shown)
+    assert len(set(chosen)) == 1 and 0 < len(chosen) == every.count(chosen[0]) < len(every)
 
 
 def test_the_border_moves_by_keyboard_and_shows_more_of_one_side(visit):
@@ -248,7 +266,7 @@ def test_without_scripts_the_numbers_are_there(visit):
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.refresh()
-        assert _one(browser, "table[data-table=table1] tbody td.view-delta1").is_displayed()
+        assert _one(browser, "table[data-table=table1-1] tbody td.value").is_displayed()
         assert not _one(browser, "#compare").is_displayed()
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -1,21 +1,23 @@
 import pytest
 
-from dad.report.findings import findings
-from dad.report.orderings import orderings
-from dad.report.results import load_table, score_paths
+from dad.report.claims import findings, judge_better, judge_close, orderings
+from dad.report.frame import load_frame
 from dad.report.statistics import Interval
-from dad.report.tables import render_table
-from dad.report.verdicts import judge_better, judge_close
+from dad.report.tables import write_texts
 
 
 @pytest.fixture
 def load(results, write_scores, study):
-    return lambda level, study=study, **options: load_table(study, "table1", write_scores(study, results, level, **options))
+    def run(level, study=study, **options):
+        write_scores(study, results, level, **options)
+        return load_frame(study, "table1", results)
+
+    return run
 
 
 def page_of(study, results):
-    render_table(study, "table1", score_paths(study, "table1", results), {}, results / "reports")
-    return (results / "reports" / "table1.md").read_text()
+    write_texts(load_frame(study, "table1", results), {}, results / "reports")
+    return "".join((results / "reports" / name).read_text() for name in ("table1.md", "table1_details.md"))
 
 
 def verdicts(result):
@@ -85,22 +87,30 @@ def test_reversed_orderings_are_named(load, study, results, write_scores, paper_
     assert {(pair.better.name, pair.column.dataset) for pair in reversed_pairs} == {("shared-hybrid", "scenes-outdoor")}
     assert all(pair.interval.high < 0 for pair in reversed_pairs)
     page = page_of(study, results)
-    assert f"reversed in {len(reversed_pairs)}:" in page
-    assert "- scenes-outdoor: Shared-Context Distillation: Hybrid Norm. 0." in page
+    assert f"reversed in {len(reversed_pairs)}." in page
+    assert "- scenes-outdoor, Shared-Context Distillation: " in page
 
 
-def test_the_page_tells_what_came_out_otherwise_first_and_the_headline_always(study, results, write_scores, paper_like):
+def test_the_page_has_a_line_per_claim_and_tells_what_came_out_otherwise_first_in_numbers(study, results, write_scores, paper_like):
     def level(row, dataset, seed):
         return 0.3 if tuple(row.factors.values()) == ("shared", "hybrid") else paper_like(row, dataset, seed)
 
     write_scores(study, results, level)
-    page = page_of(study, results)
-    section = page.split("## What came out otherwise than in the paper")[1].split("## Differences")[0]
-    lines = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith(("| did", "| und", "| held"))]
-    assert lines == sorted(lines, key=("did not hold", "undecided", "held").index)
-    assert "did not hold" in lines
-    assert "no normalization fails badly (at least 1.2 times the error of every other normalization). **Held.**" in section
-    assert "printed for ETH3D: 0.273 against 0.065, 0.076, 0.064" in section
+    frame = load_frame(study, "table1", results)
+    section = page_of(study, results).split("## What came out otherwise than in the paper")[1].split("## How to read")[0]
+    lines = [line for line in section.splitlines() if line.startswith("- **")]
+    verdicts = [line.split("**")[1].lower() for line in lines]
+    assert verdicts == sorted(verdicts, key=("did not hold", "undecided", "held").index)
+    assert verdicts.count("did not hold") == sum(one.verdict == "did not hold" for one in findings(frame)) > 0
+    assert len(lines) == len(findings(frame)) == 8
+    for line, verdict in zip(lines, verdicts, strict=True):
+        headline = "no normalization fails badly" in line
+        assert ("**Here**, on " in line) == (verdict == "did not hold" or headline)
+    hybrid, other = (
+        f"{frame.interval(frame.row_of({'mode': 'shared', 'normalization': name}), frame.columns[0], 'abs_rel').mean:.3f}"
+        for name in ("hybrid", "global")
+    )
+    assert f"Hybrid Norm. {hybrid}, Global Norm. {other} (printed 0.057 and 0.064)" in section
 
 
 @pytest.mark.parametrize(

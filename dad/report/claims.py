@@ -1,0 +1,291 @@
+"""The claims about a table held against our scores: each comparison by a paired interval, each claim by its comparisons.
+
+A comparison is made image by image and seed by seed on our scores alone; the printed numbers are shown beside it and enter no test.
+`held` and `did not hold` need a 95 % interval that excludes the border; everything else is `undecided`.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from dad.report.frame import Column, Frame
+from dad.report.statistics import Interval, Values, bootstrap_average, compare, paired, value_matrices
+from dad.study.cells import Row
+from dad.study.claims import ENDS, Claim, Comparison
+from dad.study.paper import paper
+
+Verdict = Literal["held", "did not hold", "undecided", "cannot be asked"]
+
+ORDER: tuple[Verdict, ...] = ("did not hold", "undecided", "held", "cannot be asked")
+"""What came out otherwise is told first."""
+
+
+def judge_better(interval: Interval) -> Verdict:
+    """The verdict on `the other is worse` from the interval of how much worse it is."""
+    if interval.low > 0:
+        return "held"
+    return "did not hold" if interval.high < 0 else "undecided"
+
+
+def judge_close(interval: Interval, margin: float) -> Verdict:
+    """The verdict on `the difference is within plus or minus margin`: held when the whole interval is."""
+    if interval.low > -margin and interval.high < margin:
+        return "held"
+    return "did not hold" if interval.low > margin or interval.high < -margin else "undecided"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison of two rows on one column."""
+
+    comparison: Comparison
+    row: Row
+    other: Row
+    column: Column
+    ours: tuple[float, float]
+    """Means of row and other."""
+    printed: tuple[float, float] | None
+    """The paper's values of the same two, or None unless it prints both."""
+    interval: Interval
+    """`better`: by how much the other is worse than `factor` times the row, in the metric's unit; `close`: other minus row."""
+    verdict: Verdict
+
+    @property
+    def within_noise(self) -> bool:
+        """The printed gap is not larger than what the paper prints for one and the same cell."""
+        return self.printed is not None and paper().within_noise(*self.printed)
+
+    @property
+    def printed_holds(self) -> bool | None:
+        """Whether the printed numbers by themselves agree with the claim; None where the paper does not print both."""
+        if self.printed is None:
+            return None
+        row, other = self.printed
+        if self.comparison.margin is not None:
+            return abs(other - row) <= self.comparison.margin * row
+        high, low = (other, row) if paper().metrics[self.comparison.metric].better == "lower" else (row, other)
+        return high > self.comparison.factor * low
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A series of rows along a factor that is a number, on one column, by itself or against a second series."""
+
+    comparison: Comparison
+    rows: tuple[Row, ...]
+    others: tuple[Row, ...]
+    """Empty for a trend of `rows` by themselves."""
+    column: Column
+    levels: tuple[float, ...]
+    """Of the factor, increasing."""
+    series: tuple[float, ...]
+    """Per level: by how much the other is worse, or without others our mean."""
+    interval: Interval
+    """By how much the series is better at the largest level than at the smallest: the gap wider, or the value better."""
+    slope: Interval
+    """Of the same per doubling of the factor, by least squares over all levels."""
+    spearman: float
+    """Rank correlation of level and series, turned so that 1 is what the claim says; NaN below three levels."""
+    verdict: Verdict
+    """By `interval`."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim and what became of it."""
+
+    claim: Claim
+    checks: tuple[Check | Trend, ...]
+    missing: int
+    """Comparisons that this study cannot make: a row or a data set is not in it."""
+    reason: str | None = None
+    """Why none can be made, where that has one reason for all, e.g. that the table was not run."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """`did not hold` as soon as one comparison does not, `held` when all do, `cannot be asked` without any."""
+        verdicts = {check.verdict for check in self.checks}
+        if not verdicts:
+            return "cannot be asked"
+        if "did not hold" in verdicts:
+            return "did not hold"
+        return "held" if verdicts == {"held"} and not self.missing else "undecided"
+
+    @property
+    def held(self) -> int:
+        """How many of its comparisons held."""
+        return sum(check.verdict == "held" for check in self.checks)
+
+
+def findings(frame: Frame) -> list[Finding]:
+    """Every claim about this table, in the order of its file."""
+    return [_finding(frame, claim) for claim in frame.layout.claims]
+
+
+def how_much_worse(frame: Frame, row: Row, other: Row, column: Column, metric: str, factor: float = 1.0) -> Interval:
+    """By how much `other` is worse than `row`, beyond the factor; an error counts upwards, an accuracy downwards."""
+    high, low = (other, row) if paper().metrics[metric].better == "lower" else (row, other)
+    return compare(frame.scores, high.name, low.name, column.datasets, metric, factor=factor).interval
+
+
+def means(frame: Frame, rows: tuple[Row, Row], column: Column, metric: str) -> tuple[float, float]:
+    """Our means of two rows."""
+    first, second = (frame.interval(row, column, metric).mean for row in rows)
+    return first, second
+
+
+def matching(frame: Frame, levels: dict[str, str]) -> list[Row]:
+    """The rows of a table that a claim's row stands for, whether they have scores or not; as `Comparison` says."""
+    named = {factor: level for factor, level in levels.items() if level not in ENDS}
+    rows = [row for row in frame.rows if named.items() <= row.factors.items()]
+    for factor in (factor for factor, level in levels.items() if level in ENDS and rows):
+        choose = max if levels[factor] == "largest" else min
+        end = choose(float(row.factors[factor]) for row in rows)
+        rows = [row for row in rows if float(row.factors[factor]) == end]
+    return rows
+
+
+def _finding(frame: Frame, claim: Claim) -> Finding:
+    checks: list[Check | Trend] = []
+    missing = 0
+    for comparison in claim.comparisons:
+        pairs, absent = _pairs(frame, comparison)
+        for name in comparison.datasets:
+            columns = [column for column in frame.columns if column.paper == name]
+            missing += absent + (0 if columns else len(pairs))
+            for column in columns:
+                if comparison.relation == "trend":
+                    found = trend(frame, comparison, pairs, column)
+                    checks += [found] if found else []
+                    missing += found is None
+                else:
+                    checks += [_check(frame, comparison, row, other, column) for row, other in pairs]
+    return Finding(claim, tuple(checks), missing)
+
+
+def _pairs(frame: Frame, comparison: Comparison) -> tuple[list[tuple[Row, Row]], int]:
+    """The pairs of scored rows that a comparison is about, and how many more it has that are not in this study.
+
+    A trend of rows by themselves pairs each row with itself.
+    """
+    pairs, absent = [], 0
+    for one, two in itertools.product(comparison.rows, comparison.others or (None,)):
+        rows = matching(frame, one)
+        if two is None:
+            found = [(row, row) for row in rows]
+        else:
+            left_out = [factor for factor in frame.layout.factors if factor not in one and factor not in two]
+            found = [
+                (row, other)
+                for row, other in itertools.product(rows, matching(frame, two))
+                if all(row.factors[factor] == other.factors[factor] for factor in left_out)
+            ]
+        possible = [(row, other) for row, other in found if row.subjects and other.subjects]
+        pairs += possible
+        if comparison.relation != "trend":
+            absent += max(1, len(found)) - len(possible)
+    return pairs, absent
+
+
+def _check(frame: Frame, comparison: Comparison, row: Row, other: Row, column: Column) -> Check:
+    metric = comparison.metric
+    ours = means(frame, (row, other), column, metric)
+    if comparison.relation == "better":
+        interval = how_much_worse(frame, row, other, column, metric, comparison.factor)
+        verdict = judge_better(interval)
+    else:
+        interval = compare(frame.scores, other.name, row.name, column.datasets, metric).interval
+        verdict = judge_close(interval, comparison.margin * abs(ours[0]))
+    pair = [frame.value(one, column, metric)["paper"] for one in (row, other)]
+    printed = None if any(map(math.isnan, pair)) else (pair[0], pair[1])
+    return Check(comparison, row, other, column, ours, printed, interval, verdict)
+
+
+def trend(frame: Frame, comparison: Comparison, pairs: Sequence[tuple[Row, Row]], column: Column) -> Trend | None:
+    """The trend over (row, other) pairs of scored rows, one pair per level (without others each row is paired with itself); None
+    with fewer than two levels.
+    """
+    factor, metric = comparison.along, comparison.metric
+    ordered = sorted(pairs, key=lambda pair: float(pair[0].factors[factor]))
+    levels = tuple(float(row.factors[factor]) for row, _ in ordered)
+    if len(levels) < 2:
+        return None
+    sign = 1.0 if paper().metrics[metric].better == "lower" else -1.0
+    against = bool(comparison.others)
+    parts = [_goodness(frame, row, other if against else None, column, metric, sign) for row, other in ordered]
+    heights = [float(np.mean([values.mean() for values in part])) for part in parts]
+    interval = bootstrap_average(_combined(parts, [-1.0, *[0.0] * (len(parts) - 2), 1.0]))
+    return Trend(
+        comparison=comparison,
+        rows=tuple(row for row, _ in ordered),
+        others=tuple(other for _, other in ordered) if against else (),
+        column=column,
+        levels=levels,
+        series=tuple(heights) if against else tuple(-sign * height for height in heights),
+        interval=interval,
+        slope=bootstrap_average(_combined(parts, slope_weights(levels))),
+        spearman=float(stats.spearmanr(levels, heights).statistic) if len(levels) > 2 and np.ptp(heights) > 0 else math.nan,
+        verdict=judge_better(interval),
+    )
+
+
+def slope_weights(levels: Sequence[float]) -> list[float]:
+    """Weights whose sum over the heights at these levels is the least-squares slope per doubling of the level."""
+    places = np.log2(np.asarray(levels, dtype=np.float64))
+    centred = places - places.mean()
+    return (centred / (centred**2).sum()).tolist()
+
+
+def _goodness(frame: Frame, row: Row, other: Row | None, column: Column, metric: str, sign: float) -> list[Values]:
+    """Per data set (seeds, images): by how much `other` is worse than `row`, or how good `row` is; larger is better."""
+    own = value_matrices(frame.scores, row.name, column.datasets, metric)
+    if other is None:
+        return [-sign * values for values in own]
+    theirs = value_matrices(frame.scores, other.name, column.datasets, metric)
+    return [sign * paired(values, reference) for values, reference in zip(theirs, own, strict=True)]
+
+
+def _combined(parts: Sequence[Sequence[Values]], weights: Sequence[float]) -> list[Values]:
+    """The weighted sum over levels, data set by data set."""
+    return [sum(weight * values for weight, values in zip(weights, one, strict=True)) for one in zip(*parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Two rows that the paper prints further apart than its noise floor, and whether ours are ordered likewise."""
+
+    better: Row
+    worse: Row
+    column: Column
+    printed: tuple[float, float]
+    ours: tuple[float, float]
+    interval: Interval
+    """Ours: by how much `worse` is worse, in the metric's unit; negative where the order is reversed."""
+    verdict: Verdict
+
+
+def orderings(frame: Frame, metric: str = "abs_rel") -> list[Ordering]:
+    """All pairs of rows that the paper prints apart by more than its noise floor, on every data set with a printed column.
+
+    Numbers that were not made under the paper's own protocol order nothing and are left out.
+    """
+    found = []
+    for column, pair in itertools.product(frame.columns, itertools.combinations(frame.scored, 2)):
+        lines = [frame.value(row, column, metric) for row in pair]
+        if any(math.isnan(line["paper"]) or line["foreign"] for line in lines):
+            continue
+        values = {row.name: line["paper"] for row, line in zip(pair, lines, strict=True)}
+        lower, higher = sorted(pair, key=lambda row: values[row.name])
+        better, worse = (lower, higher) if paper().metrics[metric].better == "lower" else (higher, lower)
+        printed = (values[better.name], values[worse.name])
+        if paper().within_noise(*printed):
+            continue
+        interval = how_much_worse(frame, better, worse, column, metric)
+        ours = means(frame, (better, worse), column, metric)
+        found.append(Ordering(better, worse, column, printed, ours, interval, judge_better(interval)))
+    return found

@@ -1,0 +1,336 @@
+"""A table's results as one tidy frame, made once from its score files. What shows the table reads the frame and decides nothing.
+
+The frame has a line per row, column and metric: our mean with its interval, the number printed beside it, differences to the best
+row and to the row's reference, what is best of its block, and the reason where there is no number.
+"""
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dad.errors import UserError
+from dad.evaluation import load_protocol
+from dad.report.scores import METRICS, check_comparable, read_rows, score_paths
+from dad.report.statistics import Interval, table_statistics
+from dad.study.cells import Row, dataset_group, model_slug, study_groups, table_rows, teacher_rows
+from dad.study.config import BenchmarkConfig, StudyConfig
+from dad.study.paper import AVERAGE, paper
+from dad.study.table import Table
+from dad.study.tables import table_of
+
+__all__ = ["METRICS", "Column", "Frame", "Line", "load_frame", "table_columns"]
+
+Line = dict[str, Any]
+"""One line of the frame; numbers that do not exist are NaN, texts empty."""
+
+MEANS = ("mean", "ci_low", "ci_high", "n", "seeds")
+TO_BEST = ("difference_to_best", "diff_low", "diff_high", "p_holm", "effect")
+TO_REFERENCE = ("ref_difference", "ref_low", "ref_high", "ref_p_holm", "ref_effect")
+NO_DATA = "this study has no data set for this benchmark"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One data set of a table or the average over several, and the paper's column it is shown beside."""
+
+    dataset: str
+    """Name of the data set, or `AVERAGE`."""
+    paper: str | None
+    """The paper's benchmark, or None for an extra column."""
+    stand_in: bool = False
+    """`dataset` is shown for `paper` without being it."""
+    over: tuple[str, ...] = ()
+    """The data sets that an average is over; empty for a data set itself."""
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets whose scores the column shows."""
+        return self.over or (self.dataset,)
+
+    @property
+    def title(self) -> str:
+        """The data set's name, with what it stands in for."""
+        return f"{self.dataset} (for {self.paper})" if self.stand_in else self.paper or self.dataset
+
+
+def table_columns(study: StudyConfig, table: str) -> tuple[Column, ...]:
+    """The columns of a table: the average where it has one, the study's data sets of the table's groups in the paper's order, then
+    the ones that the paper's table does not have.
+    """
+    layout, groups = table_of(study, table), study_groups(study, table)
+    known = list(layout.datasets)
+    every = [_column(benchmark) for benchmark in study.scored]
+    single = [column for column in every if dataset_group(study, column.dataset) in groups]
+    single.sort(key=lambda column: known.index(column.paper) if column.paper in known else len(known))
+    averaged = tuple(column.dataset for column in single if column.paper in known)
+    average = [Column(AVERAGE, AVERAGE, over=averaged)] if layout.average and averaged else []
+    return (*average, *single)
+
+
+def _column(benchmark: BenchmarkConfig) -> Column:
+    itself = paper().dataset_name(benchmark.dataset)
+    if benchmark.stands_for is None:
+        return Column(benchmark.dataset, itself)
+    if benchmark.stands_for not in paper().datasets:
+        raise UserError(
+            f"{benchmark.dataset}: stands_for {benchmark.stands_for!r} is not a benchmark of the paper; "
+            f"those are {', '.join(paper().datasets)}"
+        )
+    return Column(benchmark.dataset, benchmark.stands_for, stand_in=benchmark.stands_for != itself)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A table's layout, rows and columns, the scores in it, and `lines`: everything that is shown of it."""
+
+    study: StudyConfig
+    table: str
+    layout: Table
+    rows: tuple[Row, ...]
+    teachers: tuple[Row, ...]
+    """The teachers that are not among the rows, as rows; empty where they have not been scored."""
+    columns: tuple[Column, ...]
+    protocol: str
+    """Id of the protocol, e.g. `marigold@1`."""
+    protocol_hash: str
+    scores: pd.DataFrame
+    """Per image: row, seed, dataset, image, scene, n and the metrics; images without a scored pixel are left out."""
+    empty: Mapping[str, int]
+    """Data set -> images without a scored pixel."""
+    lines: pd.DataFrame
+    """role (`row`, `teacher`), row, label, block, cell (what stands in the row), the factors; dataset, title, benchmark (of the
+    paper), stands_for, metric, protocol; mean, ci_low, ci_high, n, seeds, best, percent; paper, paper_best, paper_percent, notes,
+    foreign; the differences to the table's best row (TO_BEST) and to the row's reference (reference, TO_REFERENCE, ref_verdict);
+    reason. A benchmark that the study has no data set for has lines with the printed numbers alone.
+    """
+
+    @property
+    def trained(self) -> tuple[Row, ...]:
+        """The rows that have cells."""
+        return tuple(row for row in self.rows if row.cells)
+
+    @property
+    def scored(self) -> tuple[Row, ...]:
+        """The rows that have scores: those with cells, and those with a model that is scored as is."""
+        return tuple(row for row in self.rows if row.subjects)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the trainings."""
+        return tuple(sorted({cell.seed for row in self.rows for cell in row.cells.values()}))
+
+    @property
+    def repeats(self) -> int:
+        """How many trainings of each row there are; 1 without trained rows."""
+        return max((len(row.cells) for row in self.trained), default=1)
+
+    @property
+    def absent(self) -> tuple[Column, ...]:
+        """The columns that the paper's table prints and this study has nothing for."""
+        shown = {column.paper for column in self.columns}
+        printed = set(self.lines.loc[self.lines["paper"].notna(), "dataset"])
+        return tuple(Column(name, name) for name in self.layout.datasets if name not in shown and name in printed)
+
+    @property
+    def printed(self) -> bool:
+        """Whether the paper prints numbers in this table."""
+        return bool(self.lines["paper"].notna().any())
+
+    @property
+    def reasons(self) -> dict[str, list[str]]:
+        """Why rows were not run -> their labels."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.reason:
+                found.setdefault(row.reason, []).append(self.label(row))
+        return found
+
+    @functools.cached_property
+    def _records(self) -> dict[tuple[str, str, str], Line]:
+        return {(line["row"], line["dataset"], line["metric"]): line for line in self.lines.to_dict("records")}
+
+    def value(self, row: Row, column: Column, metric: str) -> Line | None:
+        """The line of a row or teacher; None where it has neither a number nor a printed one."""
+        return self._records.get((row.name, column.dataset, metric))
+
+    def interval(self, row: Row, column: Column, metric: str) -> Interval:
+        """The mean and its interval of a scored row or a teacher."""
+        line = self.value(row, column, metric)
+        return Interval(line["mean"], line["ci_low"], line["ci_high"])
+
+    def rows_of(self) -> Iterator[tuple[Row, bool]]:
+        """The rows in order, and whether a row is the first of its block."""
+        previous: object = None
+        for row in self.rows:
+            block = block_of(self.layout, row)
+            yield row, block != previous
+            previous = block
+
+    def row_of(self, factors: Mapping[str, str]) -> Row | None:
+        """The row with these factors, or None if this study's table has none."""
+        return next((row for row in self.rows if row.factors == dict(factors)), None)
+
+    def reference(self, row: Row) -> Row | None:
+        """The row that this one is compared with, or None."""
+        factors = self.layout.reference_of(row.factors)
+        return None if factors is None else self.row_of(factors)
+
+    def label(self, row: Row) -> str:
+        """A row in the table's words, e.g. `Shared-Context Distillation, Hybrid Norm.`"""
+        if row in self.teachers:
+            return "the teacher" if len(self.teachers) == 1 else f"the teacher {model_slug(row.model)}"
+        return row_label(self.layout, row)
+
+    def apart(self, row: Row, other: Row) -> str:
+        """A row's label without the factors it shares with `other`."""
+        return ", ".join(self.layout.label(*pair) for pair in row.factors.items() if other.factors[pair[0]] != pair[1])
+
+    def shared(self, row: Row, other: Row) -> str:
+        """The label of the factors that two rows share."""
+        return ", ".join(self.layout.label(*pair) for pair in row.factors.items() if other.factors[pair[0]] == pair[1])
+
+    def images(self) -> dict[Column, int]:
+        """Column -> its scored images; columns that nothing was scored on are left out."""
+        counts = self.scores.drop_duplicates(["dataset", "image"])["dataset"].value_counts()
+        return {column: int(counts[column.dataset]) for column in self.columns if column.dataset in counts}
+
+
+def row_label(layout: Table, row: Row) -> str:
+    """A row in a table's words."""
+    return ", ".join(layout.label(factor, level) for factor, level in row.factors.items())
+
+
+def block_of(layout: Table, row: Row) -> tuple[str, ...]:
+    """The levels that say which block of the table a row is in; empty where the table has no blocks."""
+    return tuple(row.factors[factor] for factor in layout.block)
+
+
+def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
+    """Read the scores in a table's rows under the study's first protocol, compute the statistics, and decide what is best.
+
+    A teacher's file may be missing. Raises UserError if another is missing, if one is unreadable, of another model or without one
+    of the data sets, or if two were scored on different images or under different rules.
+    """
+    layout, rows, columns = table_of(study, table), tuple(table_rows(study, table)), table_columns(study, table)
+    if not columns:
+        raise UserError(f"study {study.name} has no benchmark that {table} reports ({', '.join(layout.datasets)})")
+    protocol, files = load_protocol(study.protocols[0]), score_paths(study, table, results)
+    teachers = tuple(row for row in teacher_rows(study, table) if _is_there(row, files))
+    everything = read_rows(study, (*teachers, *rows), columns, files, protocol.id)
+    check_comparable(table, protocol.id, everything)
+    first = everything[everything["subject"] == everything["subject"].iloc[0]] if len(everything) else everything
+    tidy = everything[everything["n"] > 0][["row", "seed", "dataset", "image", "scene", "n", *METRICS]]
+    is_row = tidy["row"].isin([row.name for row in rows])
+    scores = tidy[is_row].reset_index(drop=True)
+    frame = Frame(
+        study=study,
+        table=table,
+        layout=layout,
+        rows=rows,
+        teachers=teachers,
+        columns=columns,
+        protocol=protocol.id,
+        protocol_hash=first["protocol_hash"].iloc[0] if len(first) else protocol.hash,
+        scores=scores,
+        empty={name: int(((first["dataset"] == name) & (first["n"] == 0)).sum()) for name in dict.fromkeys(first["dataset"])},
+        lines=pd.DataFrame(),
+    )
+    statistics = pd.concat([_statistics(frame, scores, rows), _statistics(frame, tidy[~is_row], ())])
+    lines = pd.DataFrame(list(_lines(frame, statistics.set_index(["row", "dataset", "metric"]).to_dict("index"))))
+    return replace(frame, lines=_decided(frame, lines))
+
+
+def _is_there(row: Row, files: Mapping[tuple[str, str], Path]) -> bool:
+    """Whether all score files of a row exist."""
+    paths = [path for (_, subject), path in files.items() if subject in row.subjects]
+    return bool(paths) and all(path.is_file() for path in paths)
+
+
+def _statistics(frame: Frame, scores: pd.DataFrame, rows: tuple[Row, ...]) -> pd.DataFrame:
+    """The statistics of one set of rows among themselves."""
+    names = {tuple(row.factors.items()): row.name for row in rows}
+    against = {row.name: frame.layout.reference_of(row.factors) for row in rows}
+    references = {row: names[tuple(levels.items())] for row, levels in against.items() if levels and tuple(levels.items()) in names}
+    better = {metric: paper().metrics[metric].better for metric in METRICS}
+    datasets = {column.dataset: column.datasets for column in frame.columns}
+    return table_statistics(scores, better, columns=datasets, references=references)
+
+
+def _lines(frame: Frame, statistics: Mapping[tuple[str, str, str], Line]) -> Iterator[Line]:
+    """A line per row, column and metric, with what was computed and what was printed."""
+    shown = {column.paper for column in frame.columns}
+    absent = [Column(name, name) for name in frame.layout.datasets if name not in shown]
+    for row in (*frame.teachers, *frame.rows):
+        for column in (*frame.columns, *absent):
+            for metric in METRICS:
+                printed = None
+                if row not in frame.teachers and column.paper is not None:
+                    printed = frame.layout.printed(row.factors, column.paper, metric)
+                scored = column in frame.columns
+                if not scored and not printed:
+                    continue
+                line: Line = dict.fromkeys((*MEANS, *TO_BEST, *TO_REFERENCE, "percent", "paper", "paper_percent"), math.nan)
+                line |= {
+                    "role": "teacher" if row in frame.teachers else "row",
+                    "row": row.name,
+                    "label": frame.label(row),
+                    "block": ", ".join(block_of(frame.layout, row)) if row not in frame.teachers else "",
+                    "cell": "+".join(row.subjects),
+                    **row.factors,
+                    "dataset": column.dataset,
+                    "title": column.title,
+                    "benchmark": column.paper or "",
+                    "stands_for": column.paper if column.stand_in else "",
+                    "metric": metric,
+                    "protocol": frame.protocol if scored else "",
+                    "reason": row.reason or ("" if scored else NO_DATA),
+                    "reference": "",
+                    "notes": " ".join(printed.notes) if printed else "",
+                    "foreign": bool(printed) and paper().foreign(printed),
+                }
+                if printed:
+                    line |= {"paper": printed.value}
+                    line |= {"paper_percent": math.nan if printed.percent is None else printed.percent}
+                yield line | {
+                    name: value
+                    for name, value in statistics.get((row.name, column.dataset, metric), {}).items()
+                    if not (isinstance(value, float) and math.isnan(value))
+                }
+
+
+def _decided(frame: Frame, lines: pd.DataFrame) -> pd.DataFrame:
+    """The lines with what is best of its block, the change against the base row, and the verdict against the reference."""
+    lines["best"] = _best(lines, "mean")
+    lines["paper_best"] = _best(lines, "paper")
+    means = {(line.row, line.dataset, line.metric): line.mean for line in lines[["row", "dataset", "metric", "mean"]].itertuples()}
+    for row in frame.rows if frame.layout.base else ():
+        base = frame.row_of({**row.factors, **frame.layout.base})
+        if base is None or base == row:
+            continue
+        own = lines.index[(lines["row"] == row.name) & (lines["role"] == "row")]
+        places = lines.loc[own, ["dataset", "metric"]].itertuples(index=False)
+        against = [means.get((base.name, *place), math.nan) for place in places]
+        lines.loc[own, "percent"] = 100 * (lines.loc[own, "mean"] / against - 1)
+    sign = lines["metric"].map({name: 1 if paper().metrics[name].better == "lower" else -1 for name in METRICS})
+    worse = (lines["ref_low"] > 0) & (sign > 0) | (lines["ref_high"] < 0) & (sign < 0)
+    better = (lines["ref_high"] < 0) & (sign > 0) | (lines["ref_low"] > 0) & (sign < 0)
+    lines["ref_verdict"] = "undecided"
+    lines.loc[worse, "ref_verdict"] = "worse"
+    lines.loc[better, "ref_verdict"] = "better"
+    lines.loc[lines["reference"] == "", "ref_verdict"] = ""
+    return lines
+
+
+def _best(lines: pd.DataFrame, value: str) -> pd.Series:
+    """Whether a value reads as the best of its block: ties after rounding are all best, as in the paper; one alone is not."""
+    rounded = lines.loc[lines["role"] == "row", value].map(lambda one: float(f"{one:.{paper().decimals}f}")).dropna()
+    best = pd.Series(False, index=lines.index)
+    for (_, metric, _), group in rounded.groupby([lines["dataset"], lines["metric"], lines["block"]]):
+        lead = group.min() if paper().metrics[metric].better == "lower" else group.max()
+        best[group.index] = (group == lead) & (len(group) > 1)
+    return best

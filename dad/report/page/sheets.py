@@ -1,0 +1,139 @@
+"""Markdown of the reports as HTML: the same text, with tables that can be sorted and searched and links that stay on the page."""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import markupsafe
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from dad.report.templates import environment
+
+NUMBER = re.compile(r"^\W*([+−-]?\d[\d,]*(?:\.\d+)?)")
+INTERVAL = re.compile(r"\[([+−-]?[\d.]+), ([+−-]?[\d.]+)\]")
+NOTE = re.compile(r"\bD\d+\b")
+
+
+@dataclass(frozen=True)
+class Value:
+    """One cell of a table: its HTML, what sorting compares (None comes last), and its interval on the column's own range."""
+
+    html: markupsafe.Markup
+    sort: float | str | None
+    interval: str = ""
+    whisker: tuple[float, float, float] | None = None
+    """Low end, value and high end in per cent of the column's range."""
+
+
+def reader() -> MarkdownIt:
+    """HTML inside the text stays text, and pictures are left out, for the page must not load any."""
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+
+
+def markdown_html(
+    text: str, *, name: str = "", deeper: int = 1, extras: Sequence[str] = (), targets: Mapping[str, str] = {}
+) -> markupsafe.Markup:
+    """A report's Markdown without its title, its headings `deeper` levels down.
+
+    name: makes the ids of tables. extras: HTML for a last column of the tables that have as many rows, or more at the top, which
+    get nothing. targets: words of the text (notes, ids of claims, files) -> the place on the page that they lead to.
+    """
+    tokens, made, tables = reader().parse(text), [], 0
+    place = 0
+    while place < len(tokens):
+        token = tokens[place]
+        if token.type == "heading_open" and token.tag == "h1":
+            place += 3
+            continue
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"
+        if token.type == "table_open":
+            end = next(i for i in range(place, len(tokens)) if tokens[i].type == "table_close")
+            tables += 1
+            made.append(_html(_table(tokens[place : end + 1], f"{name}-{tables}", extras, targets)))
+            place = end + 1
+            continue
+        if token.type == "inline":
+            token = _html(_linked(_inline(token), targets))
+        made.append(token)
+        place += 1
+    shown = reader().renderer.render(made, reader().options, {})
+    return markupsafe.Markup(re.sub(r"<li>(\s*(?:<p>)?)<strong>(D\d+)</strong>", r'<li id="\2">\1<strong>\2</strong>', shown))
+
+
+def _html(text: str) -> Token:
+    return Token("html_block", "", 0, content=text)
+
+
+def _inline(token: Token) -> str:
+    return reader().renderer.render([token], reader().options, {})
+
+
+def _linked(text: str, targets: Mapping[str, str]) -> str:
+    """HTML of a line in which notes, claims and other pages of the reports are links to their places on this page."""
+    text = re.sub(r'<a href="([^"#]*)">(.*?)</a>', lambda found: _link(found[2], targets.get(html.unescape(found[1]))), text)
+    text = NOTE.sub(lambda found: _link(found[0], targets.get(found[0])) if not _in_bold(text, found) else found[0], text)
+    return re.sub(r"<code>([a-z0-9-]+)</code>", lambda found: _link(found[0], targets.get(found[1])), text)
+
+
+def _in_bold(text: str, found: re.Match[str]) -> bool:
+    """A note's own entry is no link to itself."""
+    return text[: found.start()].endswith("<strong>")
+
+
+def _link(shown: str, target: str | None) -> str:
+    return f'<a href="#{target}">{shown}</a>' if target else shown
+
+
+def _table(tokens: Sequence[Token], name: str, extras: Sequence[str], targets: Mapping[str, str]) -> str:
+    """One table, with sorting keys; empty labels on the left are those of the row above."""
+    rows: list[list[Token]] = []
+    left = sum("left" in str(token.attrGet("style")) for token in tokens if token.type == "th_open")
+    for token in tokens:
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type == "inline":
+            rows[-1].append(token)
+    header, *body = rows
+    columns = list(zip(*body, strict=True))
+    ranges = [_range([cell.content for cell in column]) for column in columns[left:]]
+    filled: list[list[Value]] = []
+    for row in body:
+        values = []
+        for i, cell in enumerate(row):
+            above = filled[-1][i] if filled and i < left - 1 and not cell.content else None
+            values.append(above or _value(cell, targets, None if i < left else ranges[i - left]))
+        filled.append(values)
+    more = [*[""] * (len(body) - len(extras)), *extras] if extras and 0 <= len(body) - len(extras) < 4 else []
+    return (
+        environment()
+        .get_template("sheet.html")
+        .render(name=name, header=[markupsafe.Markup(_inline(cell)) for cell in header], left=left, rows=filled, extras=more)
+    )
+
+
+def _value(cell: Token, targets: Mapping[str, str], ends: tuple[float, float] | None) -> Value:
+    text = cell.content.replace("*", "").replace("`", "")
+    number, interval = NUMBER.match(text), INTERVAL.search(text)
+    shown = _linked(_inline(cell), targets)
+    sort: float | str | None = _float(number[1]) if number else None if ends or not text.strip("–") else text.lower()
+    if not interval:
+        return Value(markupsafe.Markup(shown), sort)
+    drawn = None
+    if ends and number:
+        places = [_float(interval[1]), _float(number[1]), _float(interval[2])]
+        low, middle, high = (round(100 * (one - ends[0]) / (ends[1] - ends[0]), 1) for one in places)
+        drawn = (low, middle, high)
+    return Value(markupsafe.Markup(shown.replace(interval[0], "").rstrip()), sort, interval[0], drawn)
+
+
+def _range(texts: Sequence[str]) -> tuple[float, float] | None:
+    """The least and largest end of a column's intervals."""
+    ends = [_float(end) for text in texts for found in INTERVAL.findall(text) for end in found]
+    return (min(ends), max(ends)) if ends and min(ends) < max(ends) else None
+
+
+def _float(text: str) -> float:
+    return float(text.replace("−", "-").replace(",", ""))
