@@ -26,7 +26,7 @@ TABLES = ("table1", "table2", "table3", "table4", "table5", "scaling")
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: its factors, and its cells by id (one per seed), a model that is scored as it is, or the reason why there
+    """One row of a table: its factors, and its cells by id (one per seed), a model that is scored as is, or the reason why there
     is neither.
     """
 
@@ -56,7 +56,7 @@ def cell_id(cell: Cell) -> str:
 
 
 def model_id(model: str) -> str:
-    """Id of a model that is scored as it is: `model-` and a readable slug, with a hash where the slug does not tell everything."""
+    """Id of a model that is scored as is: `model-` and a readable slug, with a hash where the slug does not tell everything."""
     slug = model_slug(model)
     return f"model-{slug}" if model == f"zoo/{slug}" or model == slug else f"model-{slug}-{sha256_json(model)[:8]}"
 
@@ -154,7 +154,7 @@ def all_cells(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[s
 
 
 def all_models(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[str, str]:
-    """Every model that these tables score as it is, their students' teachers among them, by id."""
+    """Every model that these tables score as is, their students' teachers among them, by id."""
     names = table_names(study) if tables is None else tables
     rows = [row for table in names for row in (*table_rows(study, table), *teacher_rows(study, table))]
     return {model_id(row.model): row.model for row in rows if row.model}

@@ -164,7 +164,7 @@ def _no_tokens(study: StudyConfig, changes: Mapping[str, Any], cell: Cell) -> st
 
 
 def scored_model(study: StudyConfig, roles: tuple[str, ...], row: str, source: str) -> str:
-    """The model that a row scores as it is: the first of its roles that the study has. Raises Impossible where it has none."""
+    """The model that a row scores as is: the first of its roles that the study has. Raises Impossible where it has none."""
     reasons = []
     for role in roles:
         if role == "estimator":

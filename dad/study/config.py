@@ -255,7 +255,7 @@ class Architecture(Frozen):
     """As teacher: the model; as student: what it starts from."""
     init: Literal["full", "encoder", "none"] = "encoder"
     size: Positive | None = None
-    """`crop.size` where this is the student, if the network can not take the study's."""
+    """`crop.size` where this is the student, if the network cannot take the study's."""
     feature: bool = True
     """Whether feature alignment applies; it compares DINOv2's tokens, which MiDaS's encoders do not have."""
     encoder_rate: Rate | None = None
@@ -297,7 +297,7 @@ class StudyConfig(Frozen):
     architectures: dict[ArchitectureName, Architecture] = Field(default_factory=dict)
     """The networks of Tables 3 and 5; rows that need one which is not given are left out, with the reason."""
     estimators: dict[str, str | None] = Field(default_factory=dict)
-    """Further methods of Table 5 that are scored as they are: level of `method` -> model; null leaves the row out."""
+    """Further methods of Table 5 that are scored as is: level of `method` -> model; null leaves the row out."""
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
     """What the students of Tables 1 to 4 train on (the paper's 50K); a plain string is the folder of the user's own photos."""
     scaling: tuple[Positive, ...] = ()

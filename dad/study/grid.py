@@ -33,7 +33,7 @@ def level_text(value: Any) -> str:
 def full_form(table: Mapping[str, Any]) -> dict[str, Any]:
     """A table as its file has it, with the grid turned into rows and all short spellings into long ones.
 
-    Raises ValueError with the key that is wrong. What is not understood is handed on as it is.
+    Raises ValueError with the key that is wrong. What is not understood is handed on as is.
     """
     table = dict(table)
     chosen = {key: table.pop(key) for key in SHORT[1:] if key in table}

@@ -162,7 +162,7 @@ class Jobs:
         return self.weights(config.student.model, *(plan.teacher for plan in config.label_plans.values() if online))
 
     def subject(self, subject: str) -> Paths:
-        """The files of what is scored: a trained student's, or the record of a model as it is."""
+        """The files of what is scored: a trained student's, or the record of a model as is."""
         if subject in self.models:
             return self.weights(self.models[subject])
         return [str(self.layout.weights(subject)), str(self.layout.run(subject) / "config.json")]

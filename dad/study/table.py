@@ -57,7 +57,7 @@ class TableRow(Frozen):
     @model_validator(mode="after")
     def _trained_or_scored(self) -> "TableRow":
         if self.score and self.train is not None:
-            raise ValueError(f"row {self.row} has train and score: a row is trained, or a model is scored as it is")
+            raise ValueError(f"row {self.row} has train and score: a row is trained, or a model is scored as is")
         return self
 
     @property
@@ -108,7 +108,7 @@ class Table(Frozen):
     headings: dict[str, str] = Field(default_factory=dict)
     """Heading of each factor's column; by default its name."""
     labels: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """How each level of each factor is written, where not as it is."""
+    """How each level of each factor is written; without a label, as is."""
     levels: dict[str, dict[str, Changes]] = Field(default_factory=dict)
     """What a level changes, for factors that are no field of a cell."""
     groups: tuple[Literal["ablation", "zero-shot"], ...] = ()
