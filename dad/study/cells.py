@@ -18,7 +18,7 @@ from dad.study.modes import views, weights
 from dad.study.paper import paper
 from dad.study.reading import parse_mapping
 from dad.study.table import ABLATION, Table, TableRow, row_name
-from dad.study.tables import known_tables, library_beside, table_names, table_of
+from dad.study.tables import known_tables, library_beside, seeds_of, table_names, table_of
 
 TABLES = ("table1", "table2", "table3", "table4", "table5", "scaling")
 """The paper's tables, in its order; `scaling` holds the numbers behind Fig. 7. A study's: `table_names`."""
@@ -118,7 +118,7 @@ def _row(study: StudyConfig, layout: Table, row: TableRow, source: str) -> Row:
         if row.score:
             return Row(layout.key, row.row, {}, model=scored_model(study, row.score, row.name, source))
         changes = _changes(layout, row, source)
-        made = [make_cell(study, changes, seed, source) for seed in layout.seeds or study.seeds]
+        made = [make_cell(study, changes, seed, source) for seed in seeds_of(study, layout.key)]
     except Impossible as reason:
         return Row(layout.key, row.row, {}, reason=str(reason))
     return Row(layout.key, row.row, {cell_id(cell): cell for cell in made})

@@ -17,6 +17,7 @@ from dad.files import read_json, sha256_file, sha256_json
 from dad.report.figures import figures_of
 from dad.study.cells import table_rows
 from dad.study.config import StudyConfig
+from dad.study.tables import seeds_of
 from dad.tracking.places import Place
 from dad.tracking.store import Point, metric_key
 
@@ -235,7 +236,8 @@ def read_table(study: StudyConfig, place: Place, children: Sequence[RunContent],
     dirty = any(child.tags.get("git_dirty") == "true" for child in children)
     page = files.get(f"{place.table}.md")
     finished = max((child.finished for child in children), default=0)
-    tags = {"dad.study": study.name, "dad.table": place.table, "title": place.title, "seeds": ", ".join(map(str, study.seeds))}
+    tags = {"dad.study": study.name, "dad.table": place.table, "title": place.title}
+    tags["seeds"] = ", ".join(map(str, seeds_of(study, place.table)))
     tags |= {"cells": str(cells), "cells finished": str(sum("seed" in child.tags for child in children))}
     tags |= {"protocol": ", ".join(dict.fromkeys(filter(None, protocols)))} | source_tags(f"dad table {place.table}")
     tags |= code_tags(commits[0], dirty) if len(commits) == 1 else {"git_commit": ", ".join(commits)} if commits else {}

@@ -31,7 +31,7 @@ from dad.study.layout import Layout
 from dad.study.paper import paper
 from dad.study.photos import rendered_counts
 from dad.study.table import Table
-from dad.study.tables import known_tables, table_names, table_of
+from dad.study.tables import known_tables, seeds_of, table_names, table_of
 
 ROOT = Path(__file__).parents[2]
 MINI = ROOT / "config" / "mini.yaml"
@@ -91,6 +91,7 @@ def test_ten_lines_make_a_table():
     assert layout.label("loss.local_global", "0.25") == "0.25"
     assert layout.datasets == ("ETH3D", "DIODE") and layout.metrics == ("abs_rel",)
     assert study_groups(study, "lambda") == ("ablation",)
+    assert (seeds_of(study, "lambda"), seeds_of(study, "table1")) == ((0, 1, 2), (0,))
 
 
 def test_the_example_of_the_documentation_is_this_one(tmp_path):

@@ -14,7 +14,7 @@ from dad.study.table import ABLATION, ZERO_SHOT, Table, TableColumn
 if TYPE_CHECKING:
     from dad.study.config import StudyConfig
 
-__all__ = ["ABLATION", "ZERO_SHOT", "known_tables", "library", "library_beside", "table_names", "table_of"]
+__all__ = ["ABLATION", "ZERO_SHOT", "known_tables", "library", "library_beside", "seeds_of", "table_names", "table_of"]
 
 SHIPPED = Path(__file__).resolve().parents[3] / "config" / "tables"
 """The library of a checkout, for a study that names none."""
@@ -59,6 +59,11 @@ def table_of(study: "StudyConfig", name: str) -> Table:
     if path is None:
         raise UserError(f"unknown table {name!r}; known: {', '.join(known_tables(study))}")
     return _read(path, path.stat().st_mtime_ns)
+
+
+def seeds_of(study: "StudyConfig", name: str) -> tuple[int, ...]:
+    """The seeds with which a table's rows are trained: its own, or else the study's."""
+    return table_of(study, name).seeds or study.seeds
 
 
 @functools.lru_cache(maxsize=64)
