@@ -4,16 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dad.errors import UserError
-from dad.models.resizing import Fit, network_size
+from dad.models.resizing import Fit, network_size, possible_size
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
-
-LARGEST_INPUT = 2**25
-"""Pixels of the largest network input: more needs hours and memory that no machine here has."""
-LONGEST_INPUT = 16
-"""How many times its shorter side the longer one of an input may have, where the shorter is fixed: upstream has no end."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +41,10 @@ class InputPolicy:
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the network's input for an image of this height and width. Raises UserError if there is none."""
-        size = network_size(height, width, self.size, self.multiple, self.fit)
-        if min(size) < 1:
-            raise UserError(
-                f"an image of {height}x{width} pixels is too elongated for this network: its input of {self.size} pixels "
-                f"would have "
-                f"{size[0]}x{size[1]} pixels; crop the image or choose a larger input size"
-            )
-        if size[0] * size[1] > LARGEST_INPUT:
-            raise UserError(
-                f"an input of {size[0]}x{size[1]} pixels is beyond reason, the limit is {LARGEST_INPUT}: lower the size"
-            )
-        if size[0] * size[1] > LONGEST_INPUT * max(self.size, 1) ** 2 and self.fit in ("lower", "minimal"):
-            raise UserError(
-                f"an image of {height}x{width} pixels is too elongated: the network's input would have {size[0]}x{size[1]} pixels, "
-                f"and its longer side may be {LONGEST_INPUT} times the shorter; crop the image"
-            )
-        return size
+        try:
+            return possible_size(height, width, self.size, self.multiple, self.fit)
+        except ValueError as error:
+            raise UserError(str(error)) from None
 
 
 def lower_bound_size(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:

@@ -12,6 +12,11 @@ from torch import Tensor
 
 Fit = Literal["lower", "upper", "minimal", "square", "longest"]
 
+LARGEST_INPUT = 2**25
+"""Pixels of the largest network input: more needs hours and memory that no machine here has."""
+LONGEST_INPUT = 16
+"""How many times its shorter side the longer one of an input may have, where the shorter is fixed: upstream has no end."""
+
 
 def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) -> tuple[int, int]:
     """The size arithmetic of `InputPolicy`; a side can come out as 0 for extreme aspect ratios, as upstream's.
@@ -40,6 +45,24 @@ def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) ->
         return rounded
 
     return round_side(height), round_side(width)
+
+
+def possible_size(height: int, width: int, size: int, multiple: int, fit: Fit) -> tuple[int, int]:
+    """`network_size`, where it is a size that a network can take. Raises ValueError, in one line, for images too elongated."""
+    found = network_size(height, width, size, multiple, fit)
+    if min(found) < 1:
+        raise ValueError(
+            f"an image of {height}x{width} pixels is too elongated for this network: its input of {size} pixels would have "
+            f"{found[0]}x{found[1]} pixels; crop the image or choose a larger input size"
+        )
+    if found[0] * found[1] > LARGEST_INPUT:
+        raise ValueError(f"an input of {found[0]}x{found[1]} pixels is beyond reason, the limit is {LARGEST_INPUT}: lower the size")
+    if found[0] * found[1] > LONGEST_INPUT * max(size, 1) ** 2 and fit in ("lower", "minimal"):
+        raise ValueError(
+            f"an image of {height}x{width} pixels is too elongated: the network's input would have {found[0]}x{found[1]} pixels, "
+            f"and its longer side may be {LONGEST_INPUT} times the shorter; crop the image"
+        )
+    return found
 
 
 def resize_image(image: Tensor, size: tuple[int, int], fit: Fit) -> Tensor:

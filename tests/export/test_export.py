@@ -91,6 +91,19 @@ def test_a_user_s_photographs_are_compared_instead(runs, tmp_path):
     assert not (tmp_path / "out2").exists()
 
 
+def test_elongated_images_are_refused_by_the_pipeline_as_they_are_here(runs, tmp_path):
+    from transformers import pipeline
+
+    run = runs("hybrid", 64)
+    export(run, tmp_path / "out", form="hf")
+    pipe = pipeline("depth-estimation", model=str(tmp_path / "out"), device="cpu", trust_remote_code=True)
+    picture = np.zeros((2, 900, 3), np.uint8)
+    with pytest.raises(UserError, match="too elongated"):
+        load(run)(picture)
+    with pytest.raises(ValueError, match="too elongated"):
+        pipe(Image.fromarray(picture))
+
+
 def test_the_check_leaves_nothing_in_the_user_s_cache(runs, tmp_path, monkeypatch):
     from transformers import dynamic_module_utils
 

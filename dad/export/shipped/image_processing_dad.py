@@ -11,7 +11,7 @@ import torch
 from transformers.image_processing_base import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
-from dad.models.resizing import network_size, resize_image, resize_map
+from dad.models.resizing import network_size, possible_size, resize_image, resize_map
 
 
 class DadImageProcessor(BaseImageProcessor):
@@ -43,9 +43,7 @@ class DadImageProcessor(BaseImageProcessor):
         rgb = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
         policy = self.policy
         height, width = rgb.shape[-2:]
-        size = network_size(height, width, policy["size"], policy["multiple"], policy["fit"])
-        if min(size) < 1:
-            raise ValueError(f"an image of {height}x{width} pixels is too elongated for this network")
+        size = possible_size(height, width, policy["size"], policy["multiple"], policy["fit"])
         mean, std = (torch.tensor(policy[key])[:, None, None] for key in ("mean", "std"))
         return (resize_image(rgb, size, policy["fit"]) - mean) / std
 

@@ -13,6 +13,8 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 CUBIC = -0.75
+LONGEST = 16
+"""How many times its shorter side the longer one of an input may have."""
 
 
 class Depth:
@@ -30,7 +32,7 @@ class Depth:
             image = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
         policy, (height, width) = self.policy, image.shape[:2]
         rows, columns = network_size(height, width, policy["size"], policy["multiple"], policy["fit"])
-        if min(rows, columns) < 1:
+        if min(rows, columns) < 1 or max(rows, columns) > LONGEST * policy["size"]:
             raise ValueError(f"an image of {height}x{width} pixels is too elongated for this network")
         resized = resample(image.astype(np.float32) / 255, rows, columns, cubic)
         seen = ((resized - np.float32(policy["mean"])) / np.float32(policy["std"])).transpose(2, 0, 1)[None]
