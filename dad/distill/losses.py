@@ -16,9 +16,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dad.distill.normalization import check_choices, check_maps, contexts_of, levels_of, normalise, normalise_level
+from dad.distill.gradient_matching import gradient_loss, normalised_gradient_loss
+from dad.distill.normalization import check_choices, check_maps, contexts_of, levels_of, normalise_level
+from dad.distill.reduction import reduce, weighted_pixels
+from dad.distill.silog import log_sums, reduce_silog, silog_loss
 from dad.errors import UserError
 from dad.study.normalizations import NORMALIZATIONS
+
+__all__ = [
+    "crop_patches",
+    "distillation_loss",
+    "feature_alignment_loss",
+    "gradient_loss",
+    "local_global_loss",
+    "normalised_gradient_loss",
+    "scale_anchor_loss",
+    "silog_loss",
+    "total_loss",
+]
 
 
 def distillation_loss(
@@ -29,31 +44,42 @@ def distillation_loss(
     normalization: str,
     groups: str = "range",
     variant: str = "hdn",
+    weight: Tensor | None = None,
 ) -> Tensor:
     """L_Dis: mean absolute difference of the normalised maps (paper equations 2, 4, 5, 6; the arithmetic is in
     `dad.distill.normalization`).
 
     prediction, target: (B,1,H,W) float, the student's map and the pseudo-label (no gradient); mask: (B,1,H,W) bool,
-        all valid if not given.
+        all valid if not given; weight: (B,1,H,W) float >= 0, how much each pixel's difference counts (a weighted mean;
+        normalization knows no weights), all 1 if not given.
     normalization: `global` (equation 1), `hybrid` (3: levels S = 1, 2, 4, a pixel's loss is the mean over its
-        contexts), `local` (5: S = 4) or `none` (6: the raw maps). groups: `range`, `percentile` or `spatial`, not used
-        by `global` and `none`. variant: `hdn` or `paper`; under `hdn` a pixel in no context adds nothing but is
+        contexts), `local` (5: S = 4), `none` (6: the raw maps) or `silog` (see `silog_loss`). groups: `range`, `percentile` or
+        `spatial`, used where there are levels. variant: `hdn` or `paper`; under `hdn` a pixel in no context adds nothing but is
         counted, as upstream. Returns a scalar. Raises UserError on unknown names and on shapes that do not fit.
     """
-    sums, counts = _image_errors(prediction, target, mask, normalization, groups, variant)
-    return _reduce(sums, counts, variant)
+    check_choices(normalization, groups, variant)
+    if NORMALIZATIONS[normalization].logarithms:
+        return silog_loss(prediction, target, mask, variant=variant, weight=weight)
+    sums, counts = _image_errors(prediction, target, mask, normalization, groups, variant, weight)
+    return reduce(sums, counts, variant)
 
 
 def _image_errors(
-    prediction: Tensor, target: Tensor, mask: Tensor | None, normalization: str, groups: str, variant: str
+    prediction: Tensor,
+    target: Tensor,
+    mask: Tensor | None,
+    normalization: str,
+    groups: str,
+    variant: str,
+    weight: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Per image (B,): the sum of its pixels' losses, and its number of valid pixels."""
+    """Per image (B,): the sum of its pixels' losses, and its number of valid pixels (both weighted)."""
     check_choices(normalization, groups, variant)
     prediction, target, mask = check_maps(prediction, target, mask)
-    counts = mask.flatten(1).sum(1)
+    weighted, counts = weighted_pixels(mask, weight)
     with torch.autocast(prediction.device.type, enabled=False):
         if not NORMALIZATIONS[normalization].segments:
-            return (prediction - target).abs().flatten(1).sum(1), counts
+            return ((prediction - target).abs().flatten(1) * weighted).sum(1), counts
         contexts = contexts_of(target, mask, normalization, groups, variant)
         student, teacher = prediction.flatten(1), target.flatten(1)
         levels = levels_of(contexts, student, teacher)
@@ -64,71 +90,7 @@ def _image_errors(
             errors = errors + (normalise_level(student, level, of_student, variant) - label).abs()
         # levels are nested: a pixel is in a context of every level or in none, so the mean over its contexts is the
         # mean over the levels
-        return torch.where(contexts.inside(), errors / len(levels), 0.0).sum(1), counts
-
-
-def _reduce(sums: Tensor, counts: Tensor, variant: str) -> Tensor:
-    """Sums and counts per image, images along the first dimension, to one loss (per entry of the other dimensions)."""
-    if variant == "hdn":
-        return sums.sum(0) / counts.sum(0).clamp(min=1)
-    return (sums / counts.clamp(min=1)).sum(0) / (counts > 0).sum(0).clamp(min=1)
-
-
-def gradient_loss(prediction: Tensor, target: Tensor, mask: Tensor | None, *, scales: int = 4) -> Tensor:
-    """Gradient matching between two maps (MiDaS; aim-uofa/GenPercept `genpercept/losses/gradient_loss.py`,
-    batch-based).
-
-    With d = prediction - target: at every stride 2^k, k = 0..scales-1, the sum of |d differences| between horizontal
-    and between vertical neighbours that are both valid, over the number of valid pixels of the batch at that stride;
-    summed over the strides.
-    prediction, target: (B,1,H,W) float; mask: (B,1,H,W) bool or None. Returns a scalar. It compares the maps as they
-        are: see `normalised_gradient_loss` for the term of the distillation total. Raises UserError on shapes that do
-        not fit and on scales < 1.
-    """
-    sums, counts = _image_gradients(prediction, target, mask, scales)
-    return _reduce(sums, counts, "hdn").sum()
-
-
-def normalised_gradient_loss(
-    prediction: Tensor,
-    target: Tensor,
-    mask: Tensor | None = None,
-    *,
-    normalization: str,
-    variant: str = "hdn",
-    scales: int = 4,
-) -> Tensor:
-    """L_grad of paper equation 9: gradient matching of the globally normalised maps, of the raw maps where
-    normalization is `none`.
-
-    The paper does not say on which maps; MiDaS and Depth Anything V2 align both globally first, so `global`, `hybrid`
-    and `local` all do that here.
-    variant: `hdn` divides by the batch's valid pixels (as `gradient_loss`), `paper` by each image's, then averages the
-        images. Arguments and errors otherwise as in `distillation_loss`.
-    """
-    check_choices(normalization, "range", variant)
-    if NORMALIZATIONS[normalization].segments:
-        prediction = normalise(prediction, target, mask, normalization="global", variant=variant)
-        target = normalise(target.detach(), None, mask, normalization="global", variant=variant)
-    sums, counts = _image_gradients(prediction, target, mask, scales)
-    return _reduce(sums, counts, variant).sum()
-
-
-def _image_gradients(prediction: Tensor, target: Tensor, mask: Tensor | None, scales: int) -> tuple[Tensor, Tensor]:
-    """Per image and scale (B,scales): the sum of absolute differences of neighbours, and the number of valid pixels."""
-    if scales < 1:
-        raise UserError(f"scales {scales} is not possible; it must be at least 1")
-    prediction, target, mask = check_maps(prediction, target, mask)
-    with torch.autocast(prediction.device.type, enabled=False):
-        difference, mask = (prediction - target)[:, 0], mask[:, 0]
-        sums, counts = [], []
-        for step in (2**scale for scale in range(scales)):
-            d, m = difference[:, ::step, ::step], mask[:, ::step, ::step]
-            across = torch.where(m[:, :, 1:] & m[:, :, :-1], d.diff(dim=2).abs(), 0.0)
-            down = torch.where(m[:, 1:] & m[:, :-1], d.diff(dim=1).abs(), 0.0)
-            sums.append(across.sum((1, 2)) + down.sum((1, 2)))
-            counts.append(m.sum((1, 2)))
-        return torch.stack(sums, 1), torch.stack(counts, 1)
+        return torch.where(contexts.inside(), errors / len(levels) * weighted, 0.0).sum(1), counts
 
 
 def feature_alignment_loss(student_features: Tensor, frozen_features: Tensor, *, margin: float = 0.85) -> Tensor:
@@ -210,13 +172,15 @@ def local_global_loss(
     normalization: str,
     groups: str = "range",
     variant: str = "hdn",
+    patch_weights: Tensor | None = None,
 ) -> Tensor:
     """L_lg, paper equation 8: the student's map of the whole square, cropped at each patch, against the teacher's map
     of that patch.
 
     global_prediction: (B,1,S,S); patch_boxes: (B,N,4) and square: see `crop_patches`; patch_labels: (B,N,1,s,s) the
         teacher's maps (no gradient);
-    patch_masks: (B,N,1,s,s) bool, all valid if not given. The batch of every n is one call of `distillation_loss`; the
+    patch_masks: (B,N,1,s,s) bool, all valid if not given; patch_weights: (B,N,1,s,s), see
+        `distillation_loss`. The batch of every n is one call of `distillation_loss`; the
         N losses are averaged. Returns a scalar. Raises UserError on unknown names and on shapes that do not fit.
     """
     batch, patches = patch_boxes.shape[:2]
@@ -226,9 +190,15 @@ def local_global_loss(
         )
     crops = crop_patches(global_prediction, patch_boxes, square=square, size=patch_labels.shape[-1])
     masks = None if patch_masks is None else patch_masks.flatten(0, 1)
-    errors = _image_errors(crops.flatten(0, 1), patch_labels.flatten(0, 1), masks, normalization, groups, variant)
+    weights = None if patch_weights is None else patch_weights.flatten(0, 1)
+    check_choices(normalization, groups, variant)
+    maps = crops.flatten(0, 1), patch_labels.flatten(0, 1), masks
+    if NORMALIZATIONS[normalization].logarithms:
+        sums, counts = (of.unflatten(0, (batch, patches)) for of in log_sums(*maps, weights))
+        return reduce_silog(sums, counts, variant).mean()
+    errors = _image_errors(*maps, normalization, groups, variant, weights)
     sums, counts = (of.unflatten(0, (batch, patches)) for of in errors)
-    return _reduce(sums, counts, variant).mean()
+    return reduce(sums, counts, variant).mean()
 
 
 def total_loss(weights: Mapping[str, float], terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from dad.data.photos import Photos
 from dad.distill.inputs import label_identity
 from dad.distill.labels import LabelCache, label_view
+from dad.distill.noise import spoil
 from dad.errors import UserError
 from dad.files import sha256_json
 from dad.models.checkpoints import weights_identity
@@ -32,17 +33,25 @@ def assistant_turn(seed: int, step: int, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 
-def average_labels(teacher: Tensor, assistant: Tensor, agreement: float | None) -> tuple[Tensor, Tensor]:
-    """One label from two maps of free scale and shift (..., 1, H, W), and where it is to be trusted, bool of the same shape.
+def average_labels(
+    teacher: Tensor, assistant: Tensor, agreement: float | None, averaging: str = "cut"
+) -> tuple[Tensor, Tensor]:
+    """One label from two maps of free scale and shift (..., 1, H, W), and how far it is to be trusted, of the same shape.
 
-    Both maps are normalised by their median and mean absolute deviation (eq. 1); the mean of the two is put back into the teacher's
-    frame. Pixels where the two are farther apart than `agreement` mean absolute deviations are not trusted; None trusts all. The
-    paper does not say how it averages (note D21).
+    Both maps are normalised by their median and mean absolute deviation (eq. 1), a and b; the mean of the two is put back into the
+    teacher's frame. Section 4.2 "assigns greater weight to pixels where the two teachers exhibit high agreement" and prints no
+    formula (note D21). `weights`: exp(-|a - b| / agreement), float in (0,1], by which a pixel's part of the loss is weighed.
+    `cut`: whether |a - b| <= agreement, bool; None trusts all.
     """
     frames = [_frame(maps.float()) for maps in (teacher, assistant)]
     ours, theirs = ((maps.float() - frame[0]) / frame[1] for maps, frame in zip((teacher, assistant), frames, strict=True))
     median, spread = frames[0]
-    trusted = torch.ones_like(ours, dtype=torch.bool) if agreement is None else (ours - theirs).abs() <= agreement
+    apart = (ours - theirs).abs()
+    if averaging == "weights":
+        assert agreement is not None, "weights fall with the distance in units of `agreement`"
+        trusted = torch.exp(-apart / agreement)
+    else:
+        trusted = torch.ones_like(ours, dtype=torch.bool) if agreement is None else apart <= agreement
     return (ours + theirs) / 2 * spread + median, trusted
 
 
@@ -113,16 +122,28 @@ class Supervisor:
         return ROLES[assistant_turn(self.cell.seed, step, self.cell.assistant.share)]
 
     def labels(self, step: int, item: dict[str, Any]) -> dict[str, Tensor]:
-        """`labels_<view>` and, where labels are averaged, `mask_<view>`; `turn` (0 teacher, 1 assistant) where they alternate."""
+        """`labels_<view>` and, where labels are averaged, `mask_<view>` or `weight_<view>`; `turn` (0 teacher, 1 assistant) where
+        they alternate. Noise, if the cell has some, is the teacher's and the assistant's alike.
+        """
         turn = self.turn(step)
         if turn != "both":
-            found = {f"labels_{view}": source(item) for view, source in self.sources[turn].items()}
+            found = {f"labels_{view}": self._label(turn, view, item) for view in self.sources[turn]}
             return found | ({"turn": torch.tensor(ROLES.index(turn))} if self.cell.supervision == "select" else {})
         found = {}
-        for view, source in self.sources["teacher"].items():
-            label, mask = average_labels(source(item), self.sources["assistant"][view](item), self.cell.assistant.agreement)
-            found |= {f"labels_{view}": label, f"mask_{view}": mask}
+        of = self.cell.assistant
+        trust = "weight" if of.averaging == "weights" else "mask"
+        for view in self.sources["teacher"]:
+            both = (self._label(role, view, item) for role in ROLES)
+            label, trusted = average_labels(*both, of.agreement, of.averaging)
+            found |= {f"labels_{view}": label, f"{trust}_{view}": trusted}
         return found
+
+    def _label(self, role: str, view: str, item: dict[str, Any]) -> Tensor:
+        label, noise = self.sources[role][view](item), self.cell.labels.noise
+        if noise is None:
+            return label
+        draws = [int(draw) for draw in item["draw"]]
+        return spoil(label, noise, photo_ids=list(item["photo_id"]), draws=draws, seed=self.cell.seed, view=view)
 
     def realised_share(self) -> float | None:
         """The assistant's share of all iterations as drawn; None where nothing is drawn."""

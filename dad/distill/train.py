@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dad.data.crops import CropStream
 from dad.data.manifest import open_photos
+from dad.distill.features import encoder_identity, frozen_encoder
 from dad.distill.heads import cure_dead_head, make_student
 from dad.distill.inputs import photos_as_used, photos_identity, say_photos, training_identity
 from dad.distill.labels import crop_plan, stream_batches, training_photos
@@ -32,7 +33,7 @@ from dad.distill.supervision import ROLES, Supervisor
 from dad.errors import UserError
 from dad.files import sha256_file, write_bytes, write_json
 from dad.identity import write_sealed_json
-from dad.models.checkpoints import load_network, save_network, weights_identity
+from dad.models.checkpoints import save_network, weights_identity
 from dad.provenance import provenance
 from dad.study.cells import cell_id, label_views, loss_terms, model_slug
 from dad.study.config import Cell
@@ -43,7 +44,8 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
     """Eq. 9 for one batch; of several processes each gives its share, and gets the whole batch's loss.
 
     `batch` holds `square` (B,3,S,S) in [0,1], `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where labels are not trusted
-    everywhere, `mask_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of the two by itself.
+    everywhere, `mask_<view>` or `weight_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of the two by
+    itself.
 
     `frozen` is the encoder that feature alignment compares with, or None where that term has no weight.
     """
@@ -55,18 +57,23 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
     batch = {key: value if key == "turn" else gathered(value) for key, value in batch.items() if key != "square"}
     weights, terms = loss_terms(cell), {}
     compared: dict[str, tuple[Tensor, Tensor, Tensor | None]] = {}
+    trust: dict[str, Tensor | None] = {view: batch.get(f"weight_{view}") for view in ("square", "patches")}
     if "local_global" in weights:
         labels, mask = batch["labels_patches"].float(), batch.get("mask_patches")
-        terms["local_global"] = local_global_loss(prediction, batch["boxes"], labels, mask, square=batch["side"], **how)
+        terms["local_global"] = local_global_loss(
+            prediction, batch["boxes"], labels, mask, square=batch["side"], patch_weights=trust["patches"], **how
+        )
         crops = crop_patches(prediction, batch["boxes"], square=batch["side"], size=labels.shape[-1])
         compared["patches"] = crops.flatten(0, 1), labels.flatten(0, 1), None if mask is None else mask.flatten(0, 1)
     if "shared" in weights:
         labels, mask = batch["labels_square"].float(), batch.get("mask_square")
-        terms["shared"] = distillation_loss(prediction, labels, mask, **how)
+        terms["shared"] = distillation_loss(prediction, labels, mask, weight=trust["square"], **how)
         compared["square"] = prediction, labels, mask
     if "gradient" in weights:
-        matching = {"normalization": cell.normalization, "variant": loss.variant, "scales": loss.gradient_scales}
-        terms["gradient"] = normalised_gradient_loss(*compared[MODES[cell.mode].gradient], **matching)
+        view = MODES[cell.mode].gradient
+        weight = trust[view].flatten(0, -4) if trust[view] is not None else None
+        matching = {"scales": loss.gradient_scales, "own": loss.gradient_normalization == "own", "weight": weight}
+        terms["gradient"] = normalised_gradient_loss(*compared[view], **how, **matching)
     if "feature" in weights:
         assert frozen is not None, "feature alignment needs a frozen encoder"
         with torch.no_grad():
@@ -80,18 +87,6 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
         for number, role in enumerate(ROLES):
             columns[f"loss_by_{role}"] = torch.where(batch["turn"] == number, logged["total"], nan)
     return StepResult(total, columns, prediction)
-
-
-class _Encoder(nn.Module):
-    """The frozen encoder of feature alignment, in the student's own family."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__()
-        self.network = load_network(model)[0].eval().requires_grad_(False)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Normalised input (B,3,S,S) -> tokens (B,N,C)."""
-        return self.network.encode(pixels)
 
 
 def train(
@@ -136,8 +131,8 @@ def train(
         raise UserError(f"crop.size {cell.crop.size} is not a multiple of the student's patch, {network.config.patch}")
     first = next(stream_batches(stream, cell.optim.batch, 0))
     cured = cure_dead_head(network.to(accelerator.device), first["square"].to(accelerator.device))
-    frozen = _Encoder(cell.student.model).to(accelerator.device) if "feature" in loss_terms(cell) else None
-    weights = {**supervisor.weights, "student": weights_identity(cell.student.model)}
+    frozen = frozen_encoder(cell).to(accelerator.device) if "feature" in loss_terms(cell) else None
+    weights = {**supervisor.weights, "student": weights_identity(cell.student.model)} | encoder_identity(cell)
     log = StepLog(work / "metrics.csv", listeners=(CollapseDetector(), *listeners))
     fitted = fit(
         network,

@@ -132,6 +132,8 @@ def _set(values: dict[str, Any], name: str, value: Any, source: str) -> None:
     """Put a value where its dotted name says; `0.5x` is so many times what stands there, the text `null` is null."""
     *path, last = name.split(".")
     for part in path:
+        if values.get(part) is None:  # a part of a cell that is left out by default: the changes describe it
+            values[part] = {}
         values = values[part]
     times = re.fullmatch(r"(\d+\.?\d*|\.\d+)x", value) if isinstance(value, str) else None
     if times:

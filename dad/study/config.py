@@ -80,6 +80,16 @@ class CropConfig(Frozen):
     """Mirror half of the draws."""
 
 
+class NoiseConfig(Frozen):
+    """How labels are spoiled on purpose (`dad.distill.noise`), a pure function of the crop. Not in the paper."""
+
+    kind: Literal["region", "blur", "frame"]
+    """`region`: a rectangle is wrong in scale; `blur`: edges are lost; `frame`: the whole map has another scale and shift."""
+    strength: Annotated[float, Field(gt=0, le=1)]
+    """`region`: the rectangle's share of the map; `blur`: standard deviation in tenths of the map's side; `frame`: standard
+    deviation of the logarithm of the scale, and of the shift in mean absolute deviations of the map."""
+
+
 class LabelConfig(Frozen):
     """Where pseudo-labels come from."""
 
@@ -87,6 +97,8 @@ class LabelConfig(Frozen):
     """`cached`: computed once per teacher and crop plan and read by all cells; `online`: computed in the training loop."""
     dtype: Literal["float16", "float32"] = "float16"
     """How a label is stored; `online` rounds to it too, so that both modes train on the same numbers."""
+    noise: Annotated[NoiseConfig | None, AddedLater] = None
+    """What is done to the labels after they are read, so that one cache serves all strengths; null: nothing."""
 
 
 class LossConfig(Frozen):
@@ -104,6 +116,11 @@ class LossConfig(Frozen):
     """lambda_3 of eq. 9."""
     gradient_scales: Positive = 4
     """Strides 1, 2, 4, ... of gradient matching."""
+    gradient_normalization: Annotated[Literal["global", "own"], AddedLater] = "global"
+    """On which maps gradients are matched: globally normalised ones, or normalised as the cell's own loss normalises."""
+    feature_encoder: Annotated[str | None, AddedLater] = None
+    """The frozen encoder of feature alignment, of the student's width and patch: `dinov2` (the paper's, of the student's size; with
+    `@FOLDER` its official files), `timm:NAME` (with `@FILE`), or a model's name or file. null: the student's own as it starts."""
     feature_margin: Annotated[float, Field(gt=0, le=1)] = 0.85
     """Tokens already more similar than this are left out (Depth Anything v1)."""
     allow_raw_assistant: bool = False
@@ -148,8 +165,17 @@ class AssistantConfig(Frozen):
     share: Rate = 0.3
     """`select`: the probability that an iteration's labels are the assistant's (paper: 7:3)."""
     agreement: Annotated[float, Field(gt=0)] | None = 1.0
-    """`average`: pixels where the two normalised maps are farther apart than this, in mean absolute deviations, are left out; null:
-    all are kept. The paper does not say how it averages."""
+    """`average`: a distance of the two normalised maps in mean absolute deviations. With `averaging: cut` pixels farther apart are
+    left out (null: none is); with `weights` it is the distance at which a pixel's weight has fallen to 1/e."""
+    averaging: Annotated[Literal["cut", "weights"], AddedLater] = "cut"
+    """`average`: how agreement counts. `weights`: as the paper says, "greater weight to pixels where the two teachers exhibit high
+    agreement" (it prints no formula); `cut`: all or nothing."""
+
+    @model_validator(mode="after")
+    def _weights_need_a_distance(self) -> "AssistantConfig":
+        if self.averaging == "weights" and self.agreement is None:
+            raise ValueError("averaging: weights needs agreement, the distance at which a pixel's weight has fallen to 1/e")
+        return self
 
 
 class LabelPlan(Frozen):

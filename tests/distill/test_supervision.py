@@ -15,7 +15,7 @@ from dad.distill.supervision import assistant_turn, average_labels
 from dad.distill.train import train
 from dad.errors import UserError
 from dad.study.cells import cell_id, label_id, label_views
-from dad.study.config import AssistantConfig, Cell
+from dad.study.config import AssistantConfig, Cell, NoiseConfig
 
 
 def guided(cell, supervision, **changes):
@@ -120,3 +120,44 @@ def test_a_missing_cache_is_named(cell, manifest, tmp_path):
     with pytest.raises(UserError, match="the assistant's label cache"):
         train(chosen, manifest=manifest, labels=tmp_path / "labels", out=tmp_path / "run", work=tmp_path / "work")
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_fall_with_the_distance_of_the_two_maps():
+    teacher = torch.tensor([[0.0, 1.0], [2.0, 5.0]])[None, None].repeat(1, 1, 3, 3)
+    generator = torch.Generator().manual_seed(1)
+    assistant = teacher * 3 + 1 + torch.randn(teacher.shape, generator=generator)
+    label, weight = average_labels(teacher, assistant, 0.5, "weights")
+    same, _ = average_labels(teacher, assistant, 0.5, "cut")
+    assert torch.equal(label, same)  # the mean is the same, only how much each pixel counts is not
+    frames = []
+    for values in (teacher.numpy().ravel(), assistant.numpy().ravel()):
+        median = np.sort(values)[(len(values) - 1) // 2]
+        frames.append((values - median) / np.abs(values - median).mean())
+    assert weight.numpy().ravel() == pytest.approx(np.exp(-np.abs(frames[0] - frames[1]) / 0.5), rel=1e-4)
+    assert average_labels(teacher, 2 * teacher - 7, 0.5, "weights")[1].min() == pytest.approx(1, abs=1e-5)  # full agreement
+
+
+def test_weights_need_a_distance():
+    with pytest.raises(ValueError, match="1/e"):
+        AssistantConfig(model="zoo/vit-small", averaging="weights", agreement=None)
+
+
+def test_the_way_of_averaging_is_in_the_id_only_where_it_is_not_the_old_one(cell):
+    old, new = (guided(cell, "average", averaging=averaging) for averaging in ("cut", "weights"))
+    assert cell_id(old) == cell_id(guided(cell, "average"))
+    assert cell_id(new) != cell_id(old)
+
+
+def test_weighted_averages_and_noise_train_like_anything_else(cell, manifest, tmp_path):
+    plain = guided(cell, "average", averaging="weights", agreement=0.5)
+    noisy = plain.model_copy(update={"labels": plain.labels.model_copy(update={"noise": NoiseConfig(kind="frame", strength=0.5)})})
+    losses = {}
+    for name, one in (("cut", guided(cell, "average", agreement=0.5)), ("weights", plain), ("noise", noisy)):
+        _, log = run(one, manifest, tmp_path / name)
+        losses[name] = [float(row["loss"]) for row in log]
+        assert all(math.isfinite(loss) for loss in losses[name])
+    assert losses["cut"][0] != losses["weights"][0] != losses["noise"][0]
+    online = noisy.model_copy(update={"labels": noisy.labels.model_copy(update={"mode": "online"})})
+    train(online, manifest=manifest, labels=None, out=tmp_path / "online", work=tmp_path / "work")
+    with open(tmp_path / "online" / "metrics.csv") as file:
+        assert [float(row["loss"]) for row in csv.DictReader(file)] == losses["noise"]

@@ -1,0 +1,110 @@
+"""The frozen encoder of feature alignment (L_feat): the student's own as it starts, or another, such as the paper's DINOv2."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dad.errors import UserError
+from dad.files import sha256_file
+from dad.models.checkpoints import load_network, weights_identity
+from dad.study.cells import loss_terms
+from dad.study.config import Cell
+
+TIMM = "timm:"
+"""What the name of an encoder of timm begins with: `timm:NAME`, or `timm:NAME@FILE` with weights at hand."""
+
+
+DINOV2 = "dinov2"
+"""The paper's encoder, of the student's size: `dinov2`, or `dinov2@FOLDER` with the official files in it."""
+_SIZES = {384: ("small", "s"), 768: ("base", "b"), 1024: ("large", "l")}
+
+
+def encoder_name(cell: Cell) -> str:
+    """The encoder that a cell's feature alignment compares with: a model of ours, or `timm:NAME[@FILE]`."""
+    name = cell.loss.feature_encoder or cell.student.model
+    model, _, folder = name.partition("@")
+    if model != DINOV2:
+        return name
+    width = getattr(load_network(cell.student.model)[1].network, "width", None)
+    if width not in _SIZES:
+        known = ", ".join(map(str, _SIZES))
+        raise UserError(
+            f"loss.feature_encoder: {DINOV2} has encoders of width {known}, the student {cell.student.model} has {width}: "
+            "name another encoder, or set loss.feature to 0"
+        )
+    size, letter = _SIZES[width]
+    file = f"@{Path(folder) / f'dinov2_vit{letter}14_pretrain.pth'}" if folder else ""
+    return f"{TIMM}vit_{size}_patch14_dinov2.lvd142m{file}"
+
+
+class NetworkEncoder(nn.Module):
+    """The encoder of one of our networks."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self.network = load_network(model)[0]
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Normalised input (B,3,S,S) -> tokens (B,N,C)."""
+        return self.network.encode(pixels)
+
+
+class TimmEncoder(nn.Module):
+    """A vision transformer of timm; the class token and registers are left out.
+
+    DINOv2 normalises its input as Depth Anything does (ImageNet's mean and deviation), so the student's input is its own.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        import timm
+
+        name, _, file = model.removeprefix(TIMM).partition("@")
+        if not timm.is_model(name.split(".")[0]):
+            raise UserError(f"loss.feature_encoder: timm has no model {name!r}")
+        if file and not Path(file).is_file():
+            raise UserError(f"loss.feature_encoder: there is no file {file}")
+        overlay = {"file": file} if file else None
+        try:
+            self.network = timm.create_model(
+                name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, dynamic_img_size=True
+            )
+        except Exception as error:  # a hub that cannot be reached, a file of another network: timm raises many kinds
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"loss.feature_encoder: {name} cannot be loaded ({reason}); give its weights as {TIMM}{name}@FILE"
+            ) from None
+        self.prefix = self.network.num_prefix_tokens
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Normalised input (B,3,S,S) -> tokens (B,N,C)."""
+        return self.network.forward_features(pixels)[:, self.prefix :]
+
+
+def frozen_encoder(cell: Cell) -> nn.Module:
+    """What the cell's feature alignment compares with, frozen. Raises UserError if it does not load, or its tokens do not fit."""
+    name = encoder_name(cell)
+    encoder = TimmEncoder(name) if name.startswith(TIMM) else NetworkEncoder(name)
+    encoder = encoder.eval().requires_grad_(False)
+    if cell.loss.feature_encoder is not None:
+        picture = torch.zeros(1, 3, cell.crop.size, cell.crop.size)
+        with torch.no_grad():
+            found, wanted = tuple(encoder(picture).shape[1:]), tuple(NetworkEncoder(cell.student.model).eval()(picture).shape[1:])
+        if found != wanted:
+            raise UserError(
+                f"loss.feature_encoder {name} gives {found[0]} tokens of width {found[1]}, the student {cell.student.model} "
+                f"{wanted[0]} of {wanted[1]}: take an encoder of the student's size and patch, or set loss.feature to 0"
+            )
+    return encoder
+
+
+def encoder_identity(cell: Cell) -> dict[str, str | None]:
+    """The digest of the weights of an encoder that is not the student's own, for the identity of a training; else nothing."""
+    if cell.loss.feature_encoder is None or "feature" not in loss_terms(cell):
+        return {}
+    name = encoder_name(cell)
+    if not name.startswith(TIMM):
+        return {"feature_encoder": weights_identity(name)}
+    file = name.partition("@")[2]
+    return {"feature_encoder": sha256_file(Path(file)) if file else None}
