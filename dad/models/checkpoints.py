@@ -18,7 +18,7 @@ from dad.identity import content_digest, tensors_digest
 from dad.models import official
 from dad.models.config import NETWORKS, NetworkConfig
 from dad.models.hub import from_hub
-from dad.models.locate import WEIGHTS, locate, split_network
+from dad.models.locate import WEIGHTS, locate, split_network, stands_for
 from dad.models.network import DepthNetwork, check_finite, mismatch, with_counters
 from dad.models.registry import build_network
 
@@ -110,7 +110,7 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     Takes what `resolve` takes: our own files, and official ones. `network` (or a path written as `NETWORK:PATH`) says what an
     official file holds where its name does not. Raises UserError, in one line, for files that do not fit.
     """
-    said, text = split_network(str(name_or_path))
+    said, text = split_network(stands_for(str(name_or_path)))
     network = network or said
     path = resolve(text)
     if path.suffix == ".onnx":

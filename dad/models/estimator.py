@@ -9,7 +9,7 @@ from torch import Tensor
 from dad.errors import UserError
 from dad.models import checkpoints
 from dad.models.inputs import TakesImages, check_rgb
-from dad.models.locate import split_network
+from dad.models.locate import split_network, stands_for
 from dad.models.plugins import plugin
 from dad.models.policy import InputPolicy
 from dad.models.resizing import resize_eight_bit, resize_image, resize_map
@@ -97,10 +97,11 @@ def load(
     from dad.models.marigold import MarigoldEstimator, is_marigold
     from dad.models.onnx_estimator import load_onnx, onnx_file
 
-    found = plugin(str(name_or_path), device=device, short_side=short_side, square=square)
+    name_or_path = stands_for(str(name_or_path))
+    found = plugin(name_or_path, device=device, short_side=short_side, square=square)
     if found is not None:
         return found
-    said, text = split_network(str(name_or_path))
+    said, text = split_network(name_or_path)
     folder = checkpoints.resolve(text)
     if (graph := onnx_file(folder)) is not None:
         return load_onnx(graph, name=text, short_side=short_side, square=square, device=device)
@@ -108,4 +109,4 @@ def load(
         return MarigoldEstimator(folder, name=text, longest_side=short_side, device=device)
     built, header = checkpoints.load_network(text, network=network or said)
     size = header.input_size if short_side is None else short_side
-    return Estimator(built, name=str(name_or_path), short_side=size, square=square, device=device)
+    return Estimator(built, name=name_or_path, short_side=size, square=square, device=device)

@@ -5,6 +5,7 @@ before a study reads this, and so does `load`.
 import difflib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,9 +57,26 @@ def split_network(text: str) -> tuple[str | None, str]:
     return (network, rest) if colon and rest and network in NETWORKS else (None, text)
 
 
+_FILES: dict[str, str] = {}
+
+
+def use_files(files: Mapping[str, str]) -> None:
+    """Let names of models stand for these files in this process: a study's `weights`. Those of an earlier call are forgotten."""
+    _FILES.clear()
+    _FILES.update(files)
+
+
+def stands_for(name: str) -> str:
+    """The file that a study gives for a model's name, else the name; what a network's name says of the file is kept with it."""
+    file = _FILES.get(name)
+    if file is None:
+        return name
+    return f"{name}:{file}" if name in NETWORKS else file
+
+
 def locate(name_or_path: str | Path) -> Located:
     """What a name stands for: see `Located`. A path that exists is a path, whatever else it looks like."""
-    name = str(name_or_path)
+    name = stands_for(str(name_or_path))
     text = split_network(name)[1]
     given = Path(text).expanduser()
     if _exists(given):

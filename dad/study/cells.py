@@ -11,6 +11,7 @@ from typing import Any
 
 from dad.errors import UserError
 from dad.files import sha256_json
+from dad.models.locate import use_files
 from dad.study.base import did_you_mean, identity, parse_model, read_yaml
 from dad.study.changes import EACH, Impossible, cell_fields, make_cell, no_field, scored_model
 from dad.study.config import Cell, LabelPlan, StudyConfig
@@ -74,13 +75,15 @@ def loss_terms(cell: Cell) -> dict[str, float]:
 def load_study(source: str) -> StudyConfig:
     """Read and validate a study with its tables: a YAML file, or JSON text (how the workflow hands its configuration on).
 
-    The library of a file is the folder `tables` beside it, where there is one.
+    The library of a file is the folder `tables` beside it, where there is one. From then on the study's `weights` say what models'
+    names stand for in this process.
     """
     if source.lstrip().startswith("{"):
         study = parse_model(StudyConfig, parse_mapping(source, source="study"), source="study")
     else:
         study = parse_model(StudyConfig, library_beside([source]) | read_yaml(source), source=source)
     check_tables(study)
+    use_files(study.weights)
     return study
 
 

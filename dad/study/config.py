@@ -324,6 +324,9 @@ class StudyConfig(Frozen):
     """The networks of Tables 3 and 5; rows that need one which is not given are left out, with the reason."""
     estimators: dict[str, str | None] = Field(default_factory=dict)
     """Further methods of Table 5 that are scored as is: level of `method` -> model; null leaves the row out."""
+    weights: dict[str, str] = Field(default_factory=dict)
+    """Where the weights of models lie on this machine, by the model's name anywhere in the study. A cell's id holds the name, not
+    the place; its results belong to the file's contents."""
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
     """What the students of Tables 1 to 4 train on (the paper's 50K); a plain string is the folder of the user's own photos."""
     scaling: tuple[Positive, ...] = ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dad.data.photos import SUFFIXES
-from dad.models.locate import WEIGHTS, locate
+from dad.models.locate import WEIGHTS, locate, stands_for
 from dad.study.cells import (
     all_cells,
     dataset_group,
@@ -169,7 +169,7 @@ class Jobs:
 
     def model_of(self, subject: str) -> str:
         """What `dad evaluate --model` takes for a subject."""
-        return self.models.get(subject) or str(self.layout.run(subject))
+        return stands_for(self.models[subject]) if subject in self.models else str(self.layout.run(subject))
 
     def benchmark_options(self, group: str) -> list[str]:
         """The options of `dad evaluate` that name a group's data."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from dad.errors import UserError
+from dad.models.locate import use_files
 from dad.study.base import did_you_mean, parse_model
 from dad.study.cells import check_tables
 from dad.study.check import wrong
@@ -30,7 +31,10 @@ def with_settings(model: Model, settings: Iterable[str], *, what: str) -> Model:
     for setting in settings:
         key, value = split(setting)
         _put(values, key, value, setting)
-    return parse_model(type(model), values, source=f"{what} with --set {' '.join(settings)}")
+    changed = parse_model(type(model), values, source=f"{what} with --set {' '.join(settings)}")
+    if isinstance(changed, StudyConfig):
+        use_files(changed.weights)
+    return changed
 
 
 def split(setting: str) -> tuple[str, Any]:

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dad.errors import UserError
 from dad.models.config import NETWORKS
+from dad.models.locate import use_files
 from dad.study.base import parse_model
 from dad.study.cells import all_cells
 from dad.study.check import check, missing_data, wrong
@@ -49,6 +51,8 @@ def _elsewhere(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / "caches"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    yield
+    use_files({})
 
 
 def tiny(*settings: str) -> StudyConfig:
@@ -269,6 +273,34 @@ def test_networks_are_read_from_the_header_of_a_file():
     assert network is not None
     assert (network.family, network.patch) == ("midas-small", 32)
     assert network_of("./none.safetensors") is None
+
+
+@pytest.mark.parametrize("name", ["depth-anything-v2-large", "zoo/vit-large", "mine"])
+def test_a_name_stands_for_a_file_everywhere_and_no_id_changes(name):
+    from dad.models import load
+    from dad.models.checkpoints import load_network, weights_identity
+
+    settings = [f"teacher={name}", f"student.model={name}", f"architectures={{da-l: {{model: {name}}}}}"]
+    plain = tiny(*settings)
+    Path("here.safetensors").write_bytes(network_file("zoo/vit-small").read_bytes())
+    study = tiny(*settings, f"weights={{{name}: ./here.safetensors}}")
+    assert list(all_cells(study)) == list(all_cells(plain))
+    assert [str(finding) for finding in check(study) if finding.severity != "note"] == []
+    assert network_file(name) == Path("here.safetensors")
+    assert weights_identity(name) == weights_identity("zoo/vit-small")
+    if name != "depth-anything-v2-large":  # which is another network than the file's, and says so
+        assert load(name).network.config == load_network(name)[0].config == load_network("zoo/vit-small")[0].config
+    else:
+        with pytest.raises(UserError, match="describes another network than depth-anything-v2-large"):
+            load(name)
+    line = only(stops(*settings, f"weights={{{name}: ./none.safetensors}}"))
+    assert "./none.safetensors does not exist" in line and "teacher, student.model, architectures.da-l.model" in line
+
+
+def test_a_name_that_no_model_has_is_refused():
+    assert "no model of this study is called 'zoo/vit-lage'; did you mean 'zoo/vit-large'?" in only(
+        stops("weights={zoo/vit-lage: a.pth}")
+    )
 
 
 # benchmarks

@@ -1,4 +1,5 @@
 import functools
+import os
 import re
 import sys
 
@@ -18,6 +19,7 @@ from dad.study.layout import Layout
 from dad.study.settings import workflow_study
 from dad.study.stages import STAGE_VERSION
 from dad.study.tables import known_tables, table_names
+from dad.workflow.outcome import outcome
 
 use_this_interpreter(workflow.basedir)
 
@@ -60,3 +62,10 @@ def study_file(wildcards):
     if not LAYOUT.study_file.is_file() or read_json(LAYOUT.study_file) != text:
         write_json(LAYOUT.study_file, text)
     return str(LAYOUT.study_file)
+
+
+def made(targets):
+    """The tables among the targets, where they lie and what can be done next."""
+    files = workflow.overwrite_configfiles
+    named = os.path.relpath(files[0]) if len(files) == 1 else None
+    return outcome(REPORTS, sorted(targets), config=named, uri=STUDY.tracking_uri)

@@ -7,6 +7,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from dad.models.locate import use_files
 from dad.study.check.data import check_benchmark, check_benchmarks, check_photos
 from dad.study.check.finding import Finding
 from dad.study.check.machine import check_machine
@@ -29,6 +30,7 @@ __all__ = [
 
 def check(study: StudyConfig, *, results: Path | str = "results", reports: Path | str = "reports") -> list[Finding]:
     """Everything that would stop the study, then what somebody should know, then the estimates."""
+    use_files(study.weights)
     parts = (
         check_values(study),
         check_weights(study),
@@ -41,6 +43,7 @@ def check(study: StudyConfig, *, results: Path | str = "results", reports: Path 
 
 def wrong(study: StudyConfig) -> list[Finding]:
     """What the configuration alone shows to be wrong: no machine could run it. Takes a fraction of a second."""
+    use_files(study.weights)
     findings = [*check_values(study), *check_weights(study)]
     return _ordered(finding for finding in findings if finding.wrong)
 

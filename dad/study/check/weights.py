@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dad.models.catalogue import Source, licence_notice, source_of
 from dad.models.locate import Located, hub_cache, locate, looks_like_path, split_network, torch_cache, zoo_names
+from dad.study.base import did_you_mean
 from dad.study.cells import all_cells, all_models
 from dad.study.check.finding import Finding, stop, warning
 from dad.study.check.networks import known_source, problem_with
@@ -45,17 +46,20 @@ def models(study: StudyConfig) -> dict[str, list[str]]:
 
 def check_weights(study: StudyConfig) -> Iterator[Finding]:
     """One finding for each model that is not named rightly, not here, or visibly damaged."""
-    for model, keys in models(study).items():
+    named = models(study)
+    for name in study.weights.keys() - named.keys():
+        yield stop("study", f"weights: no model of this study is called {name!r}{did_you_mean(name, list(named))}")
+    for model, keys in named.items():
         if finding := check_model(model, ", ".join(keys)):
             yield finding
 
 
 def check_model(model: str, key: str) -> Finding | None:
     """What keeps a model from being loaded here without a download, or None."""
-    text = split_network(model)[1]
-    if not text.strip():
+    if not split_network(model)[1].strip():
         return stop("study", f"{key}: {model!r} names no model; give one of {', '.join(zoo_names())}, a network's name or a file")
     found = locate(model)
+    text = split_network(found.name)[1]
     if found.how in ("path", "network", "hub") and found.path is not None:
         problem = problem_with(found.path)
         return stop("weights", f"{key}: {problem}") if problem else None
