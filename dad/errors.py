@@ -6,4 +6,11 @@ class UserError(ValueError):
 
 
 class CollapseError(RuntimeError):
-    """Training produced a student that cannot recover (dead output, NaN). The message says what was seen and what to try."""
+    """Training produced a student that cannot recover (dead output, NaN). The message says what was seen and what to try.
+
+    `step` is the first step that shows it, where there is one.
+    """
+
+    def __init__(self, message: str, *, step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step

@@ -76,13 +76,15 @@ class CollapseDetector:
                 terms = ", ".join(f"{key} {value:.3g}" for key, value in row.items() if key.startswith("loss"))
                 raise CollapseError(
                     f"step {row['step']}: loss or gradient is not finite ({terms}, gradient {row['gradient_norm']:.3g}); "
-                    "lower head_rate and encoder_rate, lengthen warmup, or use precision: no"
+                    "lower head_rate and encoder_rate, lengthen warmup, or use precision: no",
+                    step=int(row["step"]),
                 )
             self.dead_steps = self.dead_steps + 1 if row["output_zeros"] > 0.995 else 0
             if self.dead_steps >= self.PATIENCE:
                 raise CollapseError(
                     f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, so no "
-                    "gradient is left; lower head_rate, lengthen warmup, or start from another seed"
+                    "gradient is left; lower head_rate, lengthen warmup, or start from another seed",
+                    step=int(row["step"]) - self.PATIENCE + 1,
                 )
 
 

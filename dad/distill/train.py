@@ -18,7 +18,7 @@ from dad.distill.features import encoder_identity, frozen_encoder
 from dad.distill.heads import cure_dead_head, make_student
 from dad.distill.inputs import photos_as_used, photos_identity, say_photos, training_identity
 from dad.distill.labels import crop_plan, stream_batches, training_photos
-from dad.distill.loop import StepResult, fit, prefetch, unwrapped
+from dad.distill.loop import Fitted, StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import (
     crop_patches,
     distillation_loss,
@@ -29,8 +29,9 @@ from dad.distill.losses import (
 )
 from dad.distill.monitor import CollapseDetector, StepLog, agreement
 from dad.distill.processes import accelerator_for, gathered
+from dad.distill.replay import keep_collapse
 from dad.distill.supervision import ROLES, Supervisor
-from dad.errors import UserError
+from dad.errors import CollapseError, UserError
 from dad.files import sha256_file, write_bytes, write_json
 from dad.identity import write_sealed_json
 from dad.models.checkpoints import save_network, weights_identity
@@ -89,6 +90,60 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
     return StepResult(total, columns, prediction)
 
 
+class Training:
+    """Everything that the steps of a cell need: photos, labels, the student before its first step, batches and loss.
+
+    Two of the same arguments take the same steps. Raises UserError for what cannot be trained as it was asked for.
+    """
+
+    def __init__(
+        self, cell: Cell, *, manifest: Path, labels: Path | None, assistant_labels: Path | None = None, workers: int = 0
+    ) -> None:
+        self.cell = cell = cell_as_used(cell, manifest)
+        self.places = {"manifest": manifest, "labels": labels, "assistant_labels": assistant_labels}
+        self.workers = workers
+        self.accelerator = accelerator_for(cell.optim.precision)
+        plan, device = cell.label_plans["teacher"], self.accelerator.device
+        self.photos, self.too_small = training_photos(plan, manifest)
+        self.supervisor = Supervisor(cell, {"teacher": labels, "assistant": assistant_labels}, self.photos, device)
+        labels_patches = cell.labels.mode == "online" and "patches" in label_views(cell)
+        self.stream = CropStream(self.photos, crop_plan(plan), 0, plan.samples, patches=labels_patches)
+        self.network = make_student(cell.student, seed=cell.seed)
+        self.network.kind = self.supervisor.kind
+        if self.network.config.patch and cell.crop.size % self.network.config.patch:
+            raise UserError(f"crop.size {cell.crop.size} is not a multiple of the student's patch, {self.network.config.patch}")
+        first = next(stream_batches(self.stream, cell.optim.batch, 0))
+        self.cured = cure_dead_head(self.network.to(device), first["square"].to(device))
+        self.frozen = frozen_encoder(cell).to(device) if "feature" in loss_terms(cell) else None
+        self.weights = {**self.supervisor.weights, "student": weights_identity(cell.student.model)} | encoder_identity(cell)
+        self.identity = training_identity(cell, self.photos, weights=self.weights, labels=self.supervisor.identities)
+
+    def _batches(self, start: int) -> Iterator[dict[str, Tensor]]:
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        items = stream_batches(self.stream, self.cell.optim.batch, start, workers=self.workers, rank=rank, ranks=ranks)
+        for step, item in enumerate(items, start):
+            yield {key: item[key] for key in ("square", "boxes", "side")} | self.supervisor.labels(step, item)
+
+    def photo_ids(self, step: int) -> list[str]:
+        """The photos of a step's batch over all processes."""
+        batch = self.cell.optim.batch
+        return [self.photos.id(self.stream.order(position)[0]) for position in range(step * batch, (step + 1) * batch)]
+
+    def fit(self, work: Path, log: StepLog, *, resume: bool = True) -> Fitted:
+        """Take the steps; see `dad.distill.loop.fit`."""
+        return fit(
+            self.network,
+            lambda start: prefetch(self._batches(start), self.accelerator.device),
+            lambda model, batch: cell_loss(model, batch, self.cell, self.frozen),
+            self.cell.optim,
+            work=work,
+            identity=self.identity,
+            log=log,
+            accelerator=self.accelerator,
+            resume=resume,
+        )
+
+
 def train(
     cell: Cell,
     *,
@@ -108,43 +163,18 @@ def train(
 
     What is written is what was used: where the manifest lists other photos than the cell's, the config is that of these photos.
     provenance.json holds digests of everything that went in (photos, labels, weights of teacher, assistant and start) and of the
-    files beside it. A training that was interrupted goes on only with the same contents.
+    files beside it. A training that was interrupted goes on only with the same contents. What leads to a collapse is kept in `work`
+    (`dad.distill.replay`).
     """
     started = datetime.now(UTC)
-    cell = cell_as_used(cell, manifest)
-    accelerator = accelerator_for(cell.optim.precision)
-    label_plan = cell.label_plans["teacher"]
-    photos, too_small = training_photos(label_plan, manifest)
-    supervisor = Supervisor(cell, {"teacher": labels, "assistant": assistant_labels}, photos, accelerator.device)
-    labels_patches = cell.labels.mode == "online" and "patches" in label_views(cell)
-    stream = CropStream(photos, crop_plan(label_plan), 0, label_plan.samples, patches=labels_patches)
-
-    def batches(start: int) -> Iterator[dict[str, Tensor]]:
-        rank, ranks = accelerator.process_index, accelerator.num_processes
-        items = stream_batches(stream, cell.optim.batch, start, workers=workers, rank=rank, ranks=ranks)
-        for step, item in enumerate(items, start):
-            yield {key: item[key] for key in ("square", "boxes", "side")} | supervisor.labels(step, item)
-
-    network = make_student(cell.student, seed=cell.seed)
-    network.kind = supervisor.kind
-    if network.config.patch and cell.crop.size % network.config.patch:
-        raise UserError(f"crop.size {cell.crop.size} is not a multiple of the student's patch, {network.config.patch}")
-    first = next(stream_batches(stream, cell.optim.batch, 0))
-    cured = cure_dead_head(network.to(accelerator.device), first["square"].to(accelerator.device))
-    frozen = frozen_encoder(cell).to(accelerator.device) if "feature" in loss_terms(cell) else None
-    weights = {**supervisor.weights, "student": weights_identity(cell.student.model)} | encoder_identity(cell)
+    training = Training(cell, manifest=manifest, labels=labels, assistant_labels=assistant_labels, workers=workers)
+    cell, photos, accelerator = training.cell, training.photos, training.accelerator
     log = StepLog(work / "metrics.csv", listeners=(CollapseDetector(), *listeners))
-    fitted = fit(
-        network,
-        lambda start: prefetch(batches(start), accelerator.device),
-        lambda model, batch: cell_loss(model, batch, cell, frozen),
-        cell.optim,
-        work=work,
-        identity=training_identity(cell, photos, weights=weights, labels=supervisor.identities),
-        log=log,
-        accelerator=accelerator,
-        resume=resume,
-    )
+    try:
+        fitted = training.fit(work, log, resume=resume)
+    except CollapseError as error:
+        kept = keep_collapse(work, training, error)
+        raise CollapseError(f"{error}; see it again: dad train --replay {kept}", step=error.step) from None
     accelerator.end_training()
     if not accelerator.is_main_process:
         return
@@ -153,19 +183,20 @@ def train(
     write_bytes(out / "metrics.csv", log.path.read_bytes())
     origin = f"distilled from {model_name(cell.teacher)}"
     save_network(out / "model.safetensors", fitted.network, input_size=cell.crop.size, origin=origin)
+    inputs = {"photos": photos_identity(photos), "labels": training.supervisor.identities, "weights": training.weights}
     facts = {
         "cell": name,
         "steps": cell.optim.steps,
         "wall_seconds": round(fitted.seconds, 1),
         "photos_used": len(photos),
-        "photos_too_small": too_small,
+        "photos_too_small": training.too_small,
         "photos_digest": photos.digest(),
-        "inputs": {"photos": photos_identity(photos), "labels": supervisor.identities, "weights": weights},
+        "inputs": inputs,
         "files": {file: sha256_file(out / file) for file in ("config.json", "metrics.csv", "model.safetensors")},
-        "dead_head_cured": cured,
+        "dead_head_cured": training.cured,
         "inverted_start_cured": fitted.mirrored,
         "agreement": fitted_agreement(out / "metrics.csv"),
-        "assistant_share": supervisor.realised_share(),
+        "assistant_share": training.supervisor.realised_share(),
         "parameters": sum(p.numel() for p in fitted.network.parameters()),
         "processes": accelerator.num_processes,
         "segments": fitted.segments,

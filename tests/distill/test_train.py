@@ -18,6 +18,7 @@ from dad.distill.heads import Orientation, cure_dead_head, make_student, mirror_
 from dad.distill.labels import LabelCache, compute_labels, training_photos
 from dad.distill.loop import rate_factor
 from dad.distill.monitor import agreement
+from dad.distill.replay import replay
 from dad.distill.train import cell_loss, train
 from dad.errors import CollapseError, UserError
 from dad.models.checkpoints import load_network, read_header
@@ -312,3 +313,33 @@ def test_an_inverted_student_is_cured_once_and_said_so(cell, manifest, tmp_path,
     facts = json.loads((left / "provenance.json").read_text())
     assert not facts["inverted_start_cured"]
     assert facts["agreement"] < 0
+
+
+def test_a_collapse_can_be_seen_again(cell, manifest, tmp_path, monkeypatch, capsys):
+    """Labels that turn to NaN at step 5: the batch's photos are named, and the steps since the checkpoint are the same ones."""
+    real = LabelCache.read
+
+    def poisoned(self, positions):
+        labels = real(self, positions)
+        return labels * torch.nan if int(positions[0]) >= 5 * cell.optim.batch else labels
+
+    monkeypatch.setattr(LabelCache, "read", poisoned)
+    with pytest.raises(CollapseError, match=r"step 5: .*--replay .*collapse\.pt") as caught:
+        run(cell, manifest, tmp_path, "run")
+    assert caught.value.step == 5
+    assert not (tmp_path / "run").exists()
+    kept = tmp_path / "work-run" / "collapse.pt"
+    seen = replay(kept)
+    assert [row["step"] for row in seen] == [4, 5]
+    log = {int(row["step"]): row for row in rows(tmp_path / "work-run" / "metrics.csv")}
+    assert float(log[4]["loss"]) == seen[0]["loss"]
+    assert not np.isfinite(seen[1]["loss"])
+    photos, _ = training_photos(cell.label_plans["teacher"], manifest)
+    said = capsys.readouterr().out
+    assert "loss or gradient is not finite" in said
+    assert sum(photo in said for photo in photos.ids) == cell.optim.batch
+    damaged = bytearray(kept.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    kept.write_bytes(damaged)
+    with pytest.raises(UserError, match="cannot be replayed"):
+        replay(kept)

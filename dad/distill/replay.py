@@ -1,0 +1,73 @@
+"""A collapse, seen again: the state before it and the photos of its batch are kept, and the same steps are taken once more."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dad.distill.monitor import StepLog
+from dad.errors import CollapseError, UserError
+from dad.files import atomic_path
+from dad.identity import seal_file, seal_problem
+from dad.study.base import parse_model
+from dad.study.config import Cell
+
+if TYPE_CHECKING:
+    from dad.distill.train import Training
+
+
+def keep_collapse(work: Path, training: "Training", error: CollapseError) -> Path:
+    """Write WORK/collapse.pt: the last checkpoint (none before the first), the cell, where its inputs lie, what was seen, and the
+    photos of the step that shows it. Returns its path.
+    """
+    checkpoint = work / "last.pt"
+    step = 0 if error.step is None else error.step
+    kept = {
+        "message": str(error),
+        "step": step,
+        "photos": training.photo_ids(step),
+        "cell": training.cell.model_dump(mode="json"),
+        "places": {name: None if place is None else str(place.resolve()) for name, place in training.places.items()},
+        "checkpoint": torch.frombuffer(bytearray(checkpoint.read_bytes()), dtype=torch.uint8) if checkpoint.exists() else None,
+    }
+    with atomic_path(work / "collapse.pt") as temporary:
+        torch.save(kept, temporary)
+        seal_file(temporary)
+    return work / "collapse.pt"
+
+
+class _Seen(Exception):
+    """The step that was asked for has been taken."""
+
+
+def replay(path: Path) -> list[dict[str, float]]:
+    """Take the steps from the last checkpoint to the collapse again; prints every step, and returns their rows of the log.
+
+    Writes nothing. Raises UserError if the file is damaged, or if photos, labels or weights are no longer those of the training.
+    """
+    from dad.distill.train import Training
+
+    problem = seal_problem(path)
+    if problem:
+        raise UserError(f"{path} cannot be replayed: {problem}")
+    kept = torch.load(path, map_location="cpu", weights_only=True)
+    places = {name: None if place is None else Path(place) for name, place in kept["places"].items()}
+    training = Training(parse_model(Cell, kept["cell"], source=str(path)), **places)
+    print(f"then: {kept['message']}\nstep {kept['step']} has the photos {', '.join(kept['photos'])}")
+    rows: list[dict[str, float]] = []
+
+    def look(new: list[dict[str, Any]]) -> None:
+        for row in new:
+            rows.append(row)
+            print("  ".join(f"{name} {value:.6g}" for name, value in row.items()))
+            if row["step"] >= kept["step"]:
+                raise _Seen
+
+    with tempfile.TemporaryDirectory() as folder:
+        if kept["checkpoint"] is not None:
+            (Path(folder) / "last.pt").write_bytes(kept["checkpoint"].numpy().tobytes())
+        with contextlib.suppress(_Seen):
+            training.fit(Path(folder), StepLog(Path(folder) / "metrics.csv", flush_every=1, listeners=(look,)))
+    return rows
