@@ -23,15 +23,13 @@ def study_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
 
 
-def cell_options(
-    parser: argparse.ArgumentParser, cell_group: argparse._ActionsContainer | None = None, *, required: bool = True
-) -> None:
+def cell_options(parser: argparse.ArgumentParser, cell_group: argparse._ActionsContainer | None = None) -> None:
     """Add what names a cell and the photos it trains on; with `cell_group`, --cell is one of that group's choices."""
     cell_help = "a cell id (with --config), a run's config.json, or JSON text"
-    (cell_group or parser).add_argument("--cell", required=required and cell_group is None, help=cell_help)
+    (cell_group or parser).add_argument("--cell", required=cell_group is None, help=cell_help)
     parser.add_argument("--config", default=DEFAULT_STUDY, help="the study that the id belongs to (default: %(default)s)")
     set_option(parser)
-    parser.add_argument("--manifest", required=required, help="the photos, as written by `dad data manifest`")
+    parser.add_argument("--manifest", required=True, help="the photos, as written by `dad data manifest`")
     parser.add_argument("--workers", type=int, default=0, help="loader processes; results do not depend on it")
 
 

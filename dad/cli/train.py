@@ -5,10 +5,9 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dad.cli._options import cell_options
-from dad.errors import UserError
 
 if TYPE_CHECKING:
     from dad.study.config import Cell
@@ -22,15 +21,26 @@ checkpoint.
 EXAMPLE = "dad train --cell shared-hybrid --manifest photos.jsonl --labels labels --out results/runs/mine"
 
 
+class _Alone(argparse.Action):
+    """An option that needs no other beside it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+        setattr(namespace, self.dest, values)
+        for action in parser._actions:
+            action.required = False
+
+
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad train`."""
-    cell_options(parser, required=False)
+    cell_options(parser)
     parser.add_argument("--labels", help="the cell's label cache (labels.mode: cached)")
     parser.add_argument("--assistant-labels", help="the assistant's, where the cell has one")
-    parser.add_argument("--out", help="run folder: config.json, model.safetensors, metrics.csv, provenance.json")
+    parser.add_argument("--out", required=True, help="run folder: config.json, model.safetensors, metrics.csv, provenance.json")
     parser.add_argument("--work", help="folder of the resumable checkpoint (default: ../../work/CELL beside the run)")
     parser.add_argument("--resume", choices=["auto", "never"], default="auto")
-    parser.add_argument("--replay", metavar="FILE", help="instead: take the steps again that led to a collapse (WORK/collapse.pt)")
+    parser.add_argument(
+        "--replay", action=_Alone, metavar="FILE", help="instead: take the steps again that led to a collapse (WORK/collapse.pt)"
+    )
     parser.add_argument("--tracking", metavar="URI", help="follow the training in this MLflow store (default: as the study says)")
 
 
@@ -49,9 +59,6 @@ def run(arguments: argparse.Namespace) -> None:
 
         replay(Path(arguments.replay))
         return
-    absent = [f"--{name}" for name in ("cell", "manifest", "out") if getattr(arguments, name) is None]
-    if absent:
-        raise UserError(f"dad train needs {', '.join(absent)} (or --replay alone)")
     check_outputs(
         folders={"--out": arguments.out, "--work": arguments.work},
         read={
