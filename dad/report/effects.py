@@ -1,6 +1,7 @@
 """Tables that are grids: what each level of a factor does on average, and what two factors do together beyond that."""
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,42 +11,67 @@ from dad.report.frame import Column, Frame
 from dad.report.statistics import Interval, Values, bootstrap_average, value_matrices
 from dad.study.cells import Row
 
+Dimension = tuple[str, ...]
+"""The factors of one axis of a grid: one factor, or those of a table's blocks together."""
+Level = tuple[str, ...]
+"""Levels of a dimension's factors."""
+
 
 @dataclass(frozen=True)
 class Effect:
     """The main effect of a level on one column: mean over the rows with this level minus mean over all rows, and its interval."""
 
-    factor: str
-    level: str
+    dimension: Dimension
+    level: Level
     column: Column
     interval: Interval
 
 
 @dataclass(frozen=True)
 class Effects:
-    """The main effects of a grid in one metric, and the two factors that its heat maps are laid out by."""
+    """The main effects of a grid in one metric, and the two dimensions that its heat maps are laid out by."""
 
     metric: str
-    rows: str
-    columns: str
+    dimensions: tuple[Dimension, ...]
     mains: tuple[Effect, ...]
 
-    def of(self, factor: str, level: str) -> list[Effect]:
+    @property
+    def axes(self) -> tuple[Dimension, Dimension]:
+        """Rows and columns of the heat maps, which average over the other dimensions."""
+        return self.dimensions[-2], self.dimensions[-1]
+
+    def of(self, dimension: Dimension, level: Level) -> list[Effect]:
         """A level's effect on every column."""
-        return [effect for effect in self.mains if (effect.factor, effect.level) == (factor, level)]
+        return [effect for effect in self.mains if (effect.dimension, effect.level) == (dimension, level)]
 
-    def levels(self) -> list[tuple[str, str]]:
-        """All (factor, level), in the order of the table."""
-        return list(dict.fromkeys((effect.factor, effect.level) for effect in self.mains))
+    def levels(self) -> list[tuple[Dimension, Level]]:
+        """All (dimension, level), in the order of the table."""
+        return list(dict.fromkeys((effect.dimension, effect.level) for effect in self.mains))
 
 
-def grid_factors(frame: Frame) -> tuple[str, ...]:
-    """The factors of a table that is a grid: several with at least two levels each, nothing printed, and every combination of their
+def heading(frame: Frame, dimension: Dimension) -> str:
+    """What a dimension is called."""
+    return ", ".join(frame.layout.headings.get(factor, factor) for factor in dimension)
+
+
+def level_label(frame: Frame, dimension: Dimension, level: Level) -> str:
+    """How a level is written."""
+    return ", ".join(frame.layout.label(*pair) for pair in zip(dimension, level, strict=True))
+
+
+def level_of(row: Row, dimension: Dimension) -> Level:
+    """A row's level."""
+    return tuple(row.factors[factor] for factor in dimension)
+
+
+def grid_dimensions(frame: Frame) -> tuple[Dimension, ...]:
+    """The dimensions of a table that is a grid: several with at least two levels each, nothing printed, and every combination of
     levels a row, whether it could be run or not. Empty for other tables.
     """
-    levels = {factor: {row.factors[factor] for row in frame.rows} for factor in frame.layout.factors}
-    varied = tuple(factor for factor, found in levels.items() if len(found) > 1)
-    whole = np.prod([len(levels[factor]) for factor in varied]) == len(frame.rows)
+    possible = [*([frame.layout.block] if frame.layout.block else []), *((factor,) for factor in frame.layout.row_factors)]
+    levels = {dimension: {level_of(row, dimension) for row in frame.rows} for dimension in possible}
+    varied = tuple(dimension for dimension, found in levels.items() if len(found) > 1)
+    whole = math.prod(len(levels[dimension]) for dimension in varied) == len(frame.rows)
     return varied if len(varied) > 1 and whole and not frame.printed and len(frame.trained) > 2 else ()
 
 
@@ -54,19 +80,19 @@ def effects_of(frame: Frame) -> Effects | None:
 
     Where combinations are missing, levels are averaged over different rows: such an effect is not the level's alone.
     """
-    factors, metric = grid_factors(frame), frame.layout.metrics[0]
-    if not factors:
+    dimensions, metric = grid_dimensions(frame), frame.layout.metrics[0]
+    if not dimensions:
         return None
     mains = []
     for column in frame.columns:
         values = {row.name: value_matrices(frame.scores, row.name, column.datasets, metric) for row in frame.trained}
         everything = _averaged(frame.trained, values)
-        for factor in factors:
-            for level in dict.fromkeys(row.factors[factor] for row in frame.trained):
-                having = [row for row in frame.trained if row.factors[factor] == level]
+        for dimension in dimensions:
+            for level in dict.fromkeys(level_of(row, dimension) for row in frame.trained):
+                having = [row for row in frame.trained if level_of(row, dimension) == level]
                 parts = [one - whole for one, whole in zip(_averaged(having, values), everything, strict=True)]
-                mains.append(Effect(factor, level, column, bootstrap_average(parts)))
-    return Effects(metric, factors[-2], factors[-1], tuple(mains))
+                mains.append(Effect(dimension, level, column, bootstrap_average(parts)))
+    return Effects(metric, dimensions, tuple(mains))
 
 
 def _averaged(rows: "list[Row] | tuple[Row, ...]", values: dict[str, list[Values]]) -> list[Values]:
@@ -75,11 +101,19 @@ def _averaged(rows: "list[Row] | tuple[Row, ...]", values: dict[str, list[Values
 
 
 def cell_means(frame: Frame, effects: Effects, column: Column) -> pd.DataFrame:
-    """Our means by the levels of the grid's last two factors, averaged over the others; NaN where nothing was run."""
-    orders = {name: list(dict.fromkeys(row.factors[name] for row in frame.rows)) for name in (effects.rows, effects.columns)}
-    lines = frame.lines[(frame.lines["dataset"] == column.dataset) & (frame.lines["metric"] == effects.metric)]
-    means = lines[lines["role"] == "row"].pivot_table("mean", effects.rows, effects.columns, dropna=False)
-    return means.reindex(index=orders[effects.rows], columns=orders[effects.columns])
+    """Our means by the levels of the heat map's axes (as they are written), averaged over the others; NaN where nothing was run."""
+    rows, columns = effects.axes
+    lines = [
+        {
+            "row": level_label(frame, rows, level_of(row, rows)),
+            "column": level_label(frame, columns, level_of(row, columns)),
+            "mean": frame.interval(row, column, effects.metric).mean,
+        }
+        for row in frame.rows
+    ]
+    table = pd.DataFrame(lines)
+    means = table.pivot_table("mean", "row", "column", dropna=False)
+    return means.reindex(index=list(dict.fromkeys(table["row"])), columns=list(dict.fromkeys(table["column"])))
 
 
 def interactions(means: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from dad.report.effects import Effects, cell_means, effects_of, grid_factors, interactions
+from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
 from dad.report.frame import Column, Frame, block_of
 from dad.report.style import HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
 from dad.study.cells import Row
@@ -232,18 +232,18 @@ def _legend(places: Places) -> list[Line2D]:
 
 def grid_figure(frame: Frame, effects: Effects) -> Figure:
     """Per column the means by two factors, and what these two do together beyond the sum of what each does."""
-    layout, means = frame.layout, [cell_means(frame, effects, column) for column in frame.columns]
+    means = [cell_means(frame, effects, column) for column in frame.columns]
     height, width = means[0].shape
-    figure = new_figure(2 * (1.9 + 0.72 * width), 0.9 + len(means) * (0.95 + 0.4 * height))
+    figure = new_figure(2 * (2.1 + 0.72 * width), 0.9 + len(means) * (1.0 + 0.4 * height))
     grid = figure.subplots(len(means), 2, squeeze=False)
-    others = [layout.headings.get(name, name).lower() for name in grid_factors(frame)[:-2]]
+    others = [heading(frame, one).lower() for one in effects.dimensions[:-2]]
     metric = paper().metrics[effects.metric]
     for (left, right), column, values in zip(grid, frame.columns, means, strict=True):
         apart = interactions(values)
         end = max(1e-9, float(apart.abs().max().max()))
-        colours = "viridis_r" if metric.better == "higher" else "viridis"
-        _heat_map(left, frame, effects, values, cmap=colours, fmt=f".{paper().decimals}f", cbar_kws={"label": metric.arrow})
+        colours = "viridis" if metric.better == "higher" else "viridis_r"
         around = {"cmap": "RdBu_r", "vmin": -end, "vmax": end}
+        _heat_map(left, frame, effects, values, cmap=colours, fmt=f".{paper().decimals}f", cbar_kws={"label": metric.arrow})
         _heat_map(right, frame, effects, apart, fmt="+.4f", cbar_kws={"label": "beyond the sum"}, **around)
         over = f", mean over {' and '.join(others)}" if others else ""
         left.set_title(f"{column.title}: {metric.label}{over}", loc="left")
@@ -252,14 +252,12 @@ def grid_figure(frame: Frame, effects: Effects) -> Figure:
 
 
 def _heat_map(axes: Axes, frame: Frame, effects: Effects, values: pd.DataFrame, **options: Any) -> None:
-    """One heat map with its numbers; combinations that were not run are crossed out."""
-    layout = frame.layout
-    seaborn.heatmap(values, ax=axes, annot=True, annot_kws={"fontsize": 8}, linewidths=0.8, square=False, **options)
-    for i, j in ((i, j) for i in range(values.shape[0]) for j in range(values.shape[1]) if math.isnan(values.iloc[i, j])):
+    """One heat map with its numbers; where nothing was run, it says so."""
+    rows, columns = effects.axes
+    seaborn.heatmap(values, ax=axes, annot=True, annot_kws={"fontsize": 8}, linewidths=0.8, **options)
+    for i, j in zip(*values.isna().to_numpy().nonzero(), strict=True):
         axes.text(j + 0.5, i + 0.5, "not run", ha="center", va="center", fontsize=7, color=QUIET)
-    axes.set_xticks([j + 0.5 for j in range(values.shape[1])], [layout.label(effects.columns, one) for one in values.columns])
-    axes.set_yticks([i + 0.5 for i in range(values.shape[0])], [layout.label(effects.rows, one) for one in values.index])
     axes.tick_params(length=0)
+    axes.tick_params(axis="x", rotation=0)
     axes.tick_params(axis="y", rotation=0)
-    axes.set_xlabel(layout.headings.get(effects.columns, effects.columns))
-    axes.set_ylabel(layout.headings.get(effects.rows, effects.rows))
+    axes.set(xlabel=heading(frame, columns), ylabel=heading(frame, rows))

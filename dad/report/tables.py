@@ -8,7 +8,7 @@ from typing import Any
 
 from dad.files import write_csv, write_text
 from dad.report.claims import ORDER, Finding, findings, orderings
-from dad.report.effects import effects_of
+from dad.report.effects import effects_of, heading, level_label
 from dad.report.frame import MEANS, METRICS, TO_BEST, TO_REFERENCE, Column, Frame, Line, load_frame
 from dad.report.plots import write_table_figure
 from dad.report.provenance import (
@@ -105,6 +105,8 @@ def page_facts(frame: Frame, provenance: Mapping[str, Provenance]) -> dict[str, 
         "scenes": scenes_of(frame),
         "notes": [(name, note.text) for name, note in paper().notes.items() if name in notes],
         "effects": effects_of(frame),
+        "heading": heading,
+        "level_label": level_label,
         "run": _run_line(frame, list(provenance.values())),
         "details": _details(frame, list(provenance.values())),
         "differing": _differing(frame),

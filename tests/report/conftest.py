@@ -61,7 +61,7 @@ Level = Callable[[Row, str, int], float]
 def _write_scores(
     study: StudyConfig, results: Path, level: Level, *, table: str = "table1", noise: float = 0.01, teacher: bool = False
 ) -> dict[tuple[str, str], Path]:
-    """AbsRel of an image = level(row, dataset, seed) x the image's difficulty x a little noise; delta1 = 1 - 2 AbsRel.
+    """AbsRel of an image = level(row, dataset, seed) x the image's difficulty x a little noise; delta1 = exp(-2 AbsRel).
 
     Files of all rows of a table, and with `teacher` of the teachers that are no rows. Returns the paths of the rows' files.
     """
@@ -99,7 +99,7 @@ def _write_file(
                     "scene": f"{image:06d}",
                     "n": 1536,
                     "abs_rel": float(abs_rel),
-                    "delta1": 1 - 2 * float(abs_rel),
+                    "delta1": float(np.exp(-2 * abs_rel)),
                 }
             )
     write_csv(path, lines, COLUMNS)

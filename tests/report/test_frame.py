@@ -147,13 +147,13 @@ def test_a_table_of_ones_own_has_everything_but_printed_numbers(own, own_files):
 def test_a_grid_has_main_effects_and_interactions(own, own_files):
     frame = load_frame(own, "lambda", own_files / "results")
     effects = effects_of(frame)
-    assert (effects.rows, effects.columns) == ("loss.local_global", "normalization")
+    assert effects.dimensions == (("loss.local_global",), ("normalization",))
     column = frame.columns[0]
     means = cell_means(frame, effects, column)
     grand = means.to_numpy().mean()
     for factor, axis in (("loss.local_global", 1), ("normalization", 0)):
         for level, mean in means.mean(axis=axis).items():
-            effect = next(one for one in effects.of(factor, level) if one.column == column)
+            effect = next(one for one in effects.of((factor,), (level,)) if one.column == column)
             assert effect.interval.mean == pytest.approx(mean - grand)
             assert effect.interval.low <= effect.interval.mean <= effect.interval.high
     left = interactions(means)
