@@ -36,7 +36,7 @@ rule all:
 
 onsuccess:
     note_times(LAYOUT)
-    logger.info("\n" + made(workflow.dag_settings.targets))
+    logger.info(made(workflow.dag_settings.targets))
 
 
 onerror:

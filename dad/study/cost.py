@@ -47,7 +47,7 @@ def estimate(cells: Iterable[Cell], rates: CostRates | None) -> Cost:
             for view in label_views(cell):
                 crops = plan.samples * (plan.crop.patches if view == "patches" else 1)
                 if cell.labels.mode == "online":
-                    labelled.append((plan, round(crops * _share(cell, role))))
+                    labelled.append((plan, round(crops * online_share(cell, role))))
                 elif (label_id(plan), view) not in plans:
                     plans[label_id(plan), view] = plan
                     labelled.append((plan, crops))
@@ -64,7 +64,7 @@ def estimate(cells: Iterable[Cell], rates: CostRates | None) -> Cost:
     )
 
 
-def _share(cell: Cell, role: str) -> float:
+def online_share(cell: Cell, role: str) -> float:
     """The share of iterations in which an online estimator runs."""
     if cell.supervision != "select" or cell.assistant is None:
         return 1.0

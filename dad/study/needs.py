@@ -14,6 +14,7 @@ from pydantic import Field
 from dad.models.locate import locate, split_network
 from dad.study.base import Frozen, parse_model, read_yaml
 from dad.study.config import Cell, CostRates, LabelPlan
+from dad.study.cost import online_share
 from dad.study.modes import views
 
 FILE = Path(__file__).with_name("needs.yaml")
@@ -119,16 +120,25 @@ def scoring_gib(model: str) -> float:
     return _PROCESS_GIB + _gib(needs.parameters) + needs.pass_gib * (768 / _SIZE) ** 2
 
 
+def training_hours(cell: Cell, rates: CostRates | None) -> float | None:
+    """Of one training at the study's rates, with its teacher's passes where labels are made in the loop; None without rates."""
+    if rates is None:
+        return None
+    crops = cell.optim.steps * cell.optim.batch
+    hours = crops / rates.train.get(cell.student.model, rates.train["default"]) / 3600
+    if cell.labels.mode == "online":
+        views = {"local-global": cell.crop.patches, "cross": 1 + cell.crop.patches}.get(cell.mode, 1)
+        for role, plan in cell.label_plans.items():
+            rate = rates.label.get(plan.teacher, rates.label["default"])
+            hours += crops * views * online_share(cell, role) / rate / 3600
+    return hours
+
+
 def train_needs(cell: Cell, rates: CostRates | None = None) -> JobNeeds:
     """Of `dad train`."""
-    crops = cell.optim.steps * cell.optim.batch
-    hours = crops / rates.train.get(cell.student.model, rates.train["default"]) / 3600 if rates else None
     online = cell.label_plans.values() if cell.labels.mode == "online" else ()
     gpu = needs_of(cell.student.model).gpu or any(needs_of(plan.teacher).gpu for plan in online)
-    if rates and hours is not None:
-        maps = sum(cell.crop.patches if view == "patches" else 1 for view in views(cell.mode, cell.loss))
-        hours += sum(crops * maps / rates.label.get(plan.teacher, rates.label["default"]) for plan in online) / 3600
-    return JobNeeds(_megabytes(training_gib(cell)), _minutes(hours, 2880), int(gpu))
+    return JobNeeds(_megabytes(training_gib(cell)), _minutes(training_hours(cell, rates), 2880), int(gpu))
 
 
 def label_needs(plan: LabelPlan, rates: CostRates | None = None) -> JobNeeds:

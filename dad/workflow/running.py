@@ -46,6 +46,8 @@ def run_workflow(request: Request) -> int:
 
     Raises UserError for a study that cannot be read or a folder without a workflow.
     """
+    if request.config and "=" in request.config and not Path(request.config).exists():
+        raise UserError(f"--config takes a study file; for single values write --set {request.config}")
     snakefile = find_snakefile()
     study = with_settings(load_study(request.config or _default(snakefile)), request.settings, what=request.config or DEFAULT_STUDY)
     layout = Layout(study)

@@ -5,12 +5,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dad.study.cells import all_cells, cell_id
+from dad.study.cells import all_cells
 from dad.study.check.finding import Finding, stop, warning
-from dad.study.config import StudyConfig
-from dad.study.cost import cost_lines, estimate, size
+from dad.study.config import Cell, StudyConfig
+from dad.study.cost import cost_lines, duration, estimate, size
 from dad.study.layout import Layout
-from dad.study.needs import labelling_gib, needs_of, training_gib
+from dad.study.needs import labelling_gib, needs_of, training_gib, training_hours
 
 _SPARE = 2 * 10**9
 """Bytes that must be left beside the labels, for runs, scores and reports."""
@@ -68,27 +68,24 @@ def _check_disk(study: StudyConfig, layout: Layout) -> Iterator[Finding]:
 
 
 def _check_memory(study: StudyConfig) -> Iterator[Finding]:
-    """The largest training and labelling of each network, beside what this machine has."""
-    students: dict[str, tuple[float, str]] = {}
+    """The largest training and the longest, and the largest labelling, of each network, beside what this machine has."""
+    students: dict[str, list[Cell]] = {}
     teachers: dict[str, float] = {}
     for cell in all_cells(study).values():
-        students[cell.student.model] = max(students.get(cell.student.model, (0.0, "")), (training_gib(cell), cell_id(cell)))
+        students.setdefault(cell.student.model, []).append(cell)
         if cell.labels.mode == "cached":
             for plan in cell.label_plans.values():
                 teachers[plan.teacher] = max(teachers.get(plan.teacher, 0.0), labelling_gib(plan))
-    large = [model for model in (*students, *teachers) if needs_of(model).gpu]
-    if not large:
-        return
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    for model, (gib, name) in students.items():
-        if needs_of(model).gpu:
-            yield Finding(
-                "note", "machine", f"training {model} takes about {gib:.0f} GiB of a GPU's memory (estimated, at most: {name})"
-            )
-        elif gib > memory:
-            yield warning(
-                "machine", f"training {model} takes about {gib:.0f} GiB of memory, this machine has {memory:.0f} ({name})"
-            )
+    for model, cells in students.items():
+        gib, large = max(training_gib(cell) for cell in cells), needs_of(model).gpu
+        hours = [hours for cell in cells if (hours := training_hours(cell, study.rates)) is not None]
+        times = f", {duration(min(hours))} to {duration(max(hours))} a student" if hours else ""
+        if large or hours:
+            of = "a GPU's memory" if large else "memory"
+            yield Finding("note", "machine", f"training {model}: up to {gib:.1f} GiB of {of}{times} (estimated)")
+        if not large and gib > memory:
+            yield warning("machine", f"training {model} takes about {gib:.1f} GiB of memory, this machine has {memory:.1f}")
     for model, gib in teachers.items():
         if needs_of(model).gpu:
-            yield Finding("note", "machine", f"labelling with {model} takes about {gib:.0f} GiB of a GPU's memory (estimated)")
+            yield Finding("note", "machine", f"labelling with {model}: up to {gib:.1f} GiB of a GPU's memory (estimated)")
