@@ -12,20 +12,10 @@ from dad.study.check.data import check_benchmark, check_benchmarks, check_photos
 from dad.study.check.finding import Finding
 from dad.study.check.machine import check_machine
 from dad.study.check.values import check_values
-from dad.study.check.weights import check_weights, hub_repository, missing_weights
+from dad.study.check.weights import check_weights, missing_weights
 from dad.study.config import BenchmarkConfig, StudyConfig
 
-__all__ = [
-    "Finding",
-    "check",
-    "hub_repository",
-    "lines",
-    "missing",
-    "missing_data",
-    "missing_photos",
-    "missing_weights",
-    "wrong",
-]
+__all__ = ["Finding", "check", "missing_data", "missing_weights", "wrong"]
 
 
 def check(study: StudyConfig, *, results: Path | str = "results", reports: Path | str = "reports") -> list[Finding]:
@@ -48,24 +38,9 @@ def wrong(study: StudyConfig) -> list[Finding]:
     return _ordered(finding for finding in findings if finding.wrong)
 
 
-def missing(study: StudyConfig) -> list[str]:
-    """What stops the study on this machine, as plain lines."""
-    return lines(check(study))
-
-
-def lines(findings: Iterable[Finding]) -> list[str]:
-    """What stops the study, as plain lines."""
-    return [finding.line for finding in findings if finding.stops]
-
-
 def missing_data(benchmark: BenchmarkConfig) -> list[str]:
     """What stands in the way of scoring on one benchmark."""
-    return lines(check_benchmark(benchmark))
-
-
-def missing_photos(study: StudyConfig) -> list[str]:
-    """What stands in the way of training on the study's photos; nothing where they are rendered."""
-    return lines(check_photos(study))
+    return [finding.line for finding in check_benchmark(benchmark) if finding.stops]
 
 
 def _ordered(findings: Iterable[Finding]) -> list[Finding]:

@@ -138,8 +138,3 @@ def missing_weights(model: str) -> str | None:
     """Why a model cannot be loaded here without a download, or None."""
     finding = check_model(model, "model")
     return finding.line.removeprefix("model: ") if finding else None
-
-
-def hub_repository(model: str) -> str:
-    """The Hugging Face repository that a model's name stands for; empty if it is none."""
-    return locate(model).repository
