@@ -7,7 +7,7 @@ CORES ?= 1
 CUDA ?= yes
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: table1 study test kill lint lock
+.PHONY: table1 study test fuzz kill lint lock
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -41,6 +41,10 @@ test: $(VENV)/installed lint
 KILLS ?= 100
 kill: $(VENV)/installed
 	DAD_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/kill
+
+# a thousand wrong inputs and more, each with what must come of it; `make test` takes 40 of them
+fuzz: $(VENV)/installed
+	DAD_FUZZ=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto tests/fuzz
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

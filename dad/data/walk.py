@@ -144,13 +144,18 @@ def _linked(name: str, target: str, links: dict[str, str], whole: dict[str, Foun
 
 
 def _unfinished(path: Path, end: int) -> tarfile.TarError | None:
-    """What is wrong where tarfile stopped: an archive ends with a block of zeros, and it takes anything else for the end, too."""
+    """What is wrong where tarfile stopped: an archive ends with zeros and nothing behind, but it takes anything for the end."""
     with open(path, "rb") as file:
         file.seek(end)
         block = file.read(tarfile.BLOCKSIZE)
-    if not block.strip(b"\0"):
-        return tarfile.ReadError("it has no end mark: cut short") if len(block) < tarfile.BLOCKSIZE else None
-    return tarfile.ReadError(f"what begins at byte {end} is no header: it is damaged")
+        if block.strip(b"\0"):
+            return tarfile.ReadError(f"what begins at byte {end} is no header: it is damaged")
+        if len(block) < tarfile.BLOCKSIZE:
+            return tarfile.ReadError("it has no end mark: cut short")
+        while chunk := file.read(2**20):  # of a sound archive a few kilobytes of padding
+            if chunk.strip(b"\0"):
+                return tarfile.ReadError(f"its end at byte {end} is followed by more: damaged, or several archives in one file")
+    return None
 
 
 def _shown(name: str) -> str:

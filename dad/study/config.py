@@ -9,8 +9,8 @@ from dad.study.modes import MODES
 from dad.study.normalizations import NORMALIZATIONS
 from dad.study.table import Table
 
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -309,7 +309,7 @@ class CostRates(Frozen):
 class StudyConfig(Frozen):
     """A study at one scale. Its tables' rows become cells of these values (`dad.study.cells`)."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,100}$")]
     """Folder name under `results/`."""
     description: str
     """One line on the scale, printed with every table."""
