@@ -1,0 +1,154 @@
+"""Premises written down: JSON for programs, CSV of the patches, Markdown for people, one picture."""
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dad.files import write_json, write_text
+from dad.premises.leak import keys
+from dad.report.style import PALETTE, QUIET, new_figure, save_png, styled
+from dad.study.modes import TERMS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKS = {True: "holds", False: "does not hold", None: "undecided"}
+
+
+def write_premises(facts: dict[str, Any], rows: list[dict[str, Any]], out: Path) -> None:
+    """Write premises.json, premises.csv, premises.md and premises.png into the folder `out`."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows)
+    write_text(out / "premises.csv", table.getvalue())
+    write_text(out / "premises.md", markdown(facts))
+    draw(facts, rows, out / "premises.png")
+    write_json(out / "premises.json", facts)  # last: who finds it finds the others
+
+
+def markdown(facts: dict[str, Any]) -> str:
+    """The premises and what they rest on, as a page."""
+    photos, crop = facts["photos"], facts["crop"]
+    lines = [
+        f"# Premises of the study {facts['study']}",
+        "",
+        "What must hold before the paper's effects can show, measured before anything is trained. "
+        f"{photos['count']} photos ({photos['with_depth']} with depth), {photos['draws']} crops each, {crop['patches']} patches a "
+        f"crop, input {crop['size']} pixels, squares from {crop['min_crop']} pixels up. Intervals: 95 %, over photos.",
+        "",
+        "| premise | finding | verdict |",
+        "|---|---|---|",
+        *(f"| {one['statement']} | {one['finding']} | {MARKS[one['holds']]} |" for one in facts["premises"]),
+    ]
+    for role in (role for role in ("teacher", "assistant") if role in facts["models"]):
+        of = facts["models"][role]
+        if of.get("by_ratio"):
+            lines += ["", f"## {role.capitalize()}: {of['model']}", ""]
+            lines += ["| patch / square | patches | local better | gain in AbsRel |", "|---|---:|---:|---|"]
+            lines += [
+                f"| {one['from']:g} to {one['to']:g} | {one['patches']} | {one['better']:.0%} | {_interval(one['gain'])} |"
+                for one in of["by_ratio"]
+            ]
+        frames = of["frames"]
+        if frames:
+            lines += ["", f"| frames of the {role}'s patches | p5 | p25 | median | p75 | p95 |", "|---|---:|---:|---:|---:|---:|"]
+            lines += [
+                f"| {name} | " + " | ".join(f"{values[f'p{p}']:.2f}" for p in (5, 25, 50, 75, 95)) + " |"
+                for name, values in ((name, frames[name]) for name in ("scale", "shift"))
+            ]
+    leak = _in_order(facts)
+    strengths = list(leak["global"])
+    lines += [
+        "",
+        "## How far an error of one region reaches",
+        "",
+        "Mean absolute change of the normalised labels outside a region that is wrong in scale by a factor of 2, by its share.",
+        "",
+        "| normalization | " + " | ".join(strengths) + " |",
+        "|---|" + "---:|" * len(strengths),
+        *(f"| {name} | " + " | ".join(f"{of[s]['mean']:.4f}" for s in strengths) + " |" for name, of in leak.items()),
+    ]
+    if facts["shares"]:
+        terms = [term for term in TERMS if any(term in run["start"] for run in facts["shares"])]
+        lines += ["", "## Share of each term in the objective, at the start and at the end", ""]
+        lines += ["| run | " + " | ".join(terms) + " |", "|---|" + "---:|" * len(terms)]
+        for run in facts["shares"]:
+            cells = (f"{run['start'][term]:.0%} → {run['end'][term]:.0%}" if term in run["start"] else "" for term in terms)
+            lines.append(f"| {run['cell']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _in_order(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The leak by normalization and strength, both in their order: a JSON file sorts names."""
+    found = facts["leak"]
+    return {name: {s: found[name][s] for s in sorted(found[name], key=float)} for name in keys(facts["groups"])}
+
+
+def _interval(found: dict[str, Any]) -> str:
+    if found["mean"] is None:
+        return ""
+    shown = f"{found['mean']:+.4f}"
+    return shown if found["low"] is None else f"{shown} [{found['low']:+.4f}, {found['high']:+.4f}]"
+
+
+def draw(facts: dict[str, Any], rows: list[dict[str, Any]], path: Path) -> None:
+    """Four panels: local against cut-out AbsRel, their gain by patch size, the frames, and the leak."""
+    teacher = [row for row in rows if row["model"] == "teacher"]
+    with styled():
+        figure = new_figure(10, 7.6)
+        axes = figure.subplots(2, 2).ravel()
+        _against(axes[0], teacher)
+        _by_size(axes[1], facts["models"]["teacher"])
+        _frames(axes[2], teacher)
+        _leak(axes[3], _in_order(facts))
+        save_png(figure, path, dpi=130)
+
+
+def _against(ax: "Axes", rows: list[dict[str, Any]]) -> None:
+    points = np.array([[row["cut_abs_rel"], row["local_abs_rel"]] for row in rows if "local_abs_rel" in row]).reshape(-1, 2)
+    points = points[np.isfinite(points).all(1)]
+    ax.set(title="Is a patch's own label better?", xlabel="AbsRel, cut out of the square's label", ylabel="AbsRel, own label")
+    if not len(points):
+        ax.text(0.5, 0.5, "no photo has depth", transform=ax.transAxes, ha="center", color=QUIET)
+        return
+    end = float(np.percentile(points, 98)) * 1.1
+    ax.plot([0, end], [0, end], color=QUIET, lw=0.8)
+    ax.scatter(*points.T, s=9, color=PALETTE[0], alpha=0.5, lw=0)
+    ax.set(xlim=(0, end), ylim=(0, end))
+    ax.text(0.97, 0.05, f"better in {(points[:, 1] < points[:, 0]).mean():.0%}", transform=ax.transAxes, ha="right", color=QUIET)
+
+
+def _by_size(ax: "Axes", facts: dict[str, Any]) -> None:
+    ax.set(title="Gain by the patch's size", xlabel="patch side / square side", ylabel="AbsRel, cut-out minus own")
+    ax.axhline(0, color=QUIET, lw=0.8)
+    for one in facts.get("by_ratio", []):
+        gain, middle = one["gain"], (one["from"] + one["to"]) / 2
+        ax.plot([one["from"], one["to"]], [gain["mean"]] * 2, color=PALETTE[0], lw=2)
+        if gain["low"] is not None:
+            ax.plot([middle, middle], [gain["low"], gain["high"]], color=PALETTE[0], lw=1)
+
+
+def _frames(ax: "Axes", rows: list[dict[str, Any]]) -> None:
+    ax.set(title="Frames of patches against the square's", xlabel="patch side / square side", ylabel="scale of the patch's label")
+    points = np.array([[row["ratio"], row["scale"]] for row in rows if np.isfinite(row["scale"])]).reshape(-1, 2)
+    ax.axhline(1, color=QUIET, lw=0.8)
+    if len(points):
+        ax.scatter(*points.T, s=9, color=PALETTE[2], alpha=0.5, lw=0)
+        low, high = np.percentile(points[:, 1], (1, 99))
+        ax.set_ylim(min(low, 0) - 0.2, max(high, 1) + 0.2)
+
+
+def _leak(ax: "Axes", leak: dict[str, dict[str, Any]]) -> None:
+    ax.set(title="How far an error of one region reaches", xlabel="share of the map that is wrong", ylabel="change outside it")
+    own = {name: of for name, of in leak.items() if "(" not in name}
+    for number, (name, of) in enumerate(own.items()):
+        strengths = [float(strength) for strength in of]
+        ax.plot(strengths, [one["mean"] for one in of.values()], marker="o", ms=4, color=PALETTE[number], label=name)
+        low, high = ([one[end] if one[end] is not None else one["mean"] for one in of.values()] for end in ("low", "high"))
+        ax.fill_between(strengths, low, high, color=PALETTE[number], alpha=0.15, lw=0)
+    ax.legend()
