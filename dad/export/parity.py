@@ -103,8 +103,8 @@ def drawn(height: int, width: int, seed: int) -> NDArray[np.uint8]:
     """A picture (H,W,3) with what photographs have and resizing rules treat differently: soft shading, hard edges, fine grain."""
     random = np.random.default_rng(seed)
     coarse = torch.from_numpy(random.random((1, 3, 5, 7), dtype=np.float32))
-    image = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)[0]
-    image = image.permute(1, 2, 0).numpy().copy()
+    shading = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)[0]
+    image = shading.permute(1, 2, 0).numpy().copy()
     for _ in range(40):
         top, left = random.integers(0, height), random.integers(0, width)
         tall, wide = random.integers(2, height // 2), random.integers(2, width // 2)

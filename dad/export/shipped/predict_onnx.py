@@ -6,6 +6,7 @@ python predict_onnx.py photo.jpg            writes photo.npy, float32 (H,W)
 import json
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def network_size(height: int, width: int, size: int, multiple: int, fit: str) ->
     return side(height), side(width)
 
 
-def resample(values: np.ndarray, rows: int, columns: int, kernel: object) -> np.ndarray:
+def resample(values: np.ndarray, rows: int, columns: int, kernel: Callable[[int, int], np.ndarray]) -> np.ndarray:
     """Values (H,W) or (H,W,C) at another size, without smoothing."""
     if values.shape[:2] == (rows, columns):
         return values
