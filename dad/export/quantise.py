@@ -43,7 +43,7 @@ def quantise(plain: Path, out: Path, config: NetworkConfig, inputs: Sequence[NDA
             per_channel=True,
             op_types_to_quantize=["Conv"],
         )
-    return f"static quantisation of the convolutions, a scale for every channel, calibrated on {len(inputs)} pictures"
+    return f"static quantisation of the convolutions, a scale for every channel, calibrated on the {len(inputs)} pictures above"
 
 
 class _Inputs:

@@ -94,6 +94,7 @@ def test_data_are_told_as_they_were_used(runs, tmp_path):
     card = (tmp_path / "out" / "README.md").read_text()
     for row in ("| used | 3 |", "| digest | abc |", "| root | asked\\|for |"):
         assert row in card
+    assert _head(card)["training_data"] == {"source": "folder", "root": "asked|for", "used": "3", "digest": "abc"}
 
 
 @pytest.mark.parametrize(
