@@ -1,7 +1,6 @@
 """What MLflow shows of a cell, of a model scored as it is, and of a table as a whole: read from files alone."""
 
 import csv
-import dataclasses
 import glob
 import json
 import math
@@ -15,10 +14,9 @@ from typing import Any
 from dad.errors import UserError
 from dad.files import read_json, sha256_file, sha256_json
 from dad.report.figures import figures_of
-from dad.study.cells import table_rows
+from dad.study.cells import Row, table_rows
 from dad.study.config import StudyConfig
-from dad.study.tables import seeds_of
-from dad.tracking.places import Place
+from dad.study.tables import seeds_of, table_of
 from dad.tracking.store import Point, metric_key
 
 CONTENT_VERSION = 4
@@ -54,10 +52,10 @@ def digest_of(files: Mapping[str, Path], **more: Any) -> str:
     return sha256_json({"version": CONTENT_VERSION, "files": {name: sha256_file(path) for name, path in files.items()}} | more)
 
 
-def run_digest(files: Mapping[str, Path], places: Sequence[Place], place: Place | None) -> str:
+def run_digest(files: Mapping[str, Path], rows: Sequence[Row], row: Row | None) -> str:
     """The digest of a cell's or model's run."""
-    shape = None if place is None else dataclasses.asdict(place)
-    return digest_of(files, place=shape, tables=[other.table for other in places])
+    place = None if row is None else [row.table, row.factors, row.model]
+    return digest_of(files, place=place, tables=[other.table for other in rows])
 
 
 def run_files(folder: Path, subject: str) -> Files:
@@ -70,8 +68,8 @@ def run_files(folder: Path, subject: str) -> Files:
     return {name: path for name, path in candidates.items() if path.is_file()}
 
 
-def read_run(study: str, subject: str, files: Files, places: Sequence[Place], place: Place | None) -> RunContent:
-    """A finished cell, or a model scored as it is, as the table of `place` shows it; `places` are all tables it is in.
+def read_run(study: str, subject: str, files: Files, rows: Sequence[Row], row: Row | None) -> RunContent:
+    """A finished cell, or a model scored as it is, as the table of `row` shows it; `rows` are those it fills in all tables.
 
     Raises OSError, ValueError, KeyError, TypeError or AttributeError when a file is missing, damaged, or not what it should be.
     """
@@ -79,7 +77,7 @@ def read_run(study: str, subject: str, files: Files, places: Sequence[Place], pl
     if "provenance.json" not in files:
         moment = round(max(path.stat().st_mtime for path in files.values()) * 1000)
         config, started, finished = {}, moment, moment
-        tags |= {"model": str(place.model if place else subject), **source_tags("dad evaluate")}
+        tags |= {"model": str(row.model if row else subject), **source_tags("dad evaluate")}
         curve: list[Point] = []
         photos = None
     else:
@@ -92,9 +90,9 @@ def read_run(study: str, subject: str, files: Files, places: Sequence[Place], pl
         tags |= code_tags(facts.get("git_commit"), facts.get("git_dirty")) | source_tags("dad train")
         photos = _photos(config["photos"], facts.get("photos_digest"))
     return RunContent(
-        name=run_name(subject, place, config.get("seed")),
-        tags=tags | run_tags(study, subject, places, place, config),
-        params=run_params(place, config),
+        name=run_name(subject, row, config.get("seed")),
+        tags=tags | run_tags(study, subject, rows, row, config),
+        params=run_params(row, config),
         points=curve + [(key, 0, value, finished) for key, value in points.items()],
         started=started,
         finished=finished,
@@ -112,20 +110,20 @@ def flatten(value: Any, name: str = "") -> dict[str, str]:
     return {name: value if isinstance(value, str) else json.dumps(value)}
 
 
-def run_name(subject: str, place: Place | None, seed: int | None = None) -> str:
+def run_name(subject: str, row: Row | None, seed: int | None = None) -> str:
     """The short name by which a table's runs are told apart: row and seed; the id where no table is known."""
-    if place is None:
+    if row is None:
         return subject
-    return place.row if seed is None else f"{place.row} s{seed}"
+    return row.name if seed is None else f"{row.name} s{seed}"
 
 
-def factors(place: Place | None, config: Mapping[str, Any]) -> dict[str, str]:
+def factors(row: Row | None, config: Mapping[str, Any]) -> dict[str, str]:
     """The table's factors and the seed by their names: as params they are compared, as tags they are searched and grouped."""
-    levels = {} if place is None else dict(place.factors)
+    levels = {} if row is None else dict(row.factors)
     return levels | ({"seed": str(config["seed"])} if "seed" in config else {})
 
 
-def run_tags(study: str, cell: str, places: Sequence[Place], place: Place | None, config: Mapping[str, Any]) -> dict[str, str]:
+def run_tags(study: str, cell: str, rows: Sequence[Row], row: Row | None, config: Mapping[str, Any]) -> dict[str, str]:
     """The tags by which a run is found and grouped; `config` is the resolved config of the cell, empty for an untrained model.
 
     What is no factor of this table is there too, so that runs can be searched alike in all of them.
@@ -133,18 +131,18 @@ def run_tags(study: str, cell: str, places: Sequence[Place], place: Place | None
     flat = flatten(config)
     common = {"mode": "mode", "normalization": "normalization", "teacher": "teacher"}
     common |= {"student": "student.model", "init": "student.init"}
-    tags = {"dad.study": study, "dad.cell": cell, "dad.tables": ", ".join(other.table for other in places)}
-    tags |= {} if place is None else {"row": place.row}
-    return tags | {tag: flat[key] for tag, key in common.items() if key in flat} | factors(place, config)
+    tags = {"dad.study": study, "dad.cell": cell, "dad.tables": ", ".join(other.table for other in rows)}
+    tags |= {} if row is None else {"row": row.name}
+    return tags | {tag: flat[key] for tag, key in common.items() if key in flat} | factors(row, config)
 
 
-def run_params(place: Place | None, config: Mapping[str, Any]) -> dict[str, str]:
+def run_params(row: Row | None, config: Mapping[str, Any]) -> dict[str, str]:
     """The factors by their names, then the whole config as `with.<key>`.
 
     MLflow's Compare page draws the first params, by name, in which its runs differ: so the factors have no prefix, and the
     rest has one that sorts behind them.
     """
-    return {metric_key(key): value for key, value in (factors(place, config) | flatten(config, "with")).items() if config or place}
+    return {metric_key(key): value for key, value in (factors(row, config) | (flatten(config, "with") if config else {})).items()}
 
 
 def code_tags(commit: str | None, dirty: bool | None) -> dict[str, str]:
@@ -224,33 +222,26 @@ def table_files(reports: Path, table: str) -> Files:
     return {path.name: path for pattern in patterns for path in sorted(reports.glob(pattern)) if path.suffix in endings}
 
 
-def read_table(study: StudyConfig, place: Place, children: Sequence[RunContent], cells: int, files: Files) -> RunContent:
+def read_table(study: StudyConfig, table: str, children: Sequence[RunContent], cells: int, files: Files) -> RunContent:
     """A table's own run, above those of its rows: its numbers, and the rendered table and figures where there are any.
 
     cells: how many the table has; `children` are its runs with results. Raises UserError when the table was rendered for other
     cells than the study's (reports of an older version of it), ValueError or KeyError when it is not a table, OSError too.
     """
-    lines = _table_lines(files[f"{place.table}.csv"], study, place.table) if files else []
+    lines = _table_lines(files[f"{table}.csv"], study, table) if files else []
     protocols = [line["protocol"] for _, line in lines] or [child.tags.get("protocol") for child in children]
     commits = list(dict.fromkeys(child.tags["git_commit"] for child in children if "git_commit" in child.tags))
     dirty = any(child.tags.get("git_dirty") == "true" for child in children)
-    page = files.get(f"{place.table}.md")
+    page, title = files.get(f"{table}.md"), f"{table_of(study, table).name}: {table_of(study, table).title}"
     finished = max((child.finished for child in children), default=0)
-    tags = {"dad.study": study.name, "dad.table": place.table, "title": place.title}
-    tags["seeds"] = ", ".join(map(str, seeds_of(study, place.table)))
+    tags = {"dad.study": study.name, "dad.table": table, "title": title, "seeds": ", ".join(map(str, seeds_of(study, table)))}
     tags |= {"cells": str(cells), "cells finished": str(sum("seed" in child.tags for child in children))}
-    tags |= {"protocol": ", ".join(dict.fromkeys(filter(None, protocols)))} | source_tags(f"dad table {place.table}")
+    tags |= {"protocol": ", ".join(dict.fromkeys(filter(None, protocols)))} | source_tags(f"dad table {table}")
     tags |= code_tags(commits[0], dirty) if len(commits) == 1 else {"git_commit": ", ".join(commits)} if commits else {}
-    tags["mlflow.note.content"] = place.title if page is None else describe(page.read_text(encoding="utf-8"))
-    return RunContent(
-        name=place.table,
-        tags=tags,
-        params={},
-        points=[(key, 0, value, finished) for key, value in _table_points(lines).items()],
-        started=min((child.started for child in children), default=0),
-        finished=finished,
-        files=files,
-    )
+    tags["mlflow.note.content"] = title if page is None else describe(page.read_text(encoding="utf-8"))
+    points = [(key, 0, value, finished) for key, value in _table_points(lines).items()]
+    started = min((child.started for child in children), default=0)
+    return RunContent(table, tags, {}, points, started, finished, files)
 
 
 def _table_lines(path: Path, study: StudyConfig, table: str) -> list[tuple[str, dict[str, str]]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dad.errors import UserError
+from dad.study.cells import Row
 from dad.study.config import StudyConfig
 from dad.tracking.content import RunContent, digest_of, read_run, read_table, run_digest, run_files, table_files
-from dad.tracking.places import Place, chosen_tables, experiment_name, table_places, table_title, tables_by_cell
+from dad.tracking.places import chosen_tables, tables_by_cell
 from dad.tracking.store import PARENT_TAG, Store, connect, first_line, has_ended, readable_errors, this_process
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
@@ -101,27 +102,23 @@ def _import_table(
     folder: Path,
     study: StudyConfig,
     table: str,
-    places: Mapping[str, Sequence[Place]],
+    places: Mapping[str, Sequence[Row]],
     reports: Path | None,
     report: Imported,
 ) -> None:
     """One table: its own run first, since the others name it, then those of its rows."""
-    here = table_places(study, table)
-    children = {}
-    for subject, place in here.items():
-        content = _read(folder, subject, places[subject], place, report)
-        if content is not None:
-            children[subject] = content
+    here = {subject: row for subject, rows in places.items() for row in rows if row.table == table}
+    read = {subject: _read(folder, subject, places[subject], row, report) for subject, row in here.items()}
+    children = {subject: content for subject, content in read.items() if content is not None}
     if not children:
         return
     files = {} if reports is None else table_files(reports, table)
     if f"{table}.csv" not in files:  # figures without their table can be of any study
         files = {}
-    whole, cells = Place(table, table_title(study, table), table), sum(place.model is None for place in here.values())
-    contents = list(children.values())
-    content = report.reading(f"{study.name}/{table} (report)", lambda: read_table(study, whole, contents, cells, files))
-    content = content or read_table(study, whole, contents, cells, {})
-    experiment = store.experiment(experiment_name(study.name, table))
+    contents, cells = list(children.values()), sum(row.model is None for row in here.values())
+    content = report.reading(f"{study.name}/{table} (report)", lambda: read_table(study, table, contents, cells, files))
+    content = content or read_table(study, table, contents, cells, {})
+    experiment = store.experiment(f"{study.name}/{table}")
     existing = store.runs(study.name, experiment)
     with store.locked("lock"):
         digest = digest_of(content.files, tags=content.tags)
@@ -139,17 +136,16 @@ def _import_table(
                 store.log(run.info.run_id, tags={PARENT_TAG: parent})
 
 
-def _import_loose(store: Store, folder: Path, places: Mapping[str, Sequence[Place]], report: Imported) -> None:
+def _import_loose(store: Store, folder: Path, places: Mapping[str, Sequence[Row]], report: Imported) -> None:
     """The finished cells of which no table is known; those of tables have no run here."""
     loose = {}
     for path in sorted((folder / "runs").glob("*/provenance.json")):
         cell = path.parent.name
         if cell not in places and (content := _read(folder, cell, (), None, report)) is not None:
             loose[cell] = content
-    name = experiment_name(folder.name, None)
-    if not loose and store.client.get_experiment_by_name(name) is None:
+    if not loose and store.client.get_experiment_by_name(folder.name) is None:
         return
-    experiment = store.experiment(name)
+    experiment = store.experiment(folder.name)
     existing = store.runs(folder.name, experiment)
     for cell, content in loose.items():
         _show(store, experiment, content, run_digest(content.files, (), None), existing.pop(cell, []), report)
@@ -158,13 +154,13 @@ def _import_loose(store: Store, folder: Path, places: Mapping[str, Sequence[Plac
         report.removed += 1
 
 
-def _read(folder: Path, subject: str, places: Sequence[Place], place: Place | None, report: Imported) -> RunContent | None:
+def _read(folder: Path, subject: str, rows: Sequence[Row], row: Row | None, report: Imported) -> RunContent | None:
     """A cell or model with results, or None; what is damaged is noted once, however many tables it is in."""
     files = run_files(folder, subject)
     scored = any(name.startswith("scores-") and name.endswith(".json") for name in files)
-    if "provenance.json" not in files and not (place is not None and place.model and scored):
+    if "provenance.json" not in files and not (row is not None and row.model and scored):
         return None
-    return report.reading(f"{folder.name}/{subject}", lambda: read_run(folder.name, subject, files, places, place))
+    return report.reading(f"{folder.name}/{subject}", lambda: read_run(folder.name, subject, files, rows, row))
 
 
 def _show(

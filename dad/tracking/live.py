@@ -10,10 +10,9 @@ from types import FrameType, TracebackType
 
 from dad.errors import UserError
 from dad.provenance import git_state
-from dad.study.cells import cell_id
+from dad.study.cells import Row, cell_id
 from dad.study.config import Cell
 from dad.tracking.content import code_tags, is_shown, row_points, run_name, run_params, run_tags, source_tags
-from dad.tracking.places import Place, experiment_name
 from dad.tracking.store import PARENT_TAG, Store, check_uri, connect, first_line, shown, this_process
 
 _logger = logging.getLogger(__name__)
@@ -32,14 +31,14 @@ class LiveTracker:
     After SIGKILL it stays RUNNING until the cell is trained again or `import_results` sees that its process has ended. An
     import replaces the run by one with scores and files.
 
-    `tables` are the cell's places as `tables_by_cell` gives them: the run goes into the first table's experiment, below that
+    `tables` are the cell's rows as `tables_by_cell` gives them: the run goes into the first table's experiment, below that
     table's own run; an import adds the others. Without any it goes into the study's own experiment.
 
     The first failure of MLflow gives one warning and switches the tracker off. Only a URI of an unsupported kind raises
     (UserError, on construction, before work is spent).
     """
 
-    def __init__(self, uri: str, cell: Cell, *, study: str, tables: Sequence[Place] = ()) -> None:
+    def __init__(self, uri: str, cell: Cell, *, study: str, tables: Sequence[Row] = ()) -> None:
         self.uri = check_uri(uri)
         self.cell, self.study, self.tables = cell, study, tuple(tables)
         self._store: Store | None = None
@@ -96,16 +95,16 @@ class LiveTracker:
 
     def _open_run(self, store: Store) -> str:
         name, config = cell_id(self.cell), self.cell.model_dump(mode="json")
-        place = self.tables[0] if self.tables else None
-        home = store.experiment(experiment_name(self.study, place.table if place else None))
+        row = self.tables[0] if self.tables else None
+        home = store.experiment(f"{self.study}/{row.table}" if row else self.study)
         runs = store.runs(self.study).get(name, [])
         unfinished = [run for run in runs if run.info.status != "FINISHED" and run.info.experiment_id == home]
-        tags = run_tags(self.study, name, self.tables, place, config) | code_tags(*git_state())
+        tags = run_tags(self.study, name, self.tables, row, config) | code_tags(*git_state())
         tags |= source_tags("dad train")
         tags["dad.process"] = this_process()
-        label = run_name(name, place, self.cell.seed)
-        if place is not None:
-            tags[PARENT_TAG] = store.table_run(self.study, place.table, place.title, self._started)
+        label = run_name(name, row, self.cell.seed)
+        if row is not None:
+            tags[PARENT_TAG] = store.table_run(self.study, row.table, self._started)
         if unfinished:
             run_id = unfinished[0].info.run_id
             store.client.update_run(run_id, status="RUNNING")
@@ -117,7 +116,7 @@ class LiveTracker:
         for run in runs:
             if run.info.run_id != run_id:
                 store.client.delete_run(run.info.run_id)
-        store.log(run_id, params=run_params(place, config), tags=tags)
+        store.log(run_id, params=run_params(row, config), tags=tags)
         return run_id
 
     def _end(self, error: BaseException | None) -> None:

@@ -150,12 +150,12 @@ class Store:
                 break
         return runs
 
-    def table_run(self, study: str, table: str, title: str, started: int) -> str:
+    def table_run(self, study: str, table: str, started: int) -> str:
         """Id of a table's own run for a training to stand below, made if there is none; an import completes it."""
         home = self.experiment(f"{study}/{table}")
         with self.locked("lock"):
             if not self.runs(study, home).get(""):
-                tags = {"dad.study": study, "dad.table": table, "title": title}
+                tags = {"dad.study": study, "dad.table": table}
                 run = self.client.create_run(home, start_time=started, tags=tags, run_name=table)
                 self.client.set_terminated(run.info.run_id, "FINISHED", end_time=started)
         # on a server there is no lock: of several such runs everyone takes the oldest

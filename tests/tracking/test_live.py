@@ -128,9 +128,9 @@ CHILD = """
 import json, sys, time
 from dad.study.config import Cell
 from dad.tracking import LiveTracker
-from dad.tracking.places import Place
+from dad.study.cells import Row
 uri, cell, rows, wait = json.load(sys.stdin)
-place = Place("table1", "Table 1", cell["normalization"])
+place = Row("table1", {"normalization": cell["normalization"]}, {})
 with LiveTracker(uri, Cell.model_validate(cell), study="mini", tables=[place]) as listener:
     listener(rows[:20])
     print("logged", flush=True)

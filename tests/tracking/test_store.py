@@ -7,7 +7,7 @@ import pytest
 from dad.errors import UserError
 from dad.study.cells import Row
 from dad.tracking import connect, import_results, places, tables_by_cell
-from dad.tracking.places import chosen_tables, experiment_name
+from dad.tracking.places import chosen_tables
 from dad.tracking.store import check_uri, has_ended, this_process
 
 
@@ -77,12 +77,10 @@ def test_tables_of_a_shared_cell(kit, monkeypatch):
     monkeypatch.setattr(places, "table_names", lambda study: tuple(rows))
     monkeypatch.setattr(places, "table_rows", lambda study, table: rows[table])
     found = {
-        subject: [(place.table, place.row, place.model) for place in there] for subject, there in tables_by_cell(kit.STUDY).items()
+        subject: [(place.table, place.name, place.model) for place in there] for subject, there in tables_by_cell(kit.STUDY).items()
     }
     first = ("table1", "m", None)
     assert found == {"x": [first, ("table2", "first", None)], "y": [first], "model-some": [("table2", "as-is", "zoo/some")]}
-    assert experiment_name("mini", "table2") == "mini/table2"
-    assert experiment_name("mini", None) == "mini"
 
 
 def test_tables_are_chosen_in_the_order_of_the_study(kit, tmp_path):
