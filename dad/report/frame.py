@@ -308,8 +308,8 @@ def _decided(frame: Frame, lines: pd.DataFrame) -> pd.DataFrame:
     lines["best"] = _best(lines, "mean")
     lines["paper_best"] = _best(lines, "paper")
     means = {(line.row, line.dataset, line.metric): line.mean for line in lines[["row", "dataset", "metric", "mean"]].itertuples()}
-    for row in frame.rows if frame.layout.base else ():
-        base = frame.row_of({**row.factors, **frame.layout.base})
+    for row in frame.rows if frame.layout.percent_of else ():
+        base = frame.row_of({**row.factors, **frame.layout.percent_of})
         if base is None or base == row:
             continue
         own = lines.index[(lines["row"] == row.name) & (lines["role"] == "row")]

@@ -6,8 +6,10 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from dad.errors import UserError
+from dad.study.cells import label_views
 from dad.study.config import Cell, FolderPhotos, ScenePhotos
 from dad.study.layout import Layout
+from dad.study.modes import MODES
 
 Provenance = Mapping[str, Any]
 Facts = list[tuple[str, str]]
@@ -56,10 +58,9 @@ def scale_fact(cell: Cell) -> str:
 
 
 def _crops(cell: Cell) -> str:
-    side = (
-        "the largest central square" if cell.mode == "baseline" else f"side of the crop {cell.crop.min_crop} px to the short side"
-    )
-    patches = f"; {cell.crop.patches} patches" if cell.mode in ("local-global", "cross") else ""
+    central = MODES[cell.mode].context == "center"
+    side = "the largest central square" if central else f"side of the crop {cell.crop.min_crop} px to the short side"
+    patches = f"; {cell.crop.patches} patches" if "patches" in label_views(cell) else ""
     return f"{cell.crop.size} px squares, {side}{patches}"
 
 

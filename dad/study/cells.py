@@ -21,9 +21,6 @@ from dad.study.reading import parse_mapping
 from dad.study.table import ABLATION, Table, TableRow, row_name
 from dad.study.tables import known_tables, library_beside, seeds_of, table_names, table_of
 
-TABLES = ("table1", "table2", "table3", "table4", "table5", "scaling")
-"""The paper's tables, in its order; `scaling` holds the numbers behind Fig. 7. A study's: `table_names`."""
-
 
 @dataclass(frozen=True)
 class Row:
@@ -107,7 +104,7 @@ def table_rows(study: StudyConfig, table: str) -> list[Row]:
 
 def _each_size(study: StudyConfig, layout: Table) -> Iterator[TableRow]:
     """The rows of a table, those with `each` for every size of the study's `scaling`."""
-    for row in layout.stated:
+    for row in layout.rows:
         factor = next((name for name in ("photos", "photos.count") if row.row.get(name) == EACH), None)
         if factor is None:
             yield row
@@ -129,7 +126,7 @@ def _row(study: StudyConfig, layout: Table, row: TableRow, source: str) -> Row:
 
 def _changes(layout: Table, row: TableRow, source: str) -> dict[str, Any]:
     """What a row changes in the study's plain student: what all rows do, what its levels do, and what it does by itself."""
-    changes = dict(layout.common)
+    changes = dict(layout.base)
     for factor, level in row.row.items():
         known = layout.levels.get(factor, {})
         if level in known:
@@ -145,7 +142,7 @@ def _changes(layout: Table, row: TableRow, source: str) -> dict[str, Any]:
 
 def _check_estimators(study: StudyConfig, layout: Table) -> None:
     """The estimators of a study are rows of the paper's tables; another name would be scored nowhere."""
-    rows = [row.name for row in layout.stated if "estimator" in row.score]
+    rows = [row.name for row in layout.rows if "estimator" in row.score]
     if layout.number is not None and rows and (unknown := sorted(study.estimators.keys() - set(rows))):
         raise UserError(f"estimators: {layout.name} has no method {unknown[0]!r}; it has {', '.join(rows)}")
 

@@ -37,7 +37,7 @@ def full_form(table: Mapping[str, Any]) -> dict[str, Any]:
     """
     table = dict(table)
     chosen = {key: table.pop(key) for key in SHORT[1:] if key in table}
-    grid, rows = table.pop("grid", None), _list("rows", table.pop("rows", table.pop("stated", [])))
+    grid, rows = table.pop("grid", None), _list("rows", table.pop("rows", []))
     if grid is None and chosen:
         raise ValueError(f"{next(iter(chosen))} chooses among the combinations of a grid, and this table has none")
     if grid is not None:
@@ -50,9 +50,7 @@ def full_form(table: Mapping[str, Any]) -> dict[str, Any]:
     factors = _list("factors", table["factors"])
     rows = [_row(row, factors, table.get("columns", ())) for row in rows]
     known = {factor: list(dict.fromkeys(row["row"][factor] for row in rows if factor in row.get("row", {}))) for factor in factors}
-    if "base" in table:
-        table["common"] = table.pop("base")
-    table |= {"stated": rows, "headings": {name: name for name in factors} | _mapping("headings", table.get("headings", {}))}
+    table |= {"rows": rows, "headings": {name: name for name in factors} | _mapping("headings", table.get("headings", {}))}
     for key in ("labels", "levels"):
         of_factors = _mapping(key, table.get(key, {}))
         table[key] = {

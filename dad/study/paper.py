@@ -71,7 +71,7 @@ class Paper(Frozen):
         distinct(claim for table in self.tables.values() for claim in table.claims)
         for name, table in self.tables.items():
             self.check(table, name)
-            for row in table.rows:
+            for row in table.printed_rows:
                 if missing := [
                     f"{factor}: {level}" for factor, level in row.row.items() if level not in table.labels.get(factor, {})
                 ]:
@@ -84,7 +84,7 @@ class Paper(Frozen):
             for key, name, known in (("dataset", column.dataset, self.datasets), ("metric", column.metric, self.metrics)):
                 if name not in known:
                     raise UserError(f"{source}: columns: unknown {key} {name}; known: {', '.join(known)}")
-        cited = [note for row in table.stated for note in row.notes] + [note for claim in table.claims for note in claim.notes]
+        cited = [note for row in table.rows for note in row.notes] + [note for claim in table.claims for note in claim.notes]
         if unknown := [note for note in cited if note not in self.notes]:
             raise UserError(f"{source}: unknown note {unknown[0]}")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from dad.errors import UserError
 from dad.study.base import Frozen, did_you_mean
@@ -91,8 +91,6 @@ class Printed:
 class Table(Frozen):
     """One table. Beside these keys its file may hold `grid`, `where` and `except` (`dad.study.grid`), from which rows are made."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
     key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     """Name of its files, from the file or key it stands in."""
     number: Annotated[int, Field(gt=0)] | None = None
@@ -119,15 +117,15 @@ class Table(Frozen):
     """Whether the mean over the benchmarks is a column of its own (`AVERAGE`)."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Every row is trained once per seed; by default the study's seeds."""
-    common: Changes = Field(default_factory=dict, alias="base")
+    base: Changes = Field(default_factory=dict)
     """What all rows change; what nothing changes is the paper's method, `mode: cross` with `normalization: hybrid`."""
     percent_of: dict[str, str] | None = None
     """The percentages are relative to the row with these factors replaced."""
     reference: tuple[Reference, ...] = ()
     """What paired differences are taken to, by the first rule that fits a row; none at all: the table's best row. Levels alone are
     one rule for all rows."""
-    stated: Annotated[tuple[TableRow, ...], Field(alias="rows", min_length=1)]
-    """All rows."""
+    rows: Annotated[tuple[TableRow, ...], Field(min_length=1)]
+    """All rows, those of the grid first."""
     claims: tuple[Claim, ...] = ()
 
     @model_validator(mode="before")
@@ -135,14 +133,14 @@ class Table(Frozen):
     def _full(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        keys = [field.alias or name for name, field in cls.model_fields.items()] + list(SHORT)
-        if unknown := [key for key in value if key not in keys and key not in cls.model_fields]:
+        keys = [*cls.model_fields, *SHORT]
+        if unknown := [key for key in value if key not in keys]:
             raise ValueError(f"{unknown[0]}: unknown key{did_you_mean(str(unknown[0]), keys)}")
         return full_form(value)
 
     @model_validator(mode="after")
     def _whole(self) -> "Table":
-        for row in self.stated:
+        for row in self.rows:
             for sequence in filter(None, (row.values, row.percent)):
                 if len(sequence) != len(self.columns):
                     raise ValueError(f"row {row.row} has {len(sequence)} numbers for {len(self.columns)} columns")
@@ -152,8 +150,8 @@ class Table(Frozen):
                 raise ValueError(f"row {row.row}, notes: no column {', '.join(sorted(strange))}")
         if twice := sorted({seed for seed in self.seeds if self.seeds.count(seed) > 1}):
             raise ValueError(f"seeds: {twice[0]} is there twice")
-        names = [row.name for row in self.stated]
-        if twice := [row.row for row in self.stated if names.count(row.name) > 1]:
+        names = [row.name for row in self.rows]
+        if twice := [row.row for row in self.rows if names.count(row.name) > 1]:
             raise ValueError(f"two rows have the same factors: {twice[0]}")
         self._known_factors()
         for levels in (self.percent_of, *(rule.against for rule in self.reference)):
@@ -189,17 +187,12 @@ class Table(Frozen):
     def _rows_with(self, levels: Mapping[str, str]) -> list[TableRow]:
         """The rows with these levels; the ends of a factor are not looked at."""
         named = {factor: level for factor, level in levels.items() if level not in ENDS}
-        return [row for row in self.stated if levels.keys() <= row.row.keys() and named.items() <= row.row.items()]
+        return [row for row in self.rows if levels.keys() <= row.row.keys() and named.items() <= row.row.items()]
 
     @property
-    def rows(self) -> tuple[TableRow, ...]:
-        """The printed rows."""
-        return tuple(row for row in self.stated if row.values)
-
-    @property
-    def base(self) -> dict[str, str] | None:
-        """`percent_of`."""
-        return self.percent_of
+    def printed_rows(self) -> tuple[TableRow, ...]:
+        """The rows that are in print."""
+        return tuple(row for row in self.rows if row.values)
 
     @property
     def row_factors(self) -> tuple[str, ...]:
@@ -235,7 +228,7 @@ class Table(Frozen):
 
     def numbers(self) -> Iterator[Printed]:
         """Every printed number, in the order of print; dashes are left out."""
-        for row in self.rows:
+        for row in self.printed_rows:
             percentages = row.percent or (None,) * len(self.columns)
             for column, value, percent in zip(self.columns, row.values, percentages, strict=True):
                 if value is not None:

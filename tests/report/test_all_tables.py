@@ -9,9 +9,10 @@ from dad.errors import UserError
 from dad.report.frame import load_frame
 from dad.report.scores import score_paths
 from dad.report.tables import SUFFIXES, table_files, write_texts
-from dad.study.cells import TABLES, model_id, table_rows, teacher_rows
+from dad.study.cells import model_id, table_rows, teacher_rows
+from dad.study.paper import paper
 
-ALL = tuple(TABLES)
+ALL = tuple(paper().tables)
 
 
 @pytest.fixture(scope="module")

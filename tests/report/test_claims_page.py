@@ -12,7 +12,7 @@ from dad.report.claims import Trend, findings, matching, slope_weights
 from dad.report.claims_page import cited_by, claims_files, discrepancies_page, judge
 from dad.report.frame import load_frame
 from dad.report.scores import score_paths
-from dad.study.cells import TABLES, table_rows
+from dad.study.cells import table_rows
 from dad.study.claims import claims
 from dad.study.paper import paper
 
@@ -20,7 +20,7 @@ from dad.study.paper import paper
 @pytest.fixture(scope="module")
 def results(tmp_path_factory, whole, write_scores, paper_like):
     folder = tmp_path_factory.mktemp("claims")
-    for table in TABLES:
+    for table in paper().tables:
         write_scores(whole, folder, paper_like, table=table, teacher=True)
     return folder
 
@@ -40,7 +40,7 @@ def found_for(study, folder, claim):
 
 def test_scores_as_printed_hold_every_claim_that_the_printed_numbers_do(whole, tmp_path, write_scores, paper_like):
     otherwise = set()
-    for table in TABLES:  # each by itself: tables share cells, which the paper prints differently
+    for table in paper().tables:  # each by itself: tables share cells, which the paper prints differently
         write_scores(whole, tmp_path / table, paper_like, table=table, teacher=True, noise=0.001)
         found = judge(whole, table, tmp_path / table).findings
         otherwise |= {finding.claim.id for finding in found if finding.verdict != "held"}

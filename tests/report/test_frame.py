@@ -12,7 +12,8 @@ from dad.report.frame import load_frame
 from dad.report.page.sheets import markdown_html
 from dad.report.tables import SUFFIXES, table_files, write_texts
 from dad.report.text import number, tex
-from dad.study.cells import TABLES, load_study, table_rows
+from dad.study.cells import load_study, table_rows
+from dad.study.paper import paper
 
 GOLDENS = Path(__file__).with_name("goldens")
 OWN = {
@@ -33,16 +34,16 @@ def seeded(make_study, whole):
 def seeded_files(seeded, tmp_path_factory, write_scores, paper_like):
     """(results, reports) of all tables with two seeds."""
     folder = tmp_path_factory.mktemp("golden")
-    for table in TABLES:
+    for table in paper().tables:
         write_scores(seeded, folder / "results", paper_like, table=table, teacher=True)
-    for table in TABLES:
+    for table in paper().tables:
         frame = load_frame(seeded, table, folder / "results")
         write_texts(frame, {cell: {} for row in frame.trained for cell in row.cells}, folder / "reports")
     claims_files(seeded, folder / "results", folder / "reports")
     return folder
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", paper().tables)
 def test_csv_files_are_those_of_the_code_before_the_frame(table, seeded_files):
     assert (seeded_files / "reports" / f"{table}.csv").read_bytes() == (GOLDENS / f"{table}.csv").read_bytes()
 
@@ -58,7 +59,7 @@ def body_of(markdown):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", paper().tables)
 def test_markdown_latex_and_page_show_the_frames_numbers(table, seeded, seeded_files):
     frame = load_frame(seeded, table, seeded_files / "results")
     markdown = (seeded_files / "reports" / f"{table}.md").read_text()
@@ -81,7 +82,7 @@ def test_markdown_latex_and_page_show_the_frames_numbers(table, seeded, seeded_f
         assert (f"\\textbf{{{written}}} {{\\scriptsize" if line["best"] else f"{written} {{\\scriptsize") in latex
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", paper().tables)
 def test_latex_is_whole(table, seeded_files):
     text = (seeded_files / "reports" / f"{table}.tex").read_text()
     assert (
@@ -175,7 +176,7 @@ def test_the_shipped_studies_have_columns_for_every_table():
     from dad.report.frame import table_columns
 
     study = load_study(str(Path(__file__).parents[2] / "config" / "mini.yaml"))
-    assert {table: len(table_columns(study, table)) for table in TABLES} == {
+    assert {table: len(table_columns(study, table)) for table in paper().tables} == {
         **dict.fromkeys(("table1", "table2", "table3", "table4"), 2),
         "table5": 5,
         "scaling": 6,

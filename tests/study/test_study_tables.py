@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from dad.data.photos import SUFFIXES
 from dad.errors import UserError
 from dad.study.base import parse_model, read_yaml
-from dad.study.cells import TABLES, all_cells, all_models, dataset_group, load_study, model_id, study_groups, table_rows
+from dad.study.cells import all_cells, all_models, dataset_group, load_study, model_id, study_groups, table_rows
 from dad.study.changes import impossible
 from dad.study.check import check
 from dad.study.config import ScenePhotos, StudyConfig
 from dad.study.cost import cost_lines, estimate
+from dad.study.paper import paper
 from dad.study.photos import manifest_name, of_kind, rendered_counts
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -49,7 +50,7 @@ def test_shared_cells_are_trained_once():
     assert rows(study, "table2")["cross"].cells == rows(study, "table4")["teacher-student"].cells
     assert rows(study, "table2")["cross"].cells == rows(study, "scaling")["ours-500"].cells
     assert rows(study, "table2")["baseline"].cells == rows(study, "scaling")["ssi-500"].cells
-    listed = [name for table in TABLES for row in table_rows(study, table) for name in row.cells]
+    listed = [name for table in paper().tables for row in table_rows(study, table) for name in row.cells]
     assert len(all_cells(study)) == len(set(listed)) == 28 < len(listed)
 
 

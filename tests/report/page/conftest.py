@@ -14,7 +14,8 @@ from dad.report.claims_page import claims_files
 from dad.report.frame import load_frame
 from dad.report.page import write_page
 from dad.report.tables import write_texts
-from dad.study.cells import TABLES, table_rows
+from dad.study.cells import table_rows
+from dad.study.paper import paper
 
 ZOO = Path(__file__).parents[3] / "dad" / "models" / "zoo"
 
@@ -64,7 +65,7 @@ def page_files(page_study, write_scores, paper_like, tmp_path_factory):
     """(results, reports) with every table but table3, claims, one figure with its caption, and the runs of Tables 2 and 4."""
     base = tmp_path_factory.mktemp("page")
     results, reports = base / "results", base / "reports"
-    for table in TABLES:
+    for table in paper().tables:
         if table != "table3":
             write_scores(page_study, results, paper_like, table=table, teacher=True)
             write_texts(load_frame(page_study, table, results), {}, reports)
