@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
-from dad.report.frame import Column, Frame, block_of
+from dad.report.frame import TO_BEST, TO_REFERENCE, Column, Frame, block_of
 from dad.report.style import HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
 from dad.study.cells import Row
 from dad.study.paper import paper
@@ -77,44 +78,35 @@ class Places:
 
 
 def points_figure(frame: Frame) -> Figure:
-    """Panels per column and printed metric: ours with 95 % intervals, and beside them the printed numbers as hollow marks.
+    """Panels per column and printed metric: ours with 95 % intervals, the paired differences that say more than two overlapping
+    intervals, and the printed numbers as hollow marks.
 
-    The two have axes of their own, because stand-ins and smaller networks are on another scale; errors are logarithmic, so that
-    equal distances are equal ratios. A table that the paper prints no numbers of has no panels for them.
+    Each has an axis of its own, because stand-ins and smaller networks are on another scale; errors are logarithmic, so that equal
+    distances are equal ratios. A table that the paper prints no numbers of has no panels for them.
     """
     places = Places.of(frame)
     figure, panels = _panels(frame, places)
-    for axes, column, metric, printed in panels:
-        if printed:
-            _printed(axes, places, column, metric)
-        else:
-            _ours(axes, places, column, metric)
+    for axes, column, metric, kind in panels:
+        PANELS[kind](axes, places, column, metric)
         if axes.axison:
-            _finish(axes, places.labels(), metric)
+            _finish(axes, places.labels(), metric, kind)
     handles = _legend(places)
     figure.legend(handles=handles, loc="outside lower left", ncols=2, fontsize=8.5, handletextpad=0.6, columnspacing=3)
     return figure
 
 
-def _panels(frame: Frame, places: Places) -> tuple[Figure, list[tuple[Axes, Column, str, bool]]]:
-    """The figure, and its panels with what each shows: (axes, column, metric, whether the printed numbers)."""
-    columns, metrics = frame.columns, frame.layout.metrics
-    groups = len(places.groups)
+def _panels(frame: Frame, places: Places) -> tuple[Figure, list[tuple[Axes, Column, str, str]]]:
+    """The figure, and its panels with what each shows: (axes, column, metric, one of PANELS); a line per column."""
+    kinds = [kind for kind in PANELS if kind != "printed" or frame.printed]
+    metrics, groups = frame.layout.metrics, len(places.groups)
+    shown = [(column, metric, kind) for column in frame.columns for metric in metrics for kind in kinds]
+    wide, lines = len(kinds) * len(metrics), len(frame.columns)
     row = min(0.36, max(0.2, 0.11 * len(places.blocks))) if groups > 6 else 0.36
-    both = (False, True) if frame.printed else (False,)
-    shown = [(column, metric, printed) for column in columns for metric in metrics for printed in both]
-    if frame.printed:
-        wide, ratios = 2 * len(metrics), (1.25, 1) * len(metrics)
-        lines, width = len(columns), (7.6 if wide == 2 else 13.0)
-    else:
-        wide = min(3, len(shown))
-        lines, width, ratios = -(-len(shown) // wide), 3.8 * wide, (1,) * wide
-    figure = new_figure(width, 1.35 + lines * (0.75 + row * groups))
+    figure = new_figure(1.8 + 2.9 * wide, 1.35 + lines * (0.75 + row * groups))
     figure.get_layout_engine().set(hspace=0.06, wspace=0.03)
-    grid = list(figure.subplots(lines, wide, squeeze=False, sharey=True, width_ratios=ratios).flat)
-    for axes in grid[len(shown) :]:
-        axes.set_axis_off()
-    return figure, [(axes, *one) for axes, one in zip(grid, shown, strict=False)]
+    ratios = [{"ours": 1.25, "difference": 1.1, "printed": 0.9}[kind] for kind in kinds] * len(metrics)
+    grid = figure.subplots(lines, wide, squeeze=False, sharey=True, width_ratios=ratios).flat
+    return figure, [(axes, *one) for axes, one in zip(grid, shown, strict=True)]
 
 
 def _point_plot(axes: Axes, places: Places, rows: list[tuple[Row, tuple[float, ...]]], **look: Any) -> None:
@@ -172,6 +164,19 @@ def _ours(axes: Axes, places: Places, column: Column, metric: str) -> None:
     axes.set_title(f"ours: {column.title}" if frame.printed else column.title, loc="left", fontsize=9)
 
 
+def _differences(axes: Axes, places: Places, column: Column, metric: str) -> None:
+    """The paired difference of each row to its reference, or to the best row of the table where it has none."""
+    frame, names = places.frame, TO_REFERENCE if places.frame.layout.reference else TO_BEST
+    known = []
+    for row in frame.scored:
+        mean, low, high = (frame.value(row, column, metric)[name] for name in names[:3])
+        if not math.isnan(low):
+            known.append((row, (mean, low, high)))
+    _point_plot(axes, places, known, markersize=5, markeredgewidth=0.9)
+    axes.axvline(0, color=INK, linewidth=0.9)
+    axes.set_title(f"paired, minus {'its reference' if frame.layout.reference else 'the best row'}", loc="left", fontsize=9)
+
+
 def _printed(axes: Axes, places: Places, column: Column, metric: str) -> None:
     frame = places.frame
     lines = [(row, frame.value(row, column, metric)) for row in frame.rows]
@@ -187,7 +192,10 @@ def _printed(axes: Axes, places: Places, column: Column, metric: str) -> None:
     axes.set_title(f"printed: {column.paper}", loc="left", fontsize=9)
 
 
-def _finish(axes: Axes, labels: list[str], metric: str) -> None:
+PANELS: dict[str, Callable[[Axes, Places, Column, str], None]] = {"ours": _ours, "difference": _differences, "printed": _printed}
+
+
+def _finish(axes: Axes, labels: list[str], metric: str, kind: str) -> None:
     axes.set_ylim(len(labels) - 0.45, -0.55)
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(axis="y", length=0)
@@ -199,6 +207,9 @@ def _finish(axes: Axes, labels: list[str], metric: str) -> None:
     if not any(line.get_marker() not in ("", "None", None) for line in axes.lines):
         axes.set_xticks([])
         axes.set_xlabel("")
+    elif kind == "difference":
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.set_xlabel(f"difference in {paper().metrics[metric].label}")
     elif paper().metrics[metric].better == "lower":
         axes.set_xscale("log")
         axes.autoscale_view()

@@ -39,8 +39,17 @@ def test_points_and_intervals_are_the_tables(result, drawn):
     assert np.array(drawn_ends) == pytest.approx(np.array([[line["ci_low"], line["ci_high"]] for line in lines]))
 
 
+def test_paired_differences_have_a_panel_of_their_own(result, drawn):
+    panel = drawn.axes[1]
+    lines = [result.value(row, result.columns[0], "abs_rel") for row in result.rows]
+    expected = [line["difference_to_best"] for line in lines if line["difference_to_best"] > 0]
+    shown = [x for x in marks_of(panel) if not np.isnan(x)]
+    assert shown == pytest.approx(expected) and len(expected) == 7  # the best row itself has none
+    assert panel.get_title(loc="left") == "paired, minus the best row"
+
+
 def test_printed_numbers_have_a_panel_of_their_own_and_hollow_marks(drawn):
-    ours, printed = drawn.axes[:2]
+    ours, _, printed = drawn.axes[:3]
     marks = [line for line in printed.lines if line.get_marker() in ("o", "s")]
     assert marks_of(printed) == [0.064, 0.057, 0.070, 0.057, 0.065, 0.273, 0.076, 0.064]
     assert {line.get_markerfacecolor() for line in marks} == {"white"}
@@ -65,8 +74,8 @@ def test_what_is_not_there_is_said(make_study, results, write_scores, edit_score
     words = [[text.get_text() for text in axes.texts] for axes in kept[0].axes]
     reason = "local-global distillation with loss.local_global: 0 has no …"
     assert sorted(words[0]) == 4 * [reason] + ["no number"]
-    assert words[1] == []
-    assert words[5] == ["not in the paper"]
+    assert words[1] == words[2] == []
+    assert words[8] == ["not in the paper"]
 
 
 def chunks(data):
