@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dad.errors import UserError
-from dad.files import atomic_path, sha256_json
+from dad.files import atomic_path, read_json, sha256_file, sha256_json
 from dad.identity import content_digest, tensors_digest
 from dad.models import official
 from dad.models.config import NETWORKS, NetworkConfig
 from dad.models.hub import from_hub
-from dad.models.locate import WEIGHTS, locate, split_network, stands_for
+from dad.models.locate import WEIGHTS, ZOO, locate, split_network, stands_for
 from dad.models.network import DepthNetwork, check_finite, mismatch, with_counters
 from dad.models.registry import build_network
 
@@ -118,6 +118,7 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     if path.is_dir() or not is_ours(path):
         built = official.load_official(path, text, network=network)
         return built.float(), Header(built.config, built.policy.size, f"official weights {text}")
+    _require_shipped(path)
     header = read_header(path)
     if network is not None and NETWORKS.get(network) != header.network:
         raise UserError(f"{path} describes another network than {network}")
@@ -141,6 +142,13 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
     built.load_state_dict(state)
     built.kind = header.kind or built.kind
     return built, header
+
+
+def _require_shipped(path: Path) -> None:
+    """Raise UserError where a member of the zoo is not the file that its scores (the JSON beside it) are of."""
+    scores = path.with_suffix(".json")
+    if path.parent == ZOO and scores.exists() and read_json(scores).get("weights", digest := sha256_file(path)) != digest:
+        raise UserError(f"{path} is damaged: it is not the file that {scores.name} beside it speaks of; install the package again")
 
 
 def _stored(path: Path) -> dict[str, Tensor]:
@@ -181,12 +189,16 @@ def save_network(
     origin: str,
     dtype: torch.dtype = torch.float32,
     official_keys: bool = False,
+    checksum: bool = True,
 ) -> None:
-    """Write a network's weights with its description, atomically; `official_keys` names the tensors as official files do."""
+    """Write a network's weights with its description, atomically; `official_keys` names the tensors as official files do.
+
+    With `checksum` the description holds one of itself and the tensors, which is compared whenever the file is read.
+    """
     named = network.official_state() if official_keys else network.state_dict()
     # a table that several official keys share must be stored several times
     state = {key: value.detach().to("cpu", dtype if value.is_floating_point() else None).clone() for key, value in named.items()}
     description = describe(network, input_size=input_size, origin=origin, keys="official" if official_keys else "ours")
     with atomic_path(path) as temporary:
         # one entry only: safetensors writes several in an order that changes from process to process
-        save_file(state, temporary, metadata={"dad": stamped(description, state)})
+        save_file(state, temporary, metadata={"dad": stamped(description, state) if checksum else description})

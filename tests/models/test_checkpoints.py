@@ -6,16 +6,17 @@ import os
 import pickle
 import random
 import re
+import shutil
 import warnings
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 
 from dad.errors import UserError
+from dad.files import sha256_file
 from dad.models import load
-from dad.models.checkpoints import CHECKSUM, load_network, read_header, save_network
+from dad.models.checkpoints import load_network, read_header, save_network
 from dad.models.config import MidasSmallConfig, VitDptConfig
 from dad.models.locate import ZOO
 from dad.models.official import read_state
@@ -289,15 +290,15 @@ def test_huggingface_folders_of_other_models_are_refused(tmp_path):
     _refused(tmp_path, "not readable JSON")
 
 
-def test_changed_bytes_of_a_weights_file_are_found(tmp_path):
-    whole = (ZOO / "vit-small.safetensors").read_bytes()
-    wanted = load_network("zoo/vit-small")[0].state_dict()
+def test_changed_bytes_of_a_weights_file_are_found(tmp_path, network):
+    path = tmp_path / "model.safetensors"
+    save_network(path, network, input_size=56, origin="a test")
+    whole, wanted = path.read_bytes(), load_network(path)[0].state_dict()
     header = 8 + int.from_bytes(whole[:8], "little")
     draw = random.Random(0)
     for byte in [*draw.sample(range(header), 60), *draw.sample(range(header, len(whole)), 60)]:
         data = bytearray(whole)
         data[byte] ^= 1 << draw.randrange(8)
-        path = tmp_path / "model.safetensors"
         path.write_bytes(data)
         state = wanted
         with contextlib.suppress(UserError):
@@ -306,7 +307,19 @@ def test_changed_bytes_of_a_weights_file_are_found(tmp_path):
         assert all(torch.equal(state[key], value) for key, value in wanted.items())
 
 
-def test_shipped_weights_carry_their_checksum():
+def test_a_damaged_shipped_network_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("dad.models.checkpoints.ZOO", tmp_path)
+    monkeypatch.setattr("dad.models.locate.ZOO", tmp_path)
+    for path in ZOO.glob("vit-small.*"):
+        shutil.copy(path, tmp_path)
+    load_network("zoo/vit-small")
+    data = bytearray((tmp_path / "vit-small.safetensors").read_bytes())
+    data[-1000] ^= 1
+    (tmp_path / "vit-small.safetensors").write_bytes(data)
+    with pytest.raises(UserError, match="is damaged"):
+        load_network("zoo/vit-small")
+
+
+def test_shipped_weights_are_those_that_were_scored():
     for path in ZOO.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            assert CHECKSUM in json.loads(file.metadata()["dad"])
+        assert json.loads(path.with_suffix(".json").read_text())["weights"] == sha256_file(path)
