@@ -49,6 +49,7 @@ def _put(values: dict[str, Any], key: str, value: Any, setting: str) -> None:
     """Replace the value at a dotted key; keys of the file's own choice (a model's name) may hold dots themselves."""
     holder: Any = values
     parts = key.split(".")
+    name: int | str
     while True:
         if isinstance(holder, list):
             if not parts[0].isdigit() or int(parts[0]) >= len(holder):

@@ -13,16 +13,16 @@ def outcome(reports: Path, targets: Iterable[str], *, config: str | None = None,
 
     `reports` is the study's folder of reports, `config` the study's file where it is not the default, `uri` its MLflow store.
     """
-    targets = [Path(target) for target in targets]
-    named = [target for target in targets if target.suffix in (".csv", ".md") and target.parent == reports]
+    files = [Path(target) for target in targets]
+    named = [target for target in files if target.suffix in (".csv", ".md") and target.parent == reports]
     pages = [target.with_suffix(".md") for target in named]
-    if not targets:
+    if not files:
         pages = [page for page in (reports / "table1.md",) if page.is_file()]
     parts = [table_text(page) for page in dict.fromkeys(pages) if page.is_file()]
     parts = [part for part in parts if part]
     lies = [f"{page}  with intervals, notes and what came out otherwise than in the paper" for page in pages if page.is_file()]
-    lies += [f"{target}" for target in targets if target not in named and target.exists()]
-    if not targets and (reports / "index.html").is_file():
+    lies += [f"{target}" for target in files if target not in named and target.exists()]
+    if not files and (reports / "index.html").is_file():
         lies.insert(0, f"{reports / 'index.html'}  everything on one page, opens from disk")
     if lies:
         parts.append("\n".join(lies))

@@ -113,8 +113,9 @@ def _followed(command: list[str], log: Path, events: Events, progress: RunProgre
     with open(log, "a", encoding="utf-8") as file, progress:
         file.write(f"\n$ {shlex.join(command)}\n")
         # a session of its own: Ctrl-C comes to this process alone, which hands it on once
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-        process = subprocess.Popen(command, start_new_session=True, **options)
+        process = subprocess.Popen(
+            command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
         ended_by(signal.SIGTERM)
         lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
