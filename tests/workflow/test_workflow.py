@@ -148,6 +148,15 @@ def test_a_wrong_study_is_refused_before_anything_runs(tmp_path, changes, messag
     assert not (tmp_path / "results").exists()
 
 
+def test_a_table_of_ones_own_trains_only_what_no_other_table_has(finished, tiny):
+    table = {"title": "t", "grid": {"loss.local_global": [0.25, 0.5]}, "reference": {"loss.local_global": 0.5}}
+    tiny.write_study(finished, tables={"lambda": table})
+    jobs = tiny.planned(tiny.snakemake(finished, "reports/tiny/lambda.csv", "--dry-run"))
+    tiny.write_study(finished)
+    assert (jobs["train"], jobs["evaluate"], jobs["table"]) == (1, 1, 1)
+    assert not {"label", "photo_scenes", "benchmark_scenes", "manifest"} & set(jobs)
+
+
 def test_own_photographs(tmp_path, tiny):
     """A folder of photos in the place of rendered scenes; the small one is left out and counted."""
     import numpy as np
