@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from dad.export import shipped
 from dad.export.parity import Parity, as_rgb, compare, require, sample_image
 from dad.files import write_json
-from dad.models.checkpoints import POSITION_TABLE, WRAPPED, describe
+from dad.models.checkpoints import POSITION_TABLE, WRAPPED, describe, stamped
 from dad.models.config import NetworkConfig, VitDptConfig
 from dad.models.estimator import Estimator
 from dad.models.names import to_huggingface
@@ -70,12 +70,10 @@ def write_folder(
         }
         shipped.copy("modeling_dad.py", out)
         processor |= {"image_processor_type": "DadImageProcessor"}
-    save_file(
-        {key: value.clone().contiguous() for key, value in state.items()},
-        out / "model.safetensors",
-        # transformers asks for `format`; the other entry lets `dad.models.load` read the file
-        metadata={"format": "pt", "dad": describe(network, input_size=policy.size, origin=origin, keys=keys)},
-    )
+    stored = {key: value.clone().contiguous() for key, value in state.items()}
+    about = stamped(describe(network, input_size=policy.size, origin=origin, keys=keys), stored)
+    # transformers asks for `format`; the other entry lets `dad.models.load` read the file, and notice damage
+    save_file(stored, out / "model.safetensors", metadata={"format": "pt", "dad": about})
     write_json(out / "config.json", described)
     write_json(out / "preprocessor_config.json", processor)
     return _check(network, policy, out, pictures, native=native)

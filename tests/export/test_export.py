@@ -91,6 +91,17 @@ def test_a_user_s_photographs_are_compared_instead(runs, tmp_path):
     assert not (tmp_path / "out2").exists()
 
 
+@pytest.mark.parametrize("form", ["hf", "safetensors"])
+def test_damage_of_an_export_is_noticed(runs, tmp_path, form):
+    export(runs("hybrid", 64), tmp_path / "out", form=form)
+    path = tmp_path / "out" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        load(tmp_path / "out")
+
+
 def test_elongated_images_are_refused_by_the_pipeline_as_they_are_here(runs, tmp_path):
     from transformers import pipeline
 
