@@ -30,6 +30,7 @@ from dad.errors import UserError
 from dad.files import read_json, sha256_json, write_text
 from dad.identity import content_digest
 from dad.models.checkpoints import save_network
+from dad.models.imagenet import from_imagenet
 from dad.models.registry import build_network
 from dad.study.zoo import ZooRecipe
 
@@ -139,6 +140,8 @@ def start(recipe: ZooRecipe, scenes: LabelledScenes) -> nn.Module:
     """The network before its first step, a pure function of the recipe's seed."""
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.network)
+    if recipe.init is not None:
+        from_imagenet(network, recipe.init)
     if recipe.autoencoder is not None:
         draw_prompt(network, recipe.seed)
     cure_dead_head(network, next(batches(scenes, stages(recipe)[0].recipe, 0))["rgb"])
@@ -179,7 +182,8 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
             accelerator=accelerator,
         ).network
         logs.append(log.path.read_text())
-    origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}"
+    start_from = f", encoder from ImageNet ({recipe.init})" if recipe.init else ""
+    origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}{start_from}"
     save_network(
         out / f"{recipe.name}.safetensors", network, input_size=recipe.size, origin=origin, dtype=torch.float16, checksum=False
     )
