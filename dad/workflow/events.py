@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,7 +120,7 @@ class Events:
         both = [rule for rule in means if rule in known]
         slower = sum(means[rule] for rule in both) / max(sum(known[rule] for rule in both), 1e-9) if both else 1.0
         now = time.monotonic()
-        spent: Counter[str] = Counter()
+        spent: defaultdict[str, float] = defaultdict(float)
         for job in self.running.values():
             spent[job.rule] += now - job.begun
         left = 0.0
