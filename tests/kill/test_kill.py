@@ -158,7 +158,9 @@ def test_killed_and_started_again(number, which, request):
         grows = {name for name in partial if Path(name).name in ("recipe.json", "previous.pt", "last.pt", "lock")}
         assert {name: partial[name] for name in partial.keys() - grows} == {name: expected[name] for name in partial.keys() - grows}
     logged = steps_logged(folder) if stage.name == "train" else 0
-    finish(stage.command, folder)
+    # an export refuses a folder that is not empty: one that was finished when the kill came is finished
+    if stage.name != "export" or stage.left(folder) != expected:
+        finish(stage.command, folder)
     assert stage.left(folder) == expected
     assert leftovers(folder) == []
     if stage.name == "train":
