@@ -120,7 +120,9 @@ def made_by_workflow(folder):
     """Every result: what the verbs made, without logs and times."""
     found = {}
     for path in sorted([*folder.glob("results/**/*"), *folder.glob("reports/**/*")]):
-        if path.is_file() and not {"logs", "benchmarks.tsv", "work"} & set(path.parts):
+        # times.json and the details of a table tell when and how long; the tables, pictures and results themselves do not
+        told = path.name == "times.json" or path.name.endswith("_details.md")
+        if path.is_file() and not told and not {"logs", "benchmarks.tsv", "work"} & set(path.parts):
             found[path.relative_to(folder).as_posix()] = stages.without_times(path)
     return found
 
