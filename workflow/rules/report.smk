@@ -174,6 +174,32 @@ rule claims:
         "OMP_NUM_THREADS={threads} python -m dad claims --config {input.study:q} --out {params.out:q} > {log:q} 2>&1"
 
 
+# whether the conditions of the paper's effects hold: asked for by name, before anything is trained
+rule premises:
+    input:
+        study=study_file,
+    output:
+        facts=f"{REPORTS}/premises/premises.json",
+        page=f"{REPORTS}/premises/premises.md",
+        patches=f"{REPORTS}/premises/premises.csv",
+        picture=f"{REPORTS}/premises/premises.png",
+    log:
+        f"{ROOT}/logs/premises.log",
+    benchmark:
+        f"{ROOT}/benchmarks.tsv/premises.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        out=subpath(output.facts, parent=True),
+        version=STAGE_VERSION["table"],
+    shell:
+        "OMP_NUM_THREADS={threads} python -m dad premises --config {input.study:q} --out {params.out:q} > {log:q} 2>&1"
+
+
 rule page:
     input:
         study=study_file,
