@@ -103,7 +103,7 @@ def _panels(frame: Frame, places: Places) -> tuple[Figure, list[tuple[Axes, Colu
     wide, lines = len(kinds) * len(metrics), len(frame.columns)
     row = min(0.36, max(0.2, 0.11 * len(places.blocks))) if groups > 6 else 0.36
     figure = new_figure(1.8 + 2.9 * wide, 1.35 + lines * (0.75 + row * groups))
-    figure.get_layout_engine().set(hspace=0.06, wspace=0.03)
+    figure.set_layout_engine("constrained", hspace=0.06, wspace=0.03)
     ratios = [{"ours": 1.25, "difference": 1.1, "printed": 0.9}[kind] for kind in kinds] * len(metrics)
     grid = figure.subplots(lines, wide, squeeze=False, sharey=True, width_ratios=ratios).flat
     return figure, [(axes, *one) for axes, one in zip(grid, shown, strict=True)]

@@ -195,7 +195,7 @@ def _column_lines(
     to_reference = _differences(parts, {row: other for row, other in references.items() if row in parts and other in parts}, seed)
     lines = []
     for row, values in parts.items():
-        line = {"row": row, "dataset": name, "metric": metric}
+        line: dict[str, Any] = {"row": row, "dataset": name, "metric": metric}
         line |= dict(zip(("mean", "ci_low", "ci_high"), _ends(intervals[row]), strict=True))
         line |= {"n": sum(one.shape[1] for one in values), "seeds": len(values[0])}
         difference, p = to_best.get(row, (None, np.nan))

@@ -184,7 +184,7 @@ def _key(grid: Grid) -> None:
     """Below the first column the colours, below the histograms what their axis is."""
     text = "label value (disparity; each map is coloured on a scale of its own)"
     grid.text(grid.left(1), grid.bottom + 0.34, text, fontsize=8, va="center", color=QUIET)
-    grid.colour_key("", top=-0.9)
+    grid.colour_key("", left=grid.left(0) - 0.15, top=-0.9)
     legend = ((-0.6, RED, "the marked pixel"), (-0.42, PALETTE[0], "in its area"), (-0.24, "#C8C8C8", "all pixels"))
     for height, colour, text in legend:
         grid.text(grid.left(0) + 0.05, grid.bottom + height, "\u25cf", fontsize=8, color=colour, va="center")
