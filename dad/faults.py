@@ -13,6 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from dad.errors import CollapseError, UserError
 
@@ -102,7 +103,10 @@ def explain(error: BaseException) -> tuple[int, str]:
 
 def _system(error: OSError) -> str:
     """An error of the operating system: which file, what is wrong, what to do."""
-    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+    if path is not None and path.name.startswith(".dad-"):  # a temporary name says nothing to anybody
+        path = path.parent
+    place = "" if path is None else f"{path}: "
     if error.errno in _FULL:
         return place + _DISK_FULL
     return place + _ADVICE.get(error.errno or 0, f"{error.strerror or error}")

@@ -43,6 +43,7 @@ def _worker_error():
         ),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 2, "out of memory"),
         (OSError(errno.ENOSPC, "No space left on device", "x/a.npy"), 2, "x/a.npy: the disk is full"),
+        (OSError(errno.ENOSPC, "No space left on device", "x/.dad-0-1-2-3.tmp.npy"), 2, "x: the disk is full"),
         (OSError(errno.EROFS, "Read-only file system", "x"), 2, "x: this file system is read-only"),
         (PermissionError(errno.EACCES, "Permission denied", "x"), 2, "x: permission denied"),
         (FileExistsError(errno.EEXIST, "File exists", "x"), 2, "x: it exists already"),
