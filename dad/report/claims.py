@@ -1,20 +1,23 @@
 """The claims about a table held against our scores: each comparison by a paired interval, each claim by its comparisons.
 
 A comparison is made image by image and seed by seed on our scores alone; the printed numbers are shown beside it and enter no test.
-`held` and `did not hold` need a 95 % interval that excludes the border; everything else is `undecided`.
+It has a p value for the claim and one against it, each one-sided; over the comparisons of a claim both are corrected by Holm's
+method, so that neither `held` nor `did not hold` can come from one interval of twenty. What neither side has evidence for is
+`undecided`, and says what it would take.
 """
 
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from scipy import stats
 
+from dad.report.estimates import LEVEL, Design, Estimate, Values, average_of, design
 from dad.report.frame import Column, Frame
-from dad.report.statistics import Interval, Values, bootstrap_average, compare, paired, value_matrices
+from dad.report.statistics import compare, holm, paired, value_matrices
 from dad.study.cells import Row
 from dad.study.claims import ENDS, Claim, Comparison
 from dad.study.paper import paper
@@ -25,18 +28,38 @@ ORDER: tuple[Verdict, ...] = ("did not hold", "undecided", "held", "cannot be as
 """What came out otherwise is told first."""
 
 
-def judge_better(interval: Interval) -> Verdict:
-    """The verdict on `the other is worse` from the interval of how much worse it is."""
-    if interval.low > 0:
-        return "held"
-    return "did not hold" if interval.high < 0 else "undecided"
+@dataclass(frozen=True)
+class Evidence:
+    """p values, one-sided: small `held` speaks for the claim, small `against` against it. NaN where there is no spread to learn
+    from.
+    """
+
+    held: float
+    against: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """As a 95 % interval decides that excludes the border on one side or the other."""
+        if self.held <= (1 - LEVEL) / 2:
+            return "held"
+        return "did not hold" if self.against <= (1 - LEVEL) / 2 else "undecided"
 
 
-def judge_close(interval: Interval, margin: float) -> Verdict:
-    """The verdict on `the difference is within plus or minus margin`: held when the whole interval is."""
-    if interval.low > -margin and interval.high < margin:
-        return "held"
-    return "did not hold" if interval.low > margin or interval.high < -margin else "undecided"
+def better(difference: Estimate) -> Evidence:
+    """On `the other is worse`, from how much worse it is."""
+    return Evidence(difference.above(0.0), difference.below(0.0))
+
+
+def close(difference: Estimate, margin: float) -> Evidence:
+    """On `the difference is within plus or minus margin`: two one-sided tests (Schuirmann 1987)."""
+    within = max(difference.above(-margin), difference.below(margin))
+    return Evidence(within, min(difference.above(margin), difference.below(-margin)))
+
+
+def corrected(found: Sequence[Evidence]) -> list[Evidence]:
+    """The evidence of a claim's comparisons, corrected for their number in both directions."""
+    held, against = holm([one.held for one in found]), holm([one.against for one in found])
+    return [Evidence(*map(float, pair)) for pair in zip(held, against, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -51,9 +74,22 @@ class Check:
     """Means of row and other."""
     printed: tuple[float, float] | None
     """The paper's values of the same two, or None unless it prints both."""
-    interval: Interval
+    interval: Estimate
     """`better`: by how much the other is worse than `factor` times the row, in the metric's unit; `close`: other minus row."""
-    verdict: Verdict
+    evidence: Evidence
+    """Corrected for the number of the claim's comparisons."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the corrected evidence."""
+        return self.evidence.verdict
+
+    @property
+    def needed(self) -> Design | None:
+        """What it would take to decide, were the difference as large as the one seen; None where it cannot be told."""
+        margin = self.comparison.margin
+        border = 0.0 if margin is None else math.copysign(margin * abs(self.ours[0]), self.interval.mean)
+        return design(self.interval, self.interval.mean - border)
 
     @property
     def within_noise(self) -> bool:
@@ -85,14 +121,24 @@ class Trend:
     """Of the factor, increasing."""
     series: tuple[float, ...]
     """Per level: by how much the other is worse, or without others our mean."""
-    interval: Interval
+    interval: Estimate
     """By how much the series is better at the largest level than at the smallest: the gap wider, or the value better."""
-    slope: Interval
-    """Of the same per doubling of the factor, by least squares over all levels."""
+    slope: Estimate
+    """Of the same per doubling of the factor, by least squares over all levels: what the verdict rests on."""
     spearman: float
     """Rank correlation of level and series, turned so that 1 is what the claim says; NaN below three levels."""
-    verdict: Verdict
-    """By `interval`."""
+    evidence: Evidence
+    """Of the slope, corrected for the number of the claim's comparisons."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the corrected evidence."""
+        return self.evidence.verdict
+
+    @property
+    def needed(self) -> Design | None:
+        """What it would take to decide, were the slope as large as the one seen; None where it cannot be told."""
+        return design(self.slope, self.slope.mean)
 
 
 @dataclass(frozen=True)
@@ -127,10 +173,10 @@ def findings(frame: Frame) -> list[Finding]:
     return [_finding(frame, claim) for claim in frame.layout.claims]
 
 
-def how_much_worse(frame: Frame, row: Row, other: Row, column: Column, metric: str, factor: float = 1.0) -> Interval:
+def how_much_worse(frame: Frame, row: Row, other: Row, column: Column, metric: str, factor: float = 1.0) -> Estimate:
     """By how much `other` is worse than `row`, beyond the factor; an error counts upwards, an accuracy downwards."""
     high, low = (other, row) if paper().metrics[metric].better == "lower" else (row, other)
-    return compare(frame.scores, high.name, low.name, column.datasets, metric, factor=factor).interval
+    return compare(frame.scores, high.name, low.name, column.datasets, metric, factor=factor).estimate
 
 
 def means(frame: Frame, rows: tuple[Row, Row], column: Column, metric: str) -> tuple[float, float]:
@@ -165,7 +211,9 @@ def _finding(frame: Frame, claim: Claim) -> Finding:
                     missing += found is None
                 else:
                     checks += [_check(frame, comparison, row, other, column) for row, other in pairs]
-    return Finding(claim, tuple(checks), missing)
+    evidence = corrected([check.evidence for check in checks])
+    judged = (replace(check, evidence=one) for check, one in zip(checks, evidence, strict=True))
+    return Finding(claim, tuple(judged), missing)
 
 
 def _pairs(frame: Frame, comparison: Comparison) -> tuple[list[tuple[Row, Row]], int]:
@@ -196,14 +244,14 @@ def _check(frame: Frame, comparison: Comparison, row: Row, other: Row, column: C
     metric = comparison.metric
     ours = means(frame, (row, other), column, metric)
     if comparison.relation == "better":
-        interval = how_much_worse(frame, row, other, column, metric, comparison.factor)
-        verdict = judge_better(interval)
+        difference = how_much_worse(frame, row, other, column, metric, comparison.factor)
+        evidence = better(difference)
     else:
-        interval = compare(frame.scores, other.name, row.name, column.datasets, metric).interval
-        verdict = judge_close(interval, comparison.margin * abs(ours[0]))
+        difference = compare(frame.scores, other.name, row.name, column.datasets, metric).estimate
+        evidence = close(difference, comparison.margin * abs(ours[0]))
     pair = [frame.value(one, column, metric)["paper"] for one in (row, other)]
     printed = None if any(map(math.isnan, pair)) else (pair[0], pair[1])
-    return Check(comparison, row, other, column, ours, printed, interval, verdict)
+    return Check(comparison, row, other, column, ours, printed, difference, evidence)
 
 
 def trend(frame: Frame, comparison: Comparison, pairs: Sequence[tuple[Row, Row]], column: Column) -> Trend | None:
@@ -219,7 +267,7 @@ def trend(frame: Frame, comparison: Comparison, pairs: Sequence[tuple[Row, Row]]
     against = bool(comparison.others)
     parts = [_goodness(frame, row, other if against else None, column, metric, sign) for row, other in ordered]
     heights = [float(np.mean([values.mean() for values in part])) for part in parts]
-    interval = bootstrap_average(_combined(parts, [-1.0, *[0.0] * (len(parts) - 2), 1.0]))
+    slope = average_of(_combined(parts, slope_weights(levels)))
     return Trend(
         comparison=comparison,
         rows=tuple(row for row, _ in ordered),
@@ -227,10 +275,10 @@ def trend(frame: Frame, comparison: Comparison, pairs: Sequence[tuple[Row, Row]]
         column=column,
         levels=levels,
         series=tuple(heights) if against else tuple(-sign * height for height in heights),
-        interval=interval,
-        slope=bootstrap_average(_combined(parts, slope_weights(levels))),
+        interval=average_of(_combined(parts, [-1.0, *[0.0] * (len(parts) - 2), 1.0])),
+        slope=slope,
         spearman=float(stats.spearmanr(levels, heights).statistic) if len(levels) > 2 and np.ptp(heights) > 0 else math.nan,
-        verdict=judge_better(interval),
+        evidence=better(slope),
     )
 
 
@@ -264,7 +312,7 @@ class Ordering:
     column: Column
     printed: tuple[float, float]
     ours: tuple[float, float]
-    interval: Interval
+    interval: Estimate
     """Ours: by how much `worse` is worse, in the metric's unit; negative where the order is reversed."""
     verdict: Verdict
 
@@ -281,11 +329,11 @@ def orderings(frame: Frame, metric: str = "abs_rel") -> list[Ordering]:
             continue
         values = {row.name: line["paper"] for row, line in zip(pair, lines, strict=True)}
         lower, higher = sorted(pair, key=lambda row: values[row.name])
-        better, worse = (lower, higher) if paper().metrics[metric].better == "lower" else (higher, lower)
-        printed = (values[better.name], values[worse.name])
+        ahead, behind = (lower, higher) if paper().metrics[metric].better == "lower" else (higher, lower)
+        printed = (values[ahead.name], values[behind.name])
         if paper().within_noise(*printed):
             continue
-        interval = how_much_worse(frame, better, worse, column, metric)
-        ours = means(frame, (better, worse), column, metric)
-        found.append(Ordering(better, worse, column, printed, ours, interval, judge_better(interval)))
+        difference = how_much_worse(frame, ahead, behind, column, metric)
+        ours = means(frame, (ahead, behind), column, metric)
+        found.append(Ordering(ahead, behind, column, printed, ours, difference, better(difference).verdict))
     return found

@@ -22,7 +22,7 @@ from dad.study.tables import table_names, table_of
 COLUMNS = [
     *("claim", "table", "verdict", "relation", "dataset", "metric", "row", "other", "row_mean", "other_mean", "difference", "low"),
     *("high", "factor", "margin", "comparison", "slope", "slope_low", "slope_high", "spearman", "printed_row", "printed_other"),
-    *("printed_holds", "protocol", "n", "seeds", "reason"),
+    *("printed_holds", "protocol", "n", "seeds", "p", "p_against", "visible", "needed_seeds", "needed_images", "reason"),
 ]
 SECTIONS = {
     "paper": "Within the paper",
@@ -149,7 +149,12 @@ def _trend_line(found: Trend) -> dict[str, Any]:
 
 def _interval_line(check: Check | Trend) -> dict[str, Any]:
     ends = {"difference": check.interval.mean, "low": check.interval.low, "high": check.interval.high}
+    ends |= {"p": check.evidence.held, "p_against": check.evidence.against}
+    ends |= {"visible": (check.slope if isinstance(check, Trend) else check.interval).visible}
+    needed = check.needed if check.verdict == "undecided" else None
     return {
+        "needed_seeds": needed.seeds if needed else "",
+        "needed_images": needed.images if needed else "",
         "relation": check.comparison.relation,
         "dataset": check.column.dataset,
         "metric": check.comparison.metric,

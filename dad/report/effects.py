@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dad.report.estimates import Interval, Values, average_of
 from dad.report.frame import Column, Frame
-from dad.report.statistics import Interval, Values, bootstrap_average, value_matrices
+from dad.report.statistics import value_matrices
 from dad.study.cells import Row
 
 Dimension = tuple[str, ...]
@@ -91,7 +92,7 @@ def effects_of(frame: Frame) -> Effects | None:
             for level in dict.fromkeys(level_of(row, dimension) for row in frame.trained):
                 having = [row for row in frame.trained if level_of(row, dimension) == level]
                 parts = [one - whole for one, whole in zip(_averaged(having, values), everything, strict=True)]
-                mains.append(Effect(dimension, level, column, bootstrap_average(parts)))
+                mains.append(Effect(dimension, level, column, average_of(parts).interval()))
     return Effects(metric, dimensions, tuple(mains))
 
 

@@ -15,8 +15,9 @@ import pandas as pd
 
 from dad.errors import UserError
 from dad.evaluation import load_protocol
+from dad.report.estimates import Interval
 from dad.report.scores import METRICS, check_comparable, read_rows, score_paths
-from dad.report.statistics import Interval, table_statistics
+from dad.report.statistics import table_statistics
 from dad.study.cells import Row, dataset_group, model_slug, study_groups, table_rows, teacher_rows
 from dad.study.config import BenchmarkConfig, StudyConfig
 from dad.study.paper import AVERAGE, paper

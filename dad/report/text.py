@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dad.study.paper import paper
 
 if TYPE_CHECKING:
-    from dad.report.statistics import Interval
+    from dad.report.estimates import Interval
 
 NOTHING = "–"
 TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "−": "$-$", "δ": r"$\delta$"}

@@ -1,8 +1,11 @@
+import math
+
+import numpy as np
 import pytest
 
-from dad.report.claims import findings, judge_better, judge_close, orderings
+from dad.report.claims import Evidence, better, close, corrected, findings, orderings
+from dad.report.estimates import Estimate
 from dad.report.frame import load_frame
-from dad.report.statistics import Interval
 from dad.report.tables import write_texts
 
 
@@ -114,7 +117,7 @@ def test_the_page_has_a_line_per_claim_and_tells_what_came_out_otherwise_first_i
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "better", "close"),
+    ("low", "high", "expected", "expected_close"),
     [
         (0.01, 0.02, "held", "held"),
         (-0.01, 0.01, "undecided", "held"),
@@ -125,7 +128,21 @@ def test_the_page_has_a_line_per_claim_and_tells_what_came_out_otherwise_first_i
         (float("nan"), float("nan"), "undecided", "undecided"),
     ],
 )
-def test_verdicts(low, high, better, close):
-    interval = Interval((low + high) / 2, low, high)
-    assert judge_better(interval) == better
-    assert judge_close(interval, 0.05) == close
+def test_verdicts(low, high, expected, expected_close):
+    # as many degrees of freedom as make Student's interval the normal one
+    error = (high - low) / 2 / 1.959964
+    difference = Estimate((low + high) / 2, error, 0.0, (1.0, math.inf), 1, 0.0, error**2, 0.0)
+    assert better(difference).verdict == expected
+    assert close(difference, 0.05).verdict == expected_close
+
+
+def test_a_claim_of_many_comparisons_needs_more_evidence_in_both_directions():
+    one = Evidence(0.02, 0.98)
+    assert (one.verdict, corrected([one])[0].verdict) == ("held", "held")
+    assert {found.verdict for found in corrected([one, Evidence(0.3, 0.7)])} == {"undecided"}
+    # twenty comparisons of nothing: one of them lies at 2 % by chance
+    chance = [Evidence(1 - p, p) for p in np.linspace(0.02, 0.98, 20)]
+    assert [found.verdict for found in chance].count("did not hold") == 1
+    assert {found.verdict for found in corrected(chance)} == {"undecided"}
+    assert {found.verdict for found in corrected([Evidence(0.999, 0.001)] * 20)} == {"did not hold"}
+    assert math.isnan(corrected([Evidence(math.nan, math.nan), one])[0].held)

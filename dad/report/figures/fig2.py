@@ -23,7 +23,7 @@ from dad.study.tables import ABLATION
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dad.report.statistics import Interval
+    from dad.report.estimates import Interval
 
 TITLE = "Issue with global normalization"
 CAPTION = (
@@ -33,7 +33,7 @@ CAPTION = (
 TABLES = ("table2", "table4", "table5")
 NOTES = """\
 - (a): {{ teacher }} on the middle image of each data set, errors after the two alignments: {{ shown }}.
-- (b): means over all images, with 95 % intervals (bootstrap over images, and over seeds where there are several). The two
+- (b): means over all images, with 95 % intervals (over images, and over seeds where there are several). The two
   alignments of a method see the same images, so their paired `difference` (local minus global) says more than two overlapping
   intervals; `local_better_in` is the share of images in which the local fit is better.
 """
@@ -132,7 +132,7 @@ def _pictures(job: Job, grid: Grid, pictures: Sequence[Picture]) -> list[str]:
 
 def region_numbers(job: Job) -> list[dict[str, Any]]:
     """One line per method, data set and metric: the region's mean under both alignments, with intervals."""
-    from dad.report.statistics import bootstrap_mean
+    from dad.report.estimates import mean_of
 
     lines = []
     for dataset in job.needs.datasets:
@@ -143,8 +143,8 @@ def region_numbers(job: Job) -> list[dict[str, Any]]:
                 both = {name: values[f"centre_{name}_{metric}"] for name in ALIGNMENTS}
                 line: dict[str, Any] = {"dataset": dataset, "method": method.role, "metric": metric}
                 for name, matrix in both.items():
-                    line |= _ends(name, bootstrap_mean(matrix))
-                line |= _ends("difference", bootstrap_mean(both["local"] - both["global"]))
+                    line |= _ends(name, mean_of(matrix).interval())
+                line |= _ends("difference", mean_of(both["local"] - both["global"]).interval())
                 better = np.sign(both["global"] - both["local"]) * (1 if metric == "abs_rel" else -1)
                 line |= {"local_better_in": float((better > 0).mean()), "images": both["global"].shape[1]}
                 lines.append(line)
@@ -157,7 +157,7 @@ def _ends(name: str, interval: "Interval") -> dict[str, float]:
 
 def outcomes(job: Job, numbers: Sequence[dict[str, Any]]) -> list[Outcome]:
     """Per data set, whether the region is better off with a fit of its own for every method, as the paper's figure shows."""
-    from dad.report.statistics import Interval
+    from dad.report.estimates import Interval
 
     found = []
     for dataset in job.needs.datasets:
