@@ -4,6 +4,7 @@ import csv
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from dad.report.claims_page import claims_files
@@ -43,14 +44,24 @@ def seeded_files(seeded, tmp_path_factory, write_scores, paper_like):
     return folder
 
 
-@pytest.mark.parametrize("table", paper().tables)
-def test_csv_files_are_those_of_the_code_before_the_frame(table, seeded_files):
-    assert (seeded_files / "reports" / f"{table}.csv").read_bytes() == (GOLDENS / f"{table}.csv").read_bytes()
+INFERRED = [
+    *("ci_low", "ci_high", "diff_low", "diff_high", "p_holm", "ref_low", "ref_high", "ref_p_holm"),
+    *("low", "high", "slope_low", "slope_high", "verdict", "comparison"),
+    *("p", "p_against", "visible", "needed_seeds", "needed_images"),
+]
+"""What follows from the model of the variances, which the goldens are older than; `test_estimates.py` is about it."""
 
 
-def test_claims_are_those_of_the_code_before_the_frame(seeded_files):
-    before = (GOLDENS / "claims.csv").read_text().replace("can not be asked", "cannot be asked")
-    assert (seeded_files / "reports" / "claims.csv").read_text() == before
+def observed(path):
+    """All values of a CSV file as written, but for what is inferred."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False).drop(columns=INFERRED, errors="ignore")
+
+
+@pytest.mark.parametrize("name", [*paper().tables, "claims"])
+def test_csv_files_are_those_of_the_code_before_the_frame(name, seeded_files):
+    before, now = observed(GOLDENS / f"{name}.csv"), observed(seeded_files / "reports" / f"{name}.csv")
+    assert {"mean", "row_mean"} & set(now.columns)
+    pd.testing.assert_frame_equal(now, before)
 
 
 def body_of(markdown):
