@@ -64,9 +64,10 @@ def normalised_gradient_loss(
     if used == "global":
         return reduce(*_image_gradients(student, teacher, mask, scales, weight), variant).sum()
     contexts = group_index(target, mask, **how)
+    levels = zip(student.split(1, 1), teacher.split(1, 1), contexts.split(1, 1), strict=True)
     losses = [
-        reduce(*_image_gradients(*maps, mask, scales, weight, context), variant).sum()
-        for *maps, context in zip(student.split(1, 1), teacher.split(1, 1), contexts.split(1, 1), strict=True)
+        reduce(*_image_gradients(of_student, of_teacher, mask, scales, weight, context), variant).sum()
+        for of_student, of_teacher, context in levels
     ]
     return torch.stack(losses).mean()
 
@@ -93,7 +94,7 @@ def _image_gradients(
         sums, counts = [], []
         for step in (2**scale for scale in range(scales)):
             d, m, w, g = (of[:, ::step, ::step] for of in (difference, mask, share, group))
-            total = 0.0
+            total = d.new_zeros(len(d))
             for low, high in (_ACROSS, _DOWN):
                 pair = m[high] & m[low] & (g[high] == g[low]) & (g[low] >= 0)
                 change = (d[high] - d[low]).abs()

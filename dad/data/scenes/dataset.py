@@ -81,8 +81,8 @@ def write_scenes(
     recipe = {"kind": kind, "seed": seed, "height": height, "width": width, "samples": samples, "version": VERSIONS[style]}
     if style != "plain":
         recipe = {key: value for key, value in recipe.items() if key != "samples"} | {"style": style}
-    if textures is not None:
-        recipe["textures"] = _photographs(textures).digest()
+    if (photographs := _photographs(textures)) is not None:
+        recipe["textures"] = photographs.digest()
     for marker in (root / "scenes.json", root / "recipe.json"):
         if marker.exists():
             found = read_json(marker)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-Vector = Sequence[float] | np.ndarray
+Vector = ArrayLike
 Generator = np.random.Generator
 
 
@@ -54,7 +55,7 @@ _CUBE_FACES = np.array(
 )
 
 
-def boxes(sizes: np.ndarray | Vector, centres: np.ndarray | Vector, turns: np.ndarray | float = 0.0) -> Mesh:
+def boxes(sizes: Vector, centres: Vector, turns: np.ndarray | float = 0.0) -> Mesh:
     """A batch of boxes: sizes and centres (N,3), each turned by `turns` (N,) radians about its own vertical axis."""
     centres = np.atleast_2d(np.asarray(centres, float))
     sizes = np.broadcast_to(np.atleast_2d(np.asarray(sizes, float)), centres.shape)
@@ -69,7 +70,8 @@ def boxes(sizes: np.ndarray | Vector, centres: np.ndarray | Vector, turns: np.nd
 
 def box(size: Vector, base: Vector = (0, 0, 0), turn: float = 0.0) -> Mesh:
     """One box with its bottom's centre at `base`."""
-    return boxes([size], [np.asarray(base, float) + [0, 0, size[2] / 2]], turn)
+    sides = np.asarray(size, float)
+    return boxes(sides[None], (np.asarray(base, float) + [0, 0, sides[2] / 2])[None], turn)
 
 
 def loft(rings: np.ndarray, *, smooth: bool = True, caps: bool = True) -> Mesh:
@@ -89,9 +91,7 @@ def loft(rings: np.ndarray, *, smooth: bool = True, caps: bool = True) -> Mesh:
     return Mesh(vertices, np.concatenate(faces), smooth)
 
 
-def tube(
-    points: np.ndarray | Sequence[Vector], radii: np.ndarray | Sequence[float] | float, *, sides: int = 8, flat: float = 1.0
-) -> Mesh:
+def tube(points: Vector, radii: Vector, *, sides: int = 8, flat: float = 1.0) -> Mesh:
     """A tube along a polyline (N,3) with a radius per point; `flat` below 1 squeezes its cross-section in one direction."""
     points = np.asarray(points, float)
     radii = np.broadcast_to(np.asarray(radii, float), len(points))
@@ -156,7 +156,8 @@ def cushion(size: Vector, base: Vector = (0, 0, 0), *, power: float = 0.35, turn
     ring = np.stack(
         [radius * bent(np.cos(angle)), radius * bent(np.sin(angle)), np.repeat(bent(-np.cos(polar))[:, None], 20, 1)], -1
     )
-    return loft(ring * np.asarray(size, float) / 2 + [0, 0, size[2] / 2]).moved(base, turn)
+    sides = np.asarray(size, float)
+    return loft(ring * sides / 2 + [0, 0, sides[2] / 2]).moved(base, turn)
 
 
 def quads(centres: np.ndarray, u: np.ndarray, v: np.ndarray) -> Mesh:

@@ -66,47 +66,63 @@ def tree(palette: Palette, distance: float) -> list[Part]:
     foliage = _greens(palette)
     density = min(1.0, 0.16 / size) * rng.uniform(0.5, 1.1)
     if kind < 0.25:
-        trunk = tube([(0, 0, -0.3), (0, 0, tall * 0.5), (0, 0, tall)], [0.02 * tall, 0.012 * tall, 0.02], sides=8)
-        spread, centres = rng.uniform(0.16, 0.3) * tall, []
-        count = int(900 * density * tall / 6)
-        height = rng.uniform(0.12, 1, count) ** 0.8
-        tier = 1 - 0.25 * np.mod(height * rng.integers(7, 14), 1)
-        radius = spread * (1.05 - height) * tier * np.sqrt(rng.uniform(0.15, 1, count))
-        angle = rng.uniform(0, 2 * np.pi, count)
-        centres = np.stack([radius * np.cos(angle), radius * np.sin(angle), height * tall - 0.25 * radius], 1)
-        core = tube([(0, 0, tall * 0.15), (0, 0, tall)], [spread * 0.55, 0.02], sides=10)
-        return [(trunk, bark), (core, foliage), (leaves(rng, centres, size * 1.6, droop=1.0, slim=0.25), foliage)]
+        return _conifer(rng, tall, size, density, bark, foliage)
     if kind < 0.3:
-        lean = rng.normal(0, 0.06, 2) * tall
-        trunk = tube([(0, 0, -0.2), (*(lean * 0.4), tall * 0.5), (*lean, tall)], [0.16, 0.12, 0.1])
-        fans = []
-        for angle in np.arange(14) * 2.4:
-            way = np.array([np.cos(angle), np.sin(angle)])
-            share = np.linspace(0, 1, 12)[:, None]
-            long = rng.uniform(1.6, 2.6)
-            spine = np.concatenate(
-                [lean + way * share * long, tall + 0.5 * np.sin(2.5 * share) - 1.1 * share**2 * rng.uniform(0.5, 1.6)], 1
+        return _palm(rng, tall, bark, foliage)
+    bare = kind >= 0.9
+    return _broadleaf(rng, tall, size, density, 2 if distance < 22 else 1, bark, None if bare else foliage)
+
+
+def _conifer(rng: Generator, tall: float, size: float, density: float, bark: Surface, foliage: Surface) -> list[Part]:
+    """Tiers of needles around a straight trunk."""
+    trunk = tube([(0, 0, -0.3), (0, 0, tall * 0.5), (0, 0, tall)], [0.02 * tall, 0.012 * tall, 0.02], sides=8)
+    spread = rng.uniform(0.16, 0.3) * tall
+    count = int(900 * density * tall / 6)
+    height = rng.uniform(0.12, 1, count) ** 0.8
+    tier = 1 - 0.25 * np.mod(height * rng.integers(7, 14), 1)
+    radius = spread * (1.05 - height) * tier * np.sqrt(rng.uniform(0.15, 1, count))
+    angle = rng.uniform(0, 2 * np.pi, count)
+    centres = np.stack([radius * np.cos(angle), radius * np.sin(angle), height * tall - 0.25 * radius], 1)
+    core = tube([(0, 0, tall * 0.15), (0, 0, tall)], [spread * 0.55, 0.02], sides=10)
+    return [(trunk, bark), (core, foliage), (leaves(rng, centres, size * 1.6, droop=1.0, slim=0.25), foliage)]
+
+
+def _palm(rng: Generator, tall: float, bark: Surface, foliage: Surface) -> list[Part]:
+    """A bent trunk with a head of fronds."""
+    lean = rng.normal(0, 0.06, 2) * tall
+    trunk = tube([(0, 0, -0.2), (*(lean * 0.4), tall * 0.5), (*lean, tall)], [0.16, 0.12, 0.1])
+    fans = []
+    for angle in np.arange(14) * 2.4:
+        way = np.array([np.cos(angle), np.sin(angle)])
+        share = np.linspace(0, 1, 12)[:, None]
+        long = rng.uniform(1.6, 2.6)
+        spine = np.concatenate(
+            [lean + way * share * long, tall + 0.5 * np.sin(2.5 * share) - 1.1 * share**2 * rng.uniform(0.5, 1.6)], 1
+        )
+        side = np.array([-way[1], way[0], -0.35])
+        for sign in (-1, 1):
+            u = np.diff(spine, axis=0) * 0.5
+            fans.append(
+                quads(spine[:-1] + sign * side * 0.22, u * 1.1, np.broadcast_to(sign * side * 0.24, u.shape) * [[1, 1, sign]])
             )
-            side = np.array([-way[1], way[0], -0.35])
-            for sign in (-1, 1):
-                u = np.diff(spine, axis=0) * 0.5
-                fans.append(
-                    quads(spine[:-1] + sign * side * 0.22, u * 1.1, np.broadcast_to(sign * side * 0.24, u.shape) * [[1, 1, sign]])
-                )
-        return [(trunk, bark), (merged(fans), foliage)]
+    return [(trunk, bark), (merged(fans), foliage)]
+
+
+def _broadleaf(
+    rng: Generator, tall: float, size: float, density: float, forks: int, bark: Surface, foliage: Surface | None
+) -> list[Part]:
+    """A trunk that branches `forks` times over, with leaves at the twigs, or bare."""
     trunk, radius = rng.uniform(0.18, 0.35) * tall, rng.uniform(0.018, 0.03) * tall
     meshes = [limb((0, 0, -0.4), (*rng.normal(0, 0.03 * tall, 2), trunk), radius * 1.25, radius)]
     tips: list[np.ndarray] = []
     fork = meshes[0].vertices[-1]
     for _ in range(rng.integers(4, 7)):
         heading = rng.normal(size=3) * [0.7, 0.7, 0.3] + [0, 0, rng.uniform(0.5, 1.1)]
-        more, grown = branches(
-            rng, fork, heading, (tall - trunk) * rng.uniform(0.55, 0.85), radius * 0.55, 2 if distance < 22 else 1
-        )
+        more, grown = branches(rng, fork, heading, (tall - trunk) * rng.uniform(0.55, 0.85), radius * 0.55, forks)
         meshes += more
         tips += grown
     parts = [(merged(meshes), bark)]
-    if kind < 0.9:
+    if foliage is not None:
         points = np.concatenate(tips)
         count = int(np.clip(7000 * density * tall / 8, 500, 9000))
         chosen = points[rng.integers(0, len(points), count)]

@@ -10,6 +10,7 @@ from dad.data.scenes.rich.surfaces import Photographs, colour_of
 
 Generator = np.random.Generator
 _AROUND = 4  # rays per place that look how much sky and room it sees
+_UP, _RIGHT = (np.array(axis, np.float32) for axis in ([0, 0, 1], [1, 0, 0]))
 _TOWARDS = 3  # rays per place towards every lamp
 
 
@@ -63,7 +64,7 @@ class Tracer:
 
 
 def _basis(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    helper = np.where((np.abs(normals[:, 2]) < 0.9)[:, None], np.float32([0, 0, 1]), np.float32([1, 0, 0]))
+    helper = np.where((np.abs(normals[:, 2]) < 0.9)[:, None], _UP, _RIGHT)
     across = np.cross(normals, helper)
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     return across, np.cross(normals, across)

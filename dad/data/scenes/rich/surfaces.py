@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from dad.data.scenes.materials import noise
@@ -295,9 +296,7 @@ class Palette:
             pattern=pattern, first=first, second=second, scale=period, angle=angle, grain=grain, gloss=gloss, photo=chosen
         )
 
-    def flat(
-        self, colour: tuple[float, float, float] | float, *, gloss: float = 0.0, glow: float = 0.0, grain: float = 0.1
-    ) -> Surface:
+    def flat(self, colour: ArrayLike, *, gloss: float = 0.0, glow: float = 0.0, grain: float = 0.1) -> Surface:
         """A surface of one colour (linear RGB or grey)."""
         value = np.broadcast_to(np.asarray(colour, float), 3)
         return Surface(pattern="plain", first=value, second=value * 0.8, gloss=gloss, glow=glow, grain=grain)
