@@ -56,6 +56,9 @@ lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
 	echo "# Exact versions of everything, tests included (\`make lock\`)." > requirements.lock
-	.venv-lock/bin/python -m pip freeze --exclude dad | grep -v '@' \
+	.venv-lock/bin/python -m pip freeze --all --exclude dad --exclude pip | grep -v '@' \
 	  | sed -E "s/^((nvidia|cuda|triton)[^;]*)$$/\1; sys_platform == 'linux' and platform_machine == 'x86_64'/" >> requirements.lock
+	# the same for conda, without a path: Snakemake reads this file from a folder of its own
+	sed -i '/^  - pip:/q' environment.yml
+	grep -v '^#' requirements.lock | sed 's/^/      - /' >> environment.yml
 	rm -rf .venv-lock

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dad import __version__
+
 PACKAGES = ("torch", "timm", "numpy", "accelerate", "diffusers", "transformers")
 
 
@@ -15,11 +17,15 @@ def git_state() -> tuple[str | None, bool | None]:
     """The commit of the source tree and whether tracked files differ from it; (None, None) outside a git checkout."""
     root = Path(__file__).parent.parent
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+        top, commit = subprocess.run(
+            ["git", "rev-parse", "--show-toplevel", "HEAD"], cwd=root, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        if Path(top).resolve() != root.resolve():  # installed into an environment that lies in another project's checkout
+            return None, None
         status = subprocess.run(
             ["git", "status", "--porcelain", "--untracked-files=no"], cwd=root, capture_output=True, text=True, check=True
         )
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, ValueError, subprocess.CalledProcessError):
         return None, None
     return commit, bool(status.stdout.strip())
 
@@ -41,7 +47,7 @@ def provenance(device: str, started: datetime) -> dict[str, Any]:
     commit, dirty = git_state()
     where = torch.cuda.get_device_name() if device.startswith("cuda") else processor()
     threads = torch.get_num_threads()
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "dad": __version__}
     for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)

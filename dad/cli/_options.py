@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dad.study.folder import default_study
+
 if TYPE_CHECKING:
     from dad.study.config import StudyConfig
-
-DEFAULT_STUDY = "config/mini.yaml"
 
 
 def positive(text: str) -> int:
@@ -20,14 +20,14 @@ def positive(text: str) -> int:
 
 def study_option(parser: argparse.ArgumentParser) -> None:
     """Add --config: the study."""
-    parser.add_argument("--config", default=DEFAULT_STUDY, help="study file (default: %(default)s)")
+    parser.add_argument("--config", default=default_study(), help="study file (default: %(default)s)")
 
 
 def cell_options(parser: argparse.ArgumentParser, cell_group: argparse._ActionsContainer | None = None) -> None:
     """Add what names a cell and the photos it trains on; with `cell_group`, --cell is one of that group's choices."""
     cell_help = "a cell id (with --config), a run's config.json, or JSON text"
     (cell_group or parser).add_argument("--cell", required=cell_group is None, help=cell_help)
-    parser.add_argument("--config", default=DEFAULT_STUDY, help="the study that the id belongs to (default: %(default)s)")
+    parser.add_argument("--config", default=default_study(), help="the study that the id belongs to (default: %(default)s)")
     set_option(parser)
     parser.add_argument("--manifest", required=True, help="the photos, as written by `dad data manifest`")
     parser.add_argument("--workers", type=int, default=0, help="loader processes; results do not depend on it")

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from dad.cli._options import DEFAULT_STUDY, positive, set_option
+from dad.cli._options import positive, set_option
+from dad.study.folder import default_study
 
 HELP = "make tables, figures or the whole study, with one progress display"
 ABOUT = """\
@@ -20,7 +21,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "targets", nargs="*", metavar="TARGET", help="files to make, e.g. reports/table1.csv (default: the whole study)"
     )
-    parser.add_argument("--config", help=f"study file (default: {DEFAULT_STUDY})")
+    parser.add_argument("--config", help=f"study file (default: {default_study()})")
     set_option(parser)
     parser.add_argument("--cores", type=positive, help="jobs at a time (default: as many as processors and memory allow)")
     parser.add_argument("--profile", help="a folder of Snakemake settings, e.g. profiles/slurm")

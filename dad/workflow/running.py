@@ -18,13 +18,13 @@ from dad.errors import UserError
 from dad.files import write_json
 from dad.study.cells import load_study
 from dad.study.config import StudyConfig
-from dad.study.layout import DEFAULT_STUDY, Layout
+from dad.study.folder import DEFAULT, default_study, find_snakefile
+from dad.study.layout import Layout
 from dad.study.settings import with_settings
 from dad.workflow.events import Events, Job
 from dad.workflow.outcome import outcome
 from dad.workflow.progress import RunProgress
 
-ROOT = Path(__file__).parents[2]
 _MEMORY_PER_JOB = 3 * 2**30
 
 
@@ -49,7 +49,8 @@ def run_workflow(request: Request) -> int:
     if request.config and "=" in request.config and not Path(request.config).exists():
         raise UserError(f"--config takes a study file; for single values write --set {request.config}")
     snakefile = find_snakefile()
-    study = with_settings(load_study(request.config or _default(snakefile)), request.settings, what=request.config or DEFAULT_STUDY)
+    file = request.config or default_study()
+    study = with_settings(load_study(file), request.settings, what=file)
     layout = Layout(study)
     cores = request.cores or usable_cores()
     command = [sys.executable, "-m", "snakemake", *_arguments(request, study, snakefile, cores)]
@@ -71,20 +72,6 @@ def run_workflow(request: Request) -> int:
     return 0
 
 
-def find_snakefile() -> Path:
-    """The workflow: of the current folder, else of the checkout that this package is in."""
-    for folder in (Path(), ROOT):
-        for name in ("Snakefile", "workflow/Snakefile"):
-            if (folder / name).is_file():
-                return folder / name
-    raise UserError("there is no Snakefile here: go to the project's folder")
-
-
-def _default(snakefile: Path) -> str:
-    here = Path("config/mini.yaml")
-    return str(here if here.is_file() else snakefile.parent / here)
-
-
 def usable_cores() -> int:
     """How many jobs fit on this machine: a processor and 3 GB of memory each, at least one."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -101,8 +88,8 @@ def _arguments(request: Request, study: StudyConfig, snakefile: Path, cores: int
         changed = Layout(study).root / "logs" / "study.json"
         write_json(changed, study.model_dump(mode="json"))
         arguments += ["--configfile", str(changed)]
-    elif request.config:
-        arguments += ["--configfile", request.config]
+    elif request.config or not DEFAULT.is_file():  # without it the Snakefile reads that of the current folder
+        arguments += ["--configfile", request.config or default_study()]
     if request.profile:
         arguments += ["--profile", request.profile]
     return arguments + (["--dry-run"] if request.dry_run else [])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dad.errors import UserError
 from dad.study.base import parse_model, read_yaml
+from dad.study.folder import shipped
 from dad.study.paper import paper
 from dad.study.table import ABLATION, ZERO_SHOT, Table, TableColumn
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ABLATION", "ZERO_SHOT", "known_tables", "library", "library_beside", "seeds_of", "table_names", "table_of"]
 
-SHIPPED = Path(__file__).resolve().parents[3] / "config" / "tables"
-"""The library of a checkout, for a study that names none."""
+SHIPPED = shipped() / "config" / "tables"
+"""The library that ships with the package, for a study that names none."""
 RESERVED = ("all", "claims", "discrepancies", "index", "page", "report", "tracked")
 """Names of other files of a report."""
 
