@@ -64,6 +64,19 @@ def _rank_deficient(count: int, mean_x: float, centred_xx: float) -> bool:
     return bool(determinant <= (cut_off * largest_squared) ** 2)
 
 
+def median_ratio(prediction: Floats, target: Floats) -> Affine:
+    """The scale median(target) / median(prediction), both arguments (n,), and no shift.
+
+    Medians are the lower ones (the smaller of the two in the middle), as torch's are. No pixel at all gives (0, 0), a median
+    prediction of zero an infinite scale.
+    """
+    if prediction.size == 0:
+        return Affine(0.0, 0.0)
+    middle = (prediction.size - 1) // 2
+    x, y = (float(np.partition(values, middle)[middle]) for values in (prediction, target))
+    return Affine(float(np.divide(y, x)), 0.0)
+
+
 def weighted_l1(prediction: Floats, target: Floats, weights: Floats) -> Affine:
     """An exact minimiser of sum weights * |scale * prediction + shift - target|, all arguments (n,), weights > 0.
 

@@ -10,14 +10,13 @@ import numpy as np
 
 from dad.errors import UserError
 from dad.evaluation.datasets import DatasetRules, dataset_rules
-from dad.evaluation.detail import CENTRE, DETAIL, DepthEdges, detail_fitted, local_global_fitted
+from dad.evaluation.detail import DepthEdges, detail_fitted, local_global_fitted
 from dad.evaluation.fitting import UNKNOWNS, Fitted, fit_maps
 from dad.evaluation.maps import Maps
-from dad.evaluation.metrics import METRICS
 from dad.evaluation.predictions import KINDS, EstimatorPredictions, PredictionFolder
 from dad.evaluation.protocol import Protocol, available_protocols, load_protocol
-from dad.evaluation.score import score_fitted
-from dad.evaluation.summary import COLUMNS, IN_METRES, Row, summarise
+from dad.evaluation.score import score_with_bias
+from dad.evaluation.summary import COLUMNS, IN_METRES, MEASURED, Row, summarise
 from dad.faults import explain
 from dad.files import sha256_file, write_csv
 from dad.identity import write_sealed_json
@@ -170,7 +169,7 @@ def _show(on_scored: Callable[[Scored], None], image: dict[str, Any], fitted: Fi
 
 def _row(sample: "Sample", fitted: Fitted, edges: DepthEdges) -> Row:
     """Everything about one image under one protocol that comes after the protocol's name."""
-    values: Row = {**score_fitted(fitted), **detail_fitted(fitted, edges), **local_global_fitted(fitted)}
+    values: Row = {**score_with_bias(fitted), **detail_fitted(fitted, edges), **local_global_fitted(fitted)}
     count = int(values.pop("n"))
     values["edge_n"] = int(values["edge_n"])
     if sample.unit == "relative":
@@ -198,14 +197,16 @@ def _suspicion(fitted: Fitted) -> str:
     if fitted.kind == "disparity" and low <= 0:
         share = float(np.mean(fitted.pixels <= 0))
         return f"{share:.2%} of the predicted disparities are not positive"
-    if fitted.fit.scale < 0:
-        return "the fit turns the prediction around (its scale is negative): nearer and farther may be mixed up"
+    falling = fitted.rules.alignment(fitted.kind).domain == "log-depth" and fitted.kind == "disparity"
+    if fitted.fit.scale * (-1 if falling else 1) < 0:
+        sign = "positive" if falling else "negative"
+        return f"the fit turns the prediction around (its scale is {sign}): nearer and farther may be mixed up"
     return ""
 
 
 def _failed(image: str, scene: str, message: str) -> Row:
     """The row of an image that could not be scored."""
-    empty = dict.fromkeys((*METRICS, "scale", "shift", *DETAIL, *CENTRE))
+    empty = dict.fromkeys(MEASURED)
     return {"image": image, "scene": scene, "n": 0, **empty, "status": "failed", "message": message}
 
 

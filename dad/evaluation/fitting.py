@@ -18,8 +18,11 @@ from dad.evaluation.protocol import Alignment, Protocol, load_protocol
 
 Vector = NDArray[np.float32]
 
-UNKNOWNS = {"least-squares": 2, "weighted-l1": 2, "none": 0}
+UNKNOWNS = {"least-squares": 2, "weighted-l1": 2, "median": 1, "none": 0}
 """What a fit finds: scale and shift. With fewer pixels there is no fit, and nothing to score."""
+
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""What stands for a prediction that is not positive where its logarithm is taken."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,12 @@ def fit_maps(
     aligning = rules.alignment(kind)
     limits = dataset_rules(dataset)
     mask = _filtered(maps, rules, limits)
+    if strict and rules.strict.nonfinite_fit == "drop":
+        mask = mask & np.isfinite(maps.prediction)
     pixels, truth = maps.inside(mask)
-    if not strict and 0 < truth.size < UNKNOWNS[aligning.solver]:  # any fit would do, and its error of zero say nothing
+    # with fewer pixels than unknowns any fit would do, and its error of zero say nothing; neither does that of one pixel
+    needed = max(UNKNOWNS[aligning.solver], 2) if UNKNOWNS[aligning.solver] and not strict else 0
+    if 0 < truth.size < max(rules.least_pixels, needed):
         mask = np.zeros_like(mask)
         pixels, truth = maps.inside(mask)
     if not strict:
@@ -113,6 +120,11 @@ def _require_finite(values: Vector, name: str, where: str) -> None:
 def _filtered(maps: Maps, rules: Protocol, limits: DatasetRules) -> NDArray[np.bool_]:
     """The mask without the truth that the protocol does not trust; the mask as given where there is none."""
     mask, outliers, edges = maps.labels, rules.outlier_drop, rules.edge_filter
+    if rules.clip == "caps":
+        _, truth = maps.inside(mask)
+        low, high = rules.minimum or 0.0, rules.cap(limits.kind)
+        if truth.size and not (truth.min() > low and truth.max() < high):
+            mask = mask & ~(maps.depth <= low) & ~(maps.depth >= high)  # NaN stays in, to be refused
     if outliers is not None:
         _, truth = maps.inside(mask)
         mask = sampling.without_outliers(maps.depth, mask, quantile=outliers.quantile, factor=outliers.factor, truth=truth)
@@ -141,9 +153,16 @@ def _fit(
     usable = (g > 0) if aligning.domain == "disparity" or aligning.solver == "weighted-l1" else None
     if aligning.fit_pixels == "positive":
         usable = (x > 0) & (g > 0)
+    if rules.strict.nonfinite_fit == "far":
+        usable = np.isfinite(x) if usable is None else usable & np.isfinite(x)
     if usable is not None and not usable.all():
         x, g = x[usable], g[usable]
     target = _reciprocal(g) if aligning.domain == "disparity" else g
+    if aligning.domain == "log-depth":
+        x, target = np.log(x, dtype=np.float64), np.log(target, dtype=np.float64)
+    if aligning.solver == "median":
+        floor = rules.minimum if aligning.domain == "depth" and rules.minimum is not None else -np.inf
+        return alignment.median_ratio(np.maximum(x, np.float32(floor)), target)
     if aligning.solver == "weighted-l1":
         return alignment.weighted_l1(x, target, 1.0 / g.astype(np.float64))
     return alignment.least_squares(x, target)
@@ -162,20 +181,26 @@ def _transform(
     else:
         floor = aligning.floor
     low = limits.min_depth if rules.clip == "dataset" else -np.inf
-    high = limits.max_depth if rules.clip == "dataset" else np.inf
+    high = {"dataset": limits.max_depth, "caps": rules.cap(limits.kind), "none": np.inf}[rules.clip]
     if rules.minimum is not None:
         low = max(low, rules.minimum)
     invert = aligning.domain == "disparity" and rules.score_domain == "depth"
+    logarithmic, far = aligning.domain == "log-depth", rules.strict.nonfinite_fit == "far"
 
     def transform(block: Vector) -> Vector:
-        aligned = block * scale
+        aligned = (np.log(np.maximum(block, np.float32(SMALLEST))) if logarithmic else block) * scale
         aligned += shift
+        if logarithmic:
+            with np.errstate(over="ignore"):
+                np.exp(aligned, out=aligned)
         if floor is not None:
             np.maximum(aligned, np.float32(floor), out=aligned)
         if invert:
             if aligning.inversion_offset:
                 aligned += np.float32(aligning.inversion_offset)
             np.reciprocal(aligned, out=aligned)
+        if far:
+            aligned[np.isnan(aligned)] = high
         if high < np.inf:
             np.minimum(aligned, np.float32(high), out=aligned)
         if low > -np.inf:

@@ -23,7 +23,19 @@ def measure(
     *,
     abs_rel_offset: float = 0.0,
 ) -> dict[str, float]:
-    """All metrics of `METRICS` for a prediction p and a truth g, both (n,) float32, over all n pixels.
+    """The metrics of `METRICS`, see `measure_with_bias`."""
+    found = measure_with_bias(prediction, truth, transform, abs_rel_offset=abs_rel_offset)
+    return {name: found[name] for name in METRICS}
+
+
+def measure_with_bias(
+    prediction: Vector,
+    truth: Vector,
+    transform: Callable[[Vector], Vector] | None = None,
+    *,
+    abs_rel_offset: float = 0.0,
+) -> dict[str, float]:
+    """All metrics of `METRICS` and `log_bias` for a prediction p and a truth g, both (n,) float32, over all n pixels.
 
     `transform` is applied to the prediction block by block (the alignment; it must not keep or change its argument).
 
@@ -31,13 +43,14 @@ def measure(
         sq_rel    mean (p - g)^2 / g                      rmse_log  sqrt mean e^2, e = ln p - ln g
         log10     mean |e| / ln 10                        silog     100 sqrt(mean e^2 - (mean e)^2)
         i_rmse    sqrt mean (1/p - 1/g)^2                 delta k   share with max(p/g, g/p) < 1.25^k, strictly
+        log_bias  mean e: positive where the prediction is too far
 
     Source: prs-eth/Marigold `src/util/metric.py`. Arithmetic is float32 as there, sums are float64 over blocks. A
     zero in the truth gives inf, no pixel gives NaN.
     """
     count = truth.size
     if count == 0:
-        return dict.fromkeys(METRICS, math.nan)
+        return dict.fromkeys((*METRICS, "log_bias"), math.nan)
     relative = squared_relative = squared = inverse_squared = 0.0
     log_absolute = log_squared = centred_log = centred_log_squared = 0.0
     log_origin: np.float32 | None = None
@@ -85,4 +98,5 @@ def measure(
         "i_rmse": math.sqrt(inverse_squared / count),
         # rounding can push a variance of zero just below it; NaN must stay NaN
         "silog": 100.0 * math.sqrt(0.0 if variance < 0.0 else variance),
+        "log_bias": float(log_origin or 0.0) + centred_log / count,
     }

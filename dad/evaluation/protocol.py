@@ -6,6 +6,7 @@ block, whose values are defaults. The idea is kmatzen/plumbline's `src/plumbline
 
 import functools
 import importlib.resources
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -28,10 +29,14 @@ class Rules(pydantic.BaseModel):
 class Alignment(Rules):
     """How one kind of prediction is brought to metres."""
 
-    domain: Kind
-    """Where prediction and truth are compared by the fit; `disparity` fits 1/depth and inverts the result."""
-    solver: Literal["least-squares", "weighted-l1", "none"]
-    """`weighted-l1` minimises sum |s p + t - g| / g exactly; `none` takes the prediction as it is."""
+    domain: Literal["depth", "disparity", "log-depth"]
+    """Where prediction and truth are compared by the fit; `disparity` fits 1/depth and inverts the result, `log-depth` fits
+    ln depth against the logarithm of the prediction, of either kind (of a disparity the slope is negative).
+    """
+    solver: Literal["least-squares", "weighted-l1", "median", "none"]
+    """`weighted-l1` minimises sum |s p + t - g| / g exactly; `median` finds a scale only, median(g) / median(p), of predictions
+    not below `minimum`; `none` takes the prediction as it is.
+    """
     fit_pixels: Literal["mask", "positive"]
     """`positive` leaves pixels whose prediction or truth is not positive out of the fit; they are still scored."""
     fit_samples: Literal["all", "grid-64"] = "all"
@@ -62,8 +67,10 @@ class OutlierDrop(Rules):
 class StrictRules(Rules):
     """What the upstream evaluator does where the default mode refuses a prediction or leaves an image out."""
 
-    nonfinite_fit: Literal["error", "nan"]
-    """A fit over NaN or infinite values: `error` ends the run (LAPACK), `nan` gives NaN metrics."""
+    nonfinite_fit: Literal["error", "nan", "far", "drop"]
+    """A fit over NaN or infinite values: `error` ends the run (LAPACK), `nan` gives NaN metrics, `far` leaves them out of the
+    fit and scores them at the ends of the range (NaN at the far one), `drop` leaves these pixels out altogether.
+    """
     empty_images: Literal["poison", "skip"]
     """An image without metrics: `poison` makes the data set's mean NaN, `skip` leaves it out."""
 
@@ -79,12 +86,14 @@ class Protocol(Rules):
     """One entry per kind of prediction that the protocol can score."""
     score_domain: Kind
     """`depth`: metrics compare metres; `disparity`: metrics compare 1/metres, nothing is inverted."""
-    clip: Literal["dataset", "none"]
-    """Clip the aligned prediction to the data set's depth range."""
+    clip: Literal["dataset", "caps", "none"]
+    """Clip the aligned prediction to the data set's depth range, or to `minimum` and the data set's value in `caps`; with `caps`
+    truth that is not between these two leaves the mask (the rule that papers call Eigen's).
+    """
     minimum: float | None
     """Smallest value that enters the metrics, after `clip`; none lets zero and negative values through."""
     caps: dict[str, float] = {}
-    """Far limit per data set in metres for `floor: cap`; `default` serves all others."""
+    """Far limit per data set in metres for `floor: cap` and `clip: caps`; `default` serves all others."""
     decimation: Literal["columns", "grid", "none"]
     """Which pixels the fit keeps when a data set sets `align_max_res`: thinned columns, both axes, or all."""
     edge_filter: EdgeFilter | None = None
@@ -93,9 +102,11 @@ class Protocol(Rules):
     """Added to the truth in the denominator of AbsRel, in metres."""
     resolution: Literal["truth"]
     """Predictions are scored at the ground truth's resolution; the scorer never resizes."""
-    average: Literal["image-mean"]
-    """A data set's value is the unweighted mean of its images' values."""
+    average: Literal["image-mean", "pixels"]
+    """A data set's value is the unweighted mean of its images' values, or that of all its pixels taken together."""
     strict: StrictRules
+    least_pixels: int = pydantic.Field(default=0, ge=0)
+    """An image with fewer scored pixels is left out as if it had none."""
     overrides: dict[str, Any] = {}
     """Adjustable values that were changed by the caller, by dotted key."""
 
@@ -104,8 +115,12 @@ class Protocol(Rules):
         for kind, alignment in self.alignments.items():
             if alignment.floor == "cap" and "default" not in self.caps:
                 raise ValueError(f"alignments.{kind}.floor is 'cap', which needs caps.default")
+            if alignment.domain == "log-depth" and (alignment.fit_pixels, alignment.solver) != ("positive", "least-squares"):
+                raise ValueError(f"alignments.{kind}.domain is 'log-depth', which needs fit_pixels positive, solver least-squares")
             if self.score_domain == "disparity" and alignment.domain != "disparity":
                 raise ValueError(f"score_domain is 'disparity', which needs alignments.{kind}.domain 'disparity'")
+        if self.clip == "caps" and "default" not in self.caps:
+            raise ValueError("clip is 'caps', which needs caps.default")
         return self
 
     @functools.cached_property
@@ -115,8 +130,11 @@ class Protocol(Rules):
 
     @functools.cached_property
     def hash(self) -> str:
-        """8 hex digits of the sha256 of the rules as canonical JSON (all values, without the description)."""
-        return sha256_json(self.model_dump(mode="json", exclude={"description", "overrides"}))[:8]
+        """8 hex digits of the sha256 of the rules as canonical JSON: all values, without the description. A rule that came later
+        than the first release counts where it is used (`_LATER`), so that protocols without it keep their hash.
+        """
+        unused = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return sha256_json(self.model_dump(mode="json", exclude={"description", "overrides", *unused}))[:8]
 
     def alignment(self, kind: str) -> Alignment:
         """The rules for one kind of prediction; a UserError if the protocol has none."""
@@ -125,8 +143,12 @@ class Protocol(Rules):
         return self.alignments[kind]  # type: ignore[index]
 
     def cap(self, dataset: str) -> float:
-        """Far limit in metres for a data set, for `floor: cap`."""
-        return self.caps.get(dataset, self.caps["default"])
+        """Far limit in metres for a data set, for `floor: cap` and `clip: caps`; inf where the protocol has none."""
+        return self.caps.get(dataset, self.caps.get("default", math.inf))
+
+
+_LATER = ("least_pixels",)
+"""Rules with a default that were added after results with hashes existed."""
 
 
 def available_protocols() -> list[str]:

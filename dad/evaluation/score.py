@@ -45,5 +45,12 @@ def score(
 
 def score_fitted(fitted: Fitted) -> dict[str, float]:
     """What `score` returns, for a prediction that was fitted already."""
-    measured = metrics.measure(fitted.pixels, fitted.truth, fitted.transform, abs_rel_offset=fitted.rules.abs_rel_offset)
+    found = score_with_bias(fitted)
+    return {name: value for name, value in found.items() if name != "log_bias"}
+
+
+def score_with_bias(fitted: Fitted) -> dict[str, float]:
+    """What `score` returns, and `log_bias`, the mean of ln(prediction / truth)."""
+    offset = fitted.rules.abs_rel_offset
+    measured = metrics.measure_with_bias(fitted.pixels, fitted.truth, fitted.transform, abs_rel_offset=offset)
     return {**measured, "scale": fitted.fit.scale, "shift": fitted.fit.shift, "n": float(fitted.truth.size)}

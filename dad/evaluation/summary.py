@@ -8,10 +8,12 @@ from dad.evaluation.detail import CENTRE, DETAIL
 from dad.evaluation.metrics import METRICS
 from dad.evaluation.protocol import Protocol
 
+MEASURED = (*METRICS, "scale", "shift", *DETAIL, *CENTRE, "log_bias")
+"""What is measured of one image under one protocol."""
+
 COLUMNS = [
     *("model", "dataset", "protocol", "protocol_hash", "image", "scene", "n"),
-    *(*METRICS, "scale", "shift"),
-    *(*DETAIL, *CENTRE, "status", "message"),
+    *(*MEASURED, "status", "message"),
 ]
 """What is known of one image under one protocol. status: `ok`, `partial` (scored without pixels whose
 truth is not positive although the mask has them), `empty` (no scored pixel, or too few for a fit) or `failed` (could not be scored;
@@ -30,12 +32,16 @@ def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], 
     and partial where there are some.
 
     `images` counts all images, `partial`, `empty` and `failed` those of these states (see `COLUMNS`). The mean is
-    unweighted over images. Empty and failed images are left out of it; in strict mode a protocol whose upstream evaluator
+    unweighted over images; under a protocol that averages over `pixels` the metrics of `METRICS` are those of all pixels
+    together, as if they were one image's.
+
+    Empty and failed images are left out of both; in strict mode a protocol whose upstream evaluator
     averages empty images in gives NaN, as upstream does. A NaN or infinite metric of an image that has pixels is never
     hidden: it makes the mean of this metric NaN or infinite. A metric that an image can not have is left out for this
     image: those in metres where depth is relative, those at depth edges where there is none.
     """
     poisons = {protocol.id: strict and protocol.strict.empty_images == "poison" for protocol in protocols}
+    pooled = {protocol.id: protocol.average == "pixels" for protocol in protocols}
     skips_nan = {protocol.id: strict and protocol.strict.empty_images == "skip" for protocol in protocols}
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -46,7 +52,10 @@ def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], 
         counted = scored if poisons[protocol] else [row for row in scored if row["n"] > 0]
         if skips_nan[protocol]:
             counted = [row for row in counted if not math.isnan(row["abs_rel"])]
-        mean = {metric: _mean([row[metric] for row in counted if row[metric] is not None]) for metric in METRICS}
+        if pooled[protocol]:
+            mean = _pooled(counted)
+        else:
+            mean = {metric: _mean([row[metric] for row in counted if row[metric] is not None]) for metric in METRICS}
         mean |= {metric: _mean([row[metric] for row in counted if not math.isnan(row[metric])]) for metric in _OPTIONAL}
         results.append(
             {
@@ -61,6 +70,25 @@ def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], 
             }
         )
     return results
+
+
+def _pooled(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The metrics of all pixels of all images together, from those of each image and its number of pixels."""
+
+    def mean(metric: str, power: int = 1) -> float:
+        """The mean over pixels of what is averaged in a metric, or of its square."""
+        known = [row for row in rows if row[metric] is not None]
+        values = [row["n"] * row[metric] ** power for row in known]
+        if not known or not all(map(math.isfinite, values)):
+            return sum(values) / len(values) if values else math.nan
+        return math.fsum(values) / sum(row["n"] for row in known)
+
+    def root(value: float) -> float:
+        return math.sqrt(max(value, 0.0)) if not math.isnan(value) else math.nan
+
+    found = {metric: root(mean(metric, 2)) if "rmse" in metric else mean(metric) for metric in METRICS if metric != "silog"}
+    found["silog"] = 100.0 * root(mean("rmse_log", 2) - mean("log_bias") ** 2)
+    return {metric: found[metric] for metric in METRICS}
 
 
 def _mean(values: list[float]) -> float:

@@ -32,11 +32,11 @@ def changed(**fixed):
     return {**MINIMAL, "fixed": {**MINIMAL["fixed"], **fixed}}
 
 
-def test_the_package_ships_five_protocols_with_different_hashes():
-    assert available_protocols() == ["marigold", "disparity", "midas", "moge", "native"]
+def test_the_package_ships_eight_protocols_with_different_hashes():
+    assert available_protocols() == ["marigold", "disparity", "log-lsq", "median", "median-pooled", "midas", "moge", "native"]
     loaded = [load_protocol(name) for name in available_protocols()]
     assert [protocol.id for protocol in loaded] == [f"{name}@1" for name in available_protocols()]
-    assert len({protocol.hash for protocol in loaded}) == 5
+    assert len({protocol.hash for protocol in loaded}) == 8
     assert all(len(protocol.hash) == 8 and int(protocol.hash, 16) >= 0 for protocol in loaded)
 
 
@@ -46,6 +46,9 @@ def test_released_protocols_do_not_change_unnoticed():
     assert hashes == {
         "marigold": "03e78a69",
         "disparity": "bffeb557",
+        "log-lsq": "516ae604",
+        "median": "31ba13ec",
+        "median-pooled": "b17ae834",
         "midas": "f2814740",
         "moge": "63d6f918",
         "native": "1994125a",
@@ -122,7 +125,7 @@ def test_a_loaded_protocol_is_frozen():
     ("document", "message"),
     [
         (changed(colour="red"), "colour: Extra inputs are not permitted"),
-        (changed(clip="always"), "clip: Input should be 'dataset' or 'none'"),
+        (changed(clip="always"), "clip: Input should be 'dataset', 'caps' or 'none'"),
         (changed(alignments={}), "alignments: "),
         (
             changed(score_domain="disparity", alignments={"depth": {"domain": "depth", "solver": "none", "fit_pixels": "mask"}}),

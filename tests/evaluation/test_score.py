@@ -212,7 +212,10 @@ def test_an_image_without_valid_pixels_has_no_metrics():
         ({"mask": np.ones((20, 31), bool)}, r"mask \(20, 31\) must be"),
         ({"kind": "depths"}, "protocol marigold@1 scores depth, disparity predictions, not 'depths'"),
         ({"protocol": "midas"}, "protocol midas@1 scores disparity predictions, not 'depth'"),
-        ({"protocol": "marigolds"}, "unknown protocol 'marigolds'; known are marigold, disparity, midas, moge, native"),
+        (
+            {"protocol": "marigolds"},
+            "unknown protocol 'marigolds'; known are marigold, disparity, log-lsq, median, median-pooled, midas, moge, native",
+        ),
         ({"dataset": "nyu"}, "unknown data set 'nyu'; known are nyuv2, kitti"),
         ({"dataset": {"min_depth": 5, "max_depth": 1}}, "is empty"),
         ({"dataset": {"min_depth": 5}}, "not a description of a data set"),

@@ -142,6 +142,8 @@ def test_the_same_protocol_under_two_names(tmp_path):
     text = (Path(protocol.__file__).parent / "protocols" / "marigold.yaml").read_text()
     Path("mine.yaml").write_text(text)
     assert "mine.yaml and marigold are both marigold@1" in only(stops("protocols=[marigold, mine.yaml]"))
+    assert "median-pooled counts pixels, and tables compare images" in only(stops("protocols=[median-pooled]"))
+    assert not stops("protocols=[median, median-pooled]")
 
 
 def test_models_that_would_share_their_scores_are_refused():

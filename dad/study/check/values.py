@@ -35,6 +35,9 @@ def check_protocols(study: StudyConfig) -> Iterator[Finding]:
         except UserError as error:
             yield stop("study", f"protocols: {error}{did_you_mean(name, available_protocols()) if 'unknown' in str(error) else ''}")
             continue
+        if name == study.protocols[0] and protocol.average == "pixels":
+            line = f"protocols: {name} counts pixels, and tables compare images: let it follow one that counts images"
+            yield stop("study", line)
         if protocol.id in seen:
             yield stop("study", f"protocols: {name} and {seen[protocol.id]} are both {protocol.id}: name each once")
         seen[protocol.id] = name
