@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dad.errors import UserError
 from dad.files import sha256_file
 from dad.models.checkpoints import load_network, weights_identity
+from dad.models.precision import forward_precision
 from dad.study.cells import loss_terms
 from dad.study.config import Cell
 
@@ -82,11 +83,26 @@ class TimmEncoder(nn.Module):
         return self.network.forward_features(pixels)[:, self.prefix :]
 
 
+class FrozenEncoder(nn.Module):
+    """An encoder that is only read, in the precision of the labels."""
+
+    def __init__(self, encoder: nn.Module, precision: str) -> None:
+        super().__init__()
+        self.encoder, self.precision = encoder, precision
+        self.eval().requires_grad_(False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Normalised input (B,3,S,S) -> tokens (B,N,C), float32."""
+        with forward_precision(pixels.device, self.precision):
+            tokens = self.encoder(pixels)
+        return tokens.float()
+
+
 def frozen_encoder(cell: Cell) -> nn.Module:
     """What the cell's feature alignment compares with, frozen. Raises UserError if it does not load, or its tokens do not fit."""
     name = encoder_name(cell)
     encoder = TimmEncoder(name) if name.startswith(TIMM) else NetworkEncoder(name)
-    encoder = encoder.eval().requires_grad_(False)
+    encoder = FrozenEncoder(encoder, cell.labels.precision)
     if cell.loss.feature_encoder is not None:
         picture = torch.zeros(1, 3, cell.crop.size, cell.crop.size)
         with torch.no_grad():

@@ -7,6 +7,7 @@ from typing import Any
 from dad.data.photos import Photos
 from dad.errors import UserError
 from dad.files import read_json, sha256_json
+from dad.study.base import identity
 from dad.study.config import Cell, FolderPhotos, LabelPlan, ScenePhotos
 from dad.study.stages import STAGE_VERSION
 
@@ -70,7 +71,7 @@ def photos_identity(photos: Photos) -> str:
 
 def label_identity(plan: LabelPlan, photos: Photos, *, weights: str | None) -> Identity:
     """What labels belong to: the photos, the estimator's weights, the version of the code, and how crops are drawn and stored."""
-    described = plan.model_dump(mode="json", exclude={"teacher", "photos"})
+    described = {key: value for key, value in identity(plan).items() if key not in ("teacher", "photos")}
     return {"stage": STAGE_VERSION["label"], "photos": photos_identity(photos), "weights": weights, "plan": described}
 
 
@@ -79,9 +80,10 @@ def training_identity(cell: Cell, photos: Photos, *, weights: dict[str, str | No
 
     weights: digests of `teacher`, `assistant` and `student` (what it starts from); labels: digests by role and view.
     """
-    described = cell.model_dump(
-        mode="json", exclude={"teacher": True, "photos": True, "student": {"model"}, "assistant": {"model"}}
-    )
+    described = {key: value for key, value in identity(cell).items() if key not in ("teacher", "photos")}
+    for role in ("student", "assistant"):
+        if described.get(role):
+            described[role].pop("model")
     return {
         "stage": STAGE_VERSION["train"],
         "cell": described,

@@ -31,6 +31,8 @@ from dad.identity import differences, read_sealed_json, tensors_digest, write_se
 from dad.models.checkpoints import weights_identity
 from dad.models.estimator import AnyEstimator, load
 from dad.progress import Progress
+from dad.study.base import identity as plan_identity
+from dad.study.base import parse_model
 from dad.study.config import LabelPlan
 
 MEMORY = 512
@@ -94,14 +96,21 @@ def stored_as(maps: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     return torch.where(lost[:, None, None, None], maps, stored.float()) if lost.any() else stored, lost
 
 
-def label_view(teacher: AnyEstimator, batch: dict[str, Any], view: str, dtype: torch.dtype) -> Tensor:
+def load_teacher(plan: LabelPlan, device: str) -> AnyEstimator:
+    """The estimator that a plan's labels are of, at the crops' size and in the plan's precision."""
+    return load(plan.teacher, device=device, short_side=plan.crop.size, precision=plan.precision)
+
+
+def label_view(teacher: AnyEstimator, batch: dict[str, Any], view: str, dtype: torch.dtype, *, chunk: int | None = None) -> Tensor:
     """The teacher's maps for one view of a batch: `square` (B,1,S,S) or `patches` (B,N,1,S,S), on the CPU, as `stored_as` says.
+
+    `chunk`: how many crops go through the teacher at once; None: all.
 
     Raises UserError naming teacher and photos where a value is not finite in `dtype`; that float32 is taken instead is said once.
     """
     pixels = batch[view]
     flat = pixels.flatten(0, 1) if view == "patches" else pixels
-    maps = teacher(flat).to("cpu", torch.float32)
+    maps = torch.cat([teacher(part).to("cpu", torch.float32) for part in flat.split(chunk or len(flat))])
     per_photo = len(maps) // len(pixels)
     infinite = ~torch.isfinite(maps.to(dtype)).flatten(1).all(1)
     if infinite.any():
@@ -147,7 +156,7 @@ def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, dev
     described = plan.model_dump(mode="json")
     _make_room(out, described, identity)
     write_json(out / "plan.json", {"plan": described, "identity": identity})
-    teacher = load(plan.teacher, device=device, short_side=plan.crop.size)
+    teacher = load_teacher(plan, device)
     samples, batch, dtype = plan.samples, plan.batch, getattr(torch, plan.dtype)
     stream = CropStream(photos, crop_plan(plan), 0, samples, patches=view == "patches")
     per_shard = max(1, SHARD // batch) * batch
@@ -166,7 +175,7 @@ def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, dev
                 loader = DataLoader(Subset(stream, range(start, stop)), batch_size=batch, num_workers=workers)
                 labels = []
                 for item in loader:
-                    labels.append(label_view(teacher, item, view, dtype))
+                    labels.append(label_view(teacher, item, view, dtype, chunk=plan.chunk))
                     progress.advance(len(labels[-1]))
                 _write_shard(path, torch.cat(labels), about)
             shards.append({"file": path.name, "start": start, "stop": stop, "sha256": sha256_file(path)})
@@ -180,8 +189,8 @@ def _make_room(out: Path, described: dict[str, Any], identity: Identity) -> None
     if held is None:
         return
     plan, before = held
-    names = {key: (plan.get(key), described[key]) for key in ("teacher", "photos")}
-    rest = {key: value for key, value in plan.items() if key not in names}
+    names = {key: (plan.model_dump(mode="json")[key], described[key]) for key in ("teacher", "photos")}
+    rest = {key: value for key, value in plan_identity(plan).items() if key not in names}
     changed = differences(before, identity)
     moved = [key for key, (then, now) in names.items() if then != now]
     # a name that changed matters only if what it stands for changed with it
@@ -198,14 +207,14 @@ def _make_room(out: Path, described: dict[str, Any], identity: Identity) -> None
         shard.unlink()
 
 
-def _held(out: Path) -> tuple[dict[str, Any], Identity] | None:
+def _held(out: Path) -> tuple[LabelPlan, Identity] | None:
     """The plan and the identity of the labels in a folder; the identity is empty where none was recorded, None without labels."""
     if not (out / "plan.json").exists():
         return None
     try:
         found = read_json(out / "plan.json")
-        plan = found.get("plan", found)
-        return dict(plan), dict(found.get("identity") or {})
+        plan = parse_model(LabelPlan, found.get("plan", found), source="plan.json")
+        return plan, dict(found.get("identity") or {})
     except (ValueError, AttributeError, TypeError):
         raise UserError(f"{out / 'plan.json'} is damaged: remove {out} to compute these labels again") from None
 

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from dad.data.photos import Photos
 from dad.distill.inputs import label_identity
-from dad.distill.labels import LabelCache, label_view
+from dad.distill.labels import LabelCache, label_view, load_teacher
 from dad.distill.noise import spoil
 from dad.errors import UserError
 from dad.files import sha256_json
 from dad.models.checkpoints import weights_identity
-from dad.models.estimator import load
 from dad.study.cells import label_views
 from dad.study.config import Cell
 
@@ -33,9 +32,7 @@ def assistant_turn(seed: int, step: int, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 
-def average_labels(
-    teacher: Tensor, assistant: Tensor, agreement: float | None, averaging: str = "cut"
-) -> tuple[Tensor, Tensor]:
+def average_labels(teacher: Tensor, assistant: Tensor, agreement: float | None, averaging: str = "cut") -> tuple[Tensor, Tensor]:
     """One label from two maps of free scale and shift (..., 1, H, W), and how far it is to be trusted, of the same shape.
 
     Both maps are normalised by their median and mean absolute deviation (eq. 1), a and b; the mean of the two is put back into the
@@ -108,10 +105,12 @@ class Supervisor:
         self.weights[role] = weights_identity(plan.teacher)
         identity = label_identity(plan, photos, weights=self.weights[role])
         self.identities[role] = {view: sha256_json([identity, view]) for view in label_views(self.cell)}
-        estimator = load(plan.teacher, device=str(device), short_side=self.cell.crop.size)
+        estimator = load_teacher(plan, str(device))
         dtype = getattr(torch, self.cell.labels.dtype)
         views = label_views(self.cell)
-        return {view: lambda item, view=view: label_view(estimator, item, view, dtype) for view in views}, estimator.kind
+        return {
+            view: lambda item, view=view: label_view(estimator, item, view, dtype, chunk=plan.chunk) for view in views
+        }, estimator.kind
 
     def turn(self, step: int) -> str:
         """The role whose labels step `step` takes; `both` where they are averaged."""

@@ -12,6 +12,7 @@ from dad.models.inputs import TakesImages, check_rgb
 from dad.models.locate import split_network, stands_for
 from dad.models.plugins import plugin
 from dad.models.policy import InputPolicy
+from dad.models.precision import forward_precision, keep_output_float32
 from dad.models.resizing import resize_eight_bit, resize_image, resize_map
 
 __all__ = ["AnyEstimator", "Estimator", "check_rgb", "load", "resize_eight_bit"]
@@ -33,7 +34,8 @@ class Estimator(TakesImages):
     """RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of the given `kind` ("disparity": larger = nearer).
 
     The image is resized to the network's size, and the map back, as the network's policy says (`dad.models.policy`). `short_side`
-    overrides the policy's size, `square` gives the aspect up (Distill Any Depth's own scripts: 700, square).
+    overrides the policy's size, `square` gives the aspect up (Distill Any Depth's own scripts: 700, square). `precision`: see
+    `dad.models.precision`; the map is float32 in any case.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Estimator(TakesImages):
         short_side: int | None = None,
         square: bool = False,
         device: str | torch.device = "cpu",
+        precision: str = "no",
     ) -> None:
         self.patch: int = network.config.patch
         try:
@@ -55,13 +58,18 @@ class Estimator(TakesImages):
         self.name = name
         self.kind: str = network.kind
         self.device = torch.device(device)
+        self.precision = precision
+        if precision != "no":
+            keep_output_float32(self.network)
 
     @torch.inference_mode()
     def predict(self, rgb: Tensor) -> Tensor:
         """RGB (B,3,H,W) in [0,1] -> map (B,1,H,W); raises UserError for sizes that the network can not take."""
         height, width = rgb.shape[-2:]
         image = self.resize(rgb.to(self.device, torch.float32))
-        prediction = self.network(self.network.normalise(image)).float()
+        with forward_precision(self.device, self.precision):
+            prediction = self.network(self.network.normalise(image))
+        prediction = prediction.float()
         return self.resize_back(prediction, (height, width), resized=image.shape[-2:] != rgb.shape[-2:])
 
     def resize(self, image: Tensor) -> Tensor:
@@ -80,6 +88,7 @@ def load(
     short_side: int | None = None,
     square: bool = False,
     network: str | None = None,
+    precision: str = "no",
 ) -> AnyEstimator:
     """An estimator from anything that is a model.
 
@@ -88,7 +97,7 @@ def load(
     network's name (its official weights must be in a cache), `NETWORK:PATH` where a file's name does not tell what it is (`network`
     says the same), or a model of another package: `package.module:Class`, or a name that it registers (`dad.models.plugins`).
     `short_side` overrides the stored size of the network's input (for diffusion networks: the longest side), `square` gives the
-    aspect up. Raises UserError, in one line, for anything else.
+    aspect up. `precision` (`no`, `bf16`) is for networks of this package alone. Raises UserError, in one line, for anything else.
 
     Returns an estimator: `estimator(image)` takes a path, a PIL image or a numpy array (H,W,3) and gives the map as a numpy array
     (H,W), float32, at the image's size; for a tensor (B,3,H,W) in [0,1] it gives a tensor (B,1,H,W). `estimator.kind` says what
@@ -100,13 +109,22 @@ def load(
     name_or_path = stands_for(str(name_or_path))
     found = plugin(name_or_path, device=device, short_side=short_side, square=square)
     if found is not None:
+        _only_float32(name_or_path, precision)
         return found
     said, text = split_network(name_or_path)
     folder = checkpoints.resolve(text)
     if (graph := onnx_file(folder)) is not None:
+        _only_float32(name_or_path, precision)
         return load_onnx(graph, name=text, short_side=short_side, square=square, device=device)
     if is_marigold(folder):
+        _only_float32(name_or_path, precision)
         return MarigoldEstimator(folder, name=text, longest_side=short_side, device=device)
     built, header = checkpoints.load_network(text, network=network or said)
     size = header.input_size if short_side is None else short_side
-    return Estimator(built, name=name_or_path, short_side=size, square=square, device=device)
+    return Estimator(built, name=name_or_path, short_side=size, square=square, device=device, precision=precision)
+
+
+def _only_float32(name: str, precision: str) -> None:
+    """Refuse another precision for what runs in its own way."""
+    if precision != "no":
+        raise UserError(f"{name} runs as its makers' code runs it: labels.precision must be no for it, not {precision}")

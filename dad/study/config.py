@@ -97,6 +97,11 @@ class LabelConfig(Frozen):
     """`cached`: computed once per teacher and crop plan and read by all cells; `online`: computed in the training loop."""
     dtype: Literal["float16", "float32"] = "float16"
     """How a label is stored; `online` rounds to it too, so that both modes train on the same numbers."""
+    precision: Annotated[Literal["no", "bf16"], AddedLater] = "no"
+    """Of the networks that are only read: teacher, assistant and the frozen encoder. `bf16`: torch's autocast, with the map's last
+    convolution in float32; `no`: float32 throughout."""
+    chunk: Annotated[Positive | None, AddedLater] = None
+    """Crops that go through the teacher at once; null: all of a batch, with all their patches."""
     noise: Annotated[NoiseConfig | None, AddedLater] = None
     """What is done to the labels after they are read, so that one cache serves all strengths; null: nothing."""
 
@@ -192,6 +197,10 @@ class LabelPlan(Frozen):
     """Stream positions to label: steps x batch."""
     batch: Positive
     """Crops per forward pass of the teacher: the training's batch, since a batch's composition can change a network's last bits."""
+    precision: Annotated[Literal["no", "bf16"], AddedLater] = "no"
+    """See `LabelConfig`."""
+    chunk: Annotated[Positive | None, AddedLater] = None
+    """See `LabelConfig`."""
 
 
 class Cell(Frozen):
@@ -235,6 +244,8 @@ class Cell(Frozen):
             seed=self.seed,
             samples=self.optim.steps * self.optim.batch,
             batch=self.optim.batch,
+            precision=self.labels.precision,
+            chunk=self.labels.chunk,
         )
 
 

@@ -102,14 +102,19 @@ def training_gib(cell: Cell) -> float:
         plans = cell.label_plans.values()
         patches = cell.crop.patches if "patches" in views(cell.mode, cell.loss) else 1
         total += sum(_gib(needs_of(plan.teacher).parameters) for plan in plans)
-        total += max(_pass_gib(plan.teacher, plan.crop.size, plan.batch * patches) for plan in plans)
+        total += max(_pass_gib(plan.teacher, plan.crop.size, _at_once(plan, patches)) for plan in plans)
     return total
 
 
 def labelling_gib(plan: LabelPlan) -> float:
     """Estimated GiB of computing labels, of a batch's patches at once."""
     weights = _gib(needs_of(plan.teacher).parameters)
-    return _PROCESS_GIB + weights + _pass_gib(plan.teacher, plan.crop.size, plan.batch * plan.crop.patches)
+    return _PROCESS_GIB + weights + _pass_gib(plan.teacher, plan.crop.size, _at_once(plan, plan.crop.patches))
+
+
+def _at_once(plan: LabelPlan, views: int) -> int:
+    """Crops in one pass of a teacher, where every photo of a batch has so many views."""
+    return min(plan.chunk or plan.batch * views, plan.batch * views)
 
 
 def scoring_gib(model: str) -> float:
