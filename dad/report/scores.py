@@ -14,14 +14,15 @@ from dad.identity import require_recorded
 from dad.study.cells import Row, dataset_group, model_id, study_groups, table_rows, teacher_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
+from dad.study.paper import paper
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dad.report.frame import Column
 
-METRICS = ("abs_rel", "delta1")
-"""What tables report: the paper's two metrics."""
+METRICS = tuple(paper().metrics)
+"""What tables report."""
 
 ScoreFiles = Mapping[tuple[str, str], Path]
 """(group of benchmarks, subject) -> per-image CSV as `dad evaluate` writes it."""

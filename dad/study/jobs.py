@@ -6,7 +6,7 @@ These are the results of other jobs, and records of what lies outside the result
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from dad.data.photos import SUFFIXES
 from dad.models.locate import WEIGHTS, locate, stands_for
@@ -28,10 +28,35 @@ from dad.study.paper import paper
 from dad.study.photos import manifest_name, of_kind, rendered_counts
 from dad.study.tables import known_tables, library, table_names
 
-if TYPE_CHECKING:
-    from dad.report.figures.methods import Needs
-
 Paths = list[str]
+
+
+class FigureNeeds(Protocol):
+    """What a figure says that it is made from (`dad.report.figures.methods.Needs`)."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Ids of cells whose weights are loaded."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names or paths of models that are loaded."""
+
+    @property
+    def scores(self) -> tuple[tuple[str, str], ...]:
+        """(group, subject) of score files."""
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Benchmarks of which images are shown."""
+
+    @property
+    def manifest(self) -> str | None:
+        """File name of the photos' manifest."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why the study cannot make it."""
 
 
 def label_plans(study: StudyConfig) -> dict[str, LabelPlan]:
@@ -226,12 +251,12 @@ class Jobs:
         """What a table's contact sheet asks for."""
         return self.score_needs(*self.table_cells(table), *self.table_models(table))
 
-    def figure_needs(self, needs: "Needs") -> JobNeeds:
+    def figure_needs(self, needs: FigureNeeds) -> JobNeeds:
         """What a figure asks for."""
         models = [*needs.models, *(self.cells[cell].student.model for cell in needs.cells)]
         return _most([score_needs(model) for model in models])
 
-    def figure(self, needs: "Needs") -> Paths:
+    def figure(self, needs: FigureNeeds) -> Paths:
         """What a figure is drawn from; nothing where the study cannot make it, and the figure says why."""
         if needs.reason:
             return []

@@ -132,10 +132,10 @@ def training_hours(cell: Cell, rates: CostRates | None) -> float | None:
     crops = cell.optim.steps * cell.optim.batch
     hours = crops / rates.train.get(cell.student.model, rates.train["default"]) / 3600
     if cell.labels.mode == "online":
-        views = {"local-global": cell.crop.patches, "cross": 1 + cell.crop.patches}.get(cell.mode, 1)
+        labelled = sum({"square": 1, "patches": cell.crop.patches}[view] for view in views(cell.mode, cell.loss))
         for role, plan in cell.label_plans.items():
             rate = rates.label.get(plan.teacher, rates.label["default"])
-            hours += crops * views * online_share(cell, role) / rate / 3600
+            hours += crops * labelled * online_share(cell, role) / rate / 3600
     return hours
 
 
