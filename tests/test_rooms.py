@@ -85,7 +85,7 @@ def test_the_page_names_files_that_are_there():
         ("NETWORKS", "models/config.py"),
         ("IN_METRES", "evaluation/summary.py"),
         ("OptimConfig", "study/config.py"),
-        ("LabelsConfig", "study/config.py"),
+        ("LabelConfig", "study/config.py"),
         ("LossConfig", "study/config.py"),
         ("make_optimizer", "distill/loop.py"),
         ("mirror_head", "distill/heads.py"),
