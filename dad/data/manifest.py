@@ -31,7 +31,7 @@ VERSION = 1
 _LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a photo's bytes lie; the fields are those of `Photo`."""
 
@@ -133,17 +133,46 @@ def inspect(root: Path, place: Place) -> Photo | str:
     return Photo(place.id, hashlib.sha256(data).hexdigest(), width, height, place.file, place.offset, place.bytes)
 
 
-def inspect_all(listing: Listing, *, progress: bool = False, workers: int | None = None) -> tuple[list[Photo], dict[str, str]]:
-    """Inspect every photo of a listing, in threads; (photos, unreadable by name with the reason), in its order."""
+def inspect_all(
+    listing: Listing,
+    *,
+    count: int | None = None,
+    min_side: int = 1,
+    seed: int = 0,
+    progress: bool = False,
+    workers: int | None = None,
+) -> tuple[list[Photo], dict[str, str]]:
+    """Inspect the photos of a listing, in threads; (photos, unreadable by name with the reason).
+
+    All of them, in the listing's order; or, given a `count`, the first of the seeded order, up to the one with which that many are
+    found whose short side has `min_side` pixels. No other is read.
+    """
     workers = workers or min(8, os.cpu_count() or 1)
-    photos, unreadable = [], dict(listing.unreadable)
-    results = _ordered(lambda place: (place, inspect(listing.root, place)), listing.places, workers)
-    for place, result in _shown(results, len(listing.places), enabled=progress):
+    photos: list[Photo] = []
+    unreadable = dict(listing.unreadable)
+    if count is None:
+        rounds: Iterator[Sequence[Place]] = iter([listing.places])
+        count = len(listing.places)
+    else:
+        order = sorted(listing.places, key=lambda place: order_key(place.id, seed))
+        rounds = _as_many_as_lack(order, count, lambda: sum(min(photo.width, photo.height) >= min_side for photo in photos))
+    results = (
+        found for places in rounds for found in _ordered(lambda place: (place, inspect(listing.root, place)), places, workers)
+    )
+    for place, result in _shown(results, count, enabled=progress):
         if isinstance(result, str):
             unreadable[place.id] = result
         else:
             photos.append(result)
     return photos, unreadable
+
+
+def _as_many_as_lack(places: Sequence[Place], count: int, found: Callable[[], int]) -> Iterator[Sequence[Place]]:
+    """The next places, as many at a time as are missing to `count`, until they are found or all places were given."""
+    start = 0
+    while start < len(places) and (lack := count - found()) > 0:
+        yield places[start : start + lack]
+        start += lack
 
 
 def _ordered(function: Callable[[Place], Any], places: Iterable[Place], workers: int) -> Iterator[Any]:
@@ -174,10 +203,10 @@ def _shown(items: Iterable[Any], total: int, *, enabled: bool) -> Iterator[Any]:
 
 
 def _scan(
-    root: str | os.PathLike[str], *, progress: bool, workers: int | None, only: Sequence[str] | None = None
+    root: str | os.PathLike[str], *, only: Sequence[str] | None = None, **how: Any
 ) -> tuple[Listing, list[Photo], dict[str, str]]:
     listing = find_photos(root, only=only)
-    photos, unreadable = inspect_all(listing, progress=progress, workers=workers)
+    photos, unreadable = inspect_all(listing, **how)
     if not photos:
         others = ", ".join(f"{count} {suffix}" for suffix, count in listing.other.most_common(4)) or "no other files"
         first = next((f"{name}: {reason}" for name, reason in unreadable.items()), "none")
@@ -194,17 +223,29 @@ def make_manifest(
     *,
     seed: int = 0,
     only: Sequence[str] | None = None,
+    count: int | None = None,
+    min_side: int = 1,
     progress: bool = True,
     workers: int | None = None,
 ) -> dict[str, Any]:
     """Read, hash and measure all photos under `root`, or under the folders `only` in it, and write the manifest `out` whole;
     returns its header.
 
+    With `count` all are listed, and of the seeded order only the beginning is read, until that many have a short side of
+    `min_side` pixels; smaller ones on the way are listed, too. So the rows are those with which the whole set begins.
+
     Header: format, version, root, seed, count, digest (`Photos.digest`), duplicates (photos whose bytes another id has
-    too; they are kept), unreadable (name: reason; they are left out). UserError when no photo is left.
+    too; they are kept), unreadable (name: reason; they are left out), and of a beginning `of`, how many were listed. UserError when
+    no photo is left, or fewer than asked for.
     """
     check_outputs(files={"--out": out}, searched={"the photos' folder": root})
-    listing, photos, unreadable = _scan(root, progress=progress, workers=workers, only=only)
+    listing, photos, unreadable = _scan(
+        root, only=only, count=count, min_side=min_side, seed=seed, progress=progress, workers=workers
+    )
+    large = sum(min(photo.width, photo.height) >= min_side for photo in photos)
+    if count is not None and large < count:
+        wanted = f" with a short side of {min_side} pixels" if min_side > 1 else ""
+        raise UserError(f"{count} photos{wanted} were asked for, {root} has {large}: ask for fewer or add photos")
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -215,6 +256,8 @@ def make_manifest(
         "duplicates": len(photos) - len({photo.sha256 for photo in photos}),
         "unreadable": unreadable,
     }
+    if count is not None:
+        header["of"] = len(listing.places)
     photos.sort(key=lambda photo: order_key(photo.id, seed))
     with atomic_path(out) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(json.dumps(header) + "\n")
@@ -226,8 +269,9 @@ def make_manifest(
 def describe(header: dict[str, Any]) -> str:
     """A manifest's header as text for people: counts, then every unreadable photo by name."""
     bad = header["unreadable"]
+    first = f"the first {header['count']} of {header['of']}" if "of" in header else str(header["count"])
     lines = [
-        f"{header['count']} photos under {header['root']} ({header['duplicates']} duplicates kept, "
+        f"{first} photos under {header['root']} ({header['duplicates']} duplicates kept, "
         f"{len(bad)} unreadable left out), seed {header['seed']}, digest {header['digest'][:16]}"
     ]
     return "\n".join(lines + [f"unreadable: {name}: {reason}" for name, reason in bad.items()])
@@ -243,7 +287,7 @@ def open_photos(
     """
     source = Path(source)
     if source.is_dir() or source.suffix.lower() == ".tar":
-        listing, photos, unreadable = _scan(source, progress=progress, workers=None)
+        listing, photos, unreadable = _scan(source, progress=progress)
         return Photos(photos, listing.root, seed=seed, unreadable=unreadable)
     if not source.is_file():
         raise UserError(f"{source} does not exist: give a folder of photos, a .tar shard or a manifest")

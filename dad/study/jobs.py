@@ -113,6 +113,18 @@ class Jobs:
         counts = {kind: of_kind(photos, kind, photos.count) for kind in kinds}
         return {kind: count for kind, count in counts.items() if count}
 
+    def manifest_options(self, manifest: str) -> list[str]:
+        """The options of `dad data manifest` that say which photos are listed: scenes by kind, or as many of a folder as are drawn
+        from. Only these are read.
+        """
+        photos = self.manifests[manifest]
+        if isinstance(photos, ScenePhotos):
+            return [f"--only={kind}/rgb:{count}" for kind, count in self.kinds(photos).items()]
+        if photos.count is None:
+            return []
+        sides = [cell.crop.min_crop for cell in self.cells.values() if manifest_name(cell.photos) == manifest]
+        return [f"--count={photos.count}", f"--min-side={max(sides)}"]
+
     def smaller_set(self, kind: str, count: int) -> Paths:
         """The set of rendered photos that is there before this one: the sets are nested, each is rendered on top of another.
 

@@ -12,8 +12,8 @@ def of_kind(photos: ScenePhotos, kind: str, count: int) -> int:
 
 
 def manifest_name(photos: ScenePhotos | FolderPhotos) -> str:
-    """File name of the manifest: one for each size of a rendered set; one for a folder, whose subsets are its prefixes."""
-    return f"photos-{photos.count}.jsonl" if isinstance(photos, ScenePhotos) else "photos.jsonl"
+    """File name of the manifest: one for each number of photos, so that a size that is added leaves the others as they are."""
+    return "photos.jsonl" if photos.count is None else f"photos-{photos.count}.jsonl"
 
 
 def rendered_counts(cells: Iterable[Cell], kind: str) -> list[int]:

@@ -171,3 +171,44 @@ def test_progress_without_a_terminal_is_plain_lines(make_folder, photo_files, tm
     assert "12/12" in lines[-1]
     make_manifest(tmp_path / "photos", tmp_path / "photos.jsonl", progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_of_a_large_folder_only_the_photos_asked_for_are_read(make_folder, photo_files, tmp_path, encoded, pixels, monkeypatch):
+    from dad.data import manifest
+
+    files = photo_files | {"small.png": encoded(pixels(8, 8), "PNG"), "broken.jpg": b"no image"}
+    root = make_folder(files)
+    whole = make_manifest(root, tmp_path / "whole.jsonl", seed=5, progress=False)
+    lines = (tmp_path / "whole.jsonl").read_text().splitlines()[1:]
+    order = sorted(files, key=lambda name: hashlib.sha256(f"5:{name}".encode()).hexdigest())
+    decoded = []
+    real = manifest.inspect
+    monkeypatch.setattr(manifest, "inspect", lambda root, place: decoded.append(place.id) or real(root, place))
+    for count in (1, 4, 11, 12):
+        decoded.clear()
+        header = make_manifest(root, tmp_path / "part.jsonl", seed=5, count=count, min_side=20, progress=False)
+        part = (tmp_path / "part.jsonl").read_text().splitlines()[1:]
+        # as far as the count-th of sufficient size, and not one further; unusable ones on the way are named or listed
+        large = [name for name in order if name in photo_files]
+        read = order[: order.index(large[count - 1]) + 1]
+        assert sorted(decoded) == sorted(read)
+        assert part == lines[: len(part)]
+        assert [json.loads(line)["id"] for line in part] == [name for name in read if name != "broken.jpg"]
+        assert set(header["unreadable"]) == {"broken.jpg"} & set(read)
+        assert header["of"] == len(files)
+    assert "of" not in whole
+    assert f"the first {header['count']} of 14 photos" in describe(header)
+    with pytest.raises(UserError, match="13 photos with a short side of 20 pixels were asked for, .* has 12"):
+        make_manifest(root, tmp_path / "more.jsonl", seed=5, count=13, min_side=20, progress=False)
+    assert not (tmp_path / "more.jsonl").exists()
+
+
+def test_a_part_of_a_shard_is_read_in_place(make_folder, photo_files, tmp_path):
+    root = make_folder(photo_files)
+    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
+        for name in photo_files:
+            shard.add(root / name, arcname=name)
+    make_manifest(tmp_path / "shard.tar", tmp_path / "part.jsonl", count=3, progress=False)
+    whole, part = open_photos(tmp_path / "shard.tar"), open_photos(tmp_path / "part.jsonl")
+    assert part.ids == whole.ids[:3]
+    assert all((part.read(i) == whole.read(i)).all() for i in range(3))

@@ -12,8 +12,10 @@ from dad.study.base import parse_model, read_yaml
 from dad.study.cells import all_cells, all_models, dataset_group, load_study, model_id, study_groups, table_rows
 from dad.study.changes import impossible
 from dad.study.check import check
-from dad.study.config import ScenePhotos, StudyConfig
+from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig
 from dad.study.cost import cost_lines, estimate
+from dad.study.jobs import Jobs
+from dad.study.layout import Layout
 from dad.study.paper import paper
 from dad.study.photos import manifest_name, of_kind, rendered_counts
 
@@ -137,7 +139,9 @@ def test_manifests_and_counts_of_the_mini_study():
     cells = all_cells(mini()).values()
     assert {manifest_name(cell.photos) for cell in cells} == {f"photos-{n}.jsonl" for n in (100, 250, 500, 1000, 2000)}
     assert rendered_counts(cells, "indoor") == [34, 84, 167, 334, 667]
-    assert {manifest_name(cell.photos) for cell in all_cells(mini(photos="folder")).values()} == {"photos.jsonl"}
+    folder = {"source": "folder", "root": "photos"}
+    assert manifest_name(FolderPhotos(**folder)) == "photos.jsonl"
+    assert manifest_name(FolderPhotos(**folder, count=7)) == "photos-7.jsonl"
 
 
 def test_cost_by_hand():
@@ -183,3 +187,18 @@ def test_the_papers_study_is_whole_and_says_what_is_missing(tmp_path, monkeypatc
 
 def test_nothing_is_missing_for_the_mini_study():
     assert [str(finding) for finding in check(mini()) if finding.severity != "note"] == []
+
+
+def test_of_a_folder_only_the_photos_that_a_study_draws_from_are_listed():
+    study = mini(photos={"source": "folder", "root": "photos", "count": 7, "seed": 0}, scaling=[3, 5])
+    jobs = Jobs(Layout(study))
+    side = study.crop.min_crop
+    assert {name: jobs.manifest_options(name) for name in jobs.manifests} == {
+        f"photos-{count}.jsonl": [f"--count={count}", f"--min-side={side}"] for count in (3, 5, 7)
+    }
+    scenes = Jobs(Layout(mini()))
+    assert scenes.manifest_options("photos-100.jsonl") == [
+        "--only=indoor/rgb:34",
+        "--only=outdoor/rgb:33",
+        "--only=driving/rgb:33",
+    ]

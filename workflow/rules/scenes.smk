@@ -79,10 +79,7 @@ rule manifest:
         runtime=120,
     params:
         root=lambda wildcards: getattr(STUDY.photos, "root", f"{ROOT}/photos"),
-        only=lambda wildcards: [
-            f"--only={kind}/rgb:{count}"
-            for kind, count in JOBS.kinds(JOBS.manifests[wildcards.manifest]).items()
-        ],
+        only=lambda wildcards: JOBS.manifest_options(wildcards.manifest),
         seed=lambda wildcards: STUDY.photos.seed,
         version=STAGE_VERSION["manifest"],
     shell:
