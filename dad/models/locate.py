@@ -12,7 +12,7 @@ from typing import Literal
 
 from dad.models.catalogue import SOURCES, Source, source_of
 from dad.models.config import NETWORKS
-from dad.models.plugins import TEACHERS, is_plugin, module_of
+from dad.models.plugins import NO_SKILL, TEACHERS, is_plugin, module_of
 from dad.plugins import entry_points
 
 ZOO = Path(__file__).parent / "zoo"
@@ -31,7 +31,7 @@ class Located:
     """A model's name, understood.
 
     how: `zoo` (shipped), `path` (a file or folder here), `network` (an official file under its network's name), `hub` (a Hugging
-    Face repository), `plugin` (a class of another package) or `unknown`.
+    Face repository), `plugin` (a class, of another package or of this one without weights) or `unknown`.
     """
 
     name: str
@@ -177,6 +177,6 @@ def _unknown(text: str) -> str:
 
 
 def _suggestion(text: str) -> str:
-    known = [*zoo_names(), *(source.network for source in SOURCES), *entry_points(TEACHERS)]
+    known = [*zoo_names(), *(source.network for source in SOURCES), *entry_points(TEACHERS), *NO_SKILL]
     close = difflib.get_close_matches(text, known, n=1, cutoff=0.7)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,6 +1,7 @@
-"""Models that other packages bring: `package.module:Class`, and names under the entry point group `dad.teachers`.
+"""Models that are classes: those of other packages, `package.module:Class` and names under the entry point group `dad.teachers`,
+and the ones of this package that have no weights.
 
-Both are called with what `load` was given and the callable has parameters for (`device`, `short_side`, `square`); the result is
+All are called with what `load` was given and the callable has parameters for (`device`, `short_side`, `square`); the result is
 an estimator: `name`, `kind`, `patch`, and a call from RGB (B,3,H,W) in [0,1] to maps (B,1,H,W).
 """
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from dad.models.estimator import AnyEstimator
 
 TEACHERS = "dad.teachers"
+NO_SKILL = {"no-skill:constant": "dad.models.no_skill:Constant", "no-skill:gradient": "dad.models.no_skill:Gradient"}
+"""Estimators of this package without weights, by name."""
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -28,8 +31,15 @@ def is_class_name(name: str) -> bool:
 
 
 def is_plugin(name: str) -> bool:
-    """Whether a name belongs to another package. Imports nothing."""
-    return is_class_name(name) or ("/" not in name and name not in NETWORKS and name in entry_points(TEACHERS))
+    """Whether a name stands for a class. Imports nothing."""
+    return name in NO_SKILL or is_class_name(name) or ("/" not in name and name not in NETWORKS and name in entry_points(TEACHERS))
+
+
+def _class_of(name: str) -> str:
+    """`package.module:Class` behind a name of which `is_plugin` holds."""
+    if name in NO_SKILL:
+        return NO_SKILL[name]
+    return name if is_class_name(name) else entry_points(TEACHERS)[name].value
 
 
 def module_of(name: str) -> tuple[Path | None, str]:
@@ -37,7 +47,7 @@ def module_of(name: str) -> tuple[Path | None, str]:
 
     Imports at most the packages that the module lies in.
     """
-    module = name.partition(":")[0] if is_class_name(name) else entry_points(TEACHERS)[name].module
+    module = _class_of(name).partition(":")[0]
     try:
         with current_folder():
             found = importlib.util.find_spec(module)
@@ -49,15 +59,14 @@ def module_of(name: str) -> tuple[Path | None, str]:
 
 
 def plugin(name: str, **options: Any) -> "AnyEstimator | None":
-    """The estimator of another package, or None if the name is not of one.
+    """The estimator that a class makes, or None if the name is not of one.
 
     options: `device`, `short_side`, `square`; those are handed on that the callable has parameters for, and one that asks for
     something else than the default is refused where it has none. Raises UserError in one line.
     """
     if not is_plugin(name):
         return None
-    text = name if is_class_name(name) else entry_points(TEACHERS)[name].value
-    made = _call(imported(text, "the model"), name, options)
+    made = _call(imported(_class_of(name), "the model"), name, options)
     for attribute, allowed in (("name", None), ("kind", ("disparity", "depth")), ("patch", None)):
         value = getattr(made, attribute, None)
         if value is None or (allowed and value not in allowed):

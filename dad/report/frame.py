@@ -18,7 +18,7 @@ from dad.evaluation import load_protocol
 from dad.report.estimates import Interval
 from dad.report.scores import METRICS, check_comparable, read_rows, score_paths
 from dad.report.statistics import table_statistics
-from dad.study.cells import Row, dataset_group, model_slug, study_groups, table_rows, teacher_rows
+from dad.study.cells import Row, beside_rows, dataset_group, model_slug, study_groups, table_rows
 from dad.study.config import BenchmarkConfig, StudyConfig
 from dad.study.paper import AVERAGE, paper
 from dad.study.table import Table
@@ -32,6 +32,13 @@ Line = dict[str, Any]
 MEANS = ("mean", "ci_low", "ci_high", "n", "seeds")
 TO_BEST = ("difference_to_best", "diff_low", "diff_high", "p_holm", "effect")
 TO_REFERENCE = ("ref_difference", "ref_low", "ref_high", "ref_p_holm", "ref_effect")
+BESIDE_LABELS = {
+    "teacher": "the teacher",
+    "source": "the student's network as shipped",
+    "no-skill:constant": "no skill: the best constant",
+    "no-skill:gradient": "no skill: a gradient from sky to ground",
+}
+"""What is above the rows, in words, by role or by model."""
 NO_DATA = "this study has no data set for this benchmark"
 
 
@@ -93,8 +100,8 @@ class Frame:
     table: str
     layout: Table
     rows: tuple[Row, ...]
-    teachers: tuple[Row, ...]
-    """The teachers that are not among the rows, as rows; empty where they have not been scored."""
+    beside: tuple[Row, ...]
+    """The models above the rows (`dad.study.cells.BESIDE`), as rows; without those that have not been scored."""
     columns: tuple[Column, ...]
     protocol: str
     """Id of the protocol, e.g. `marigold@1`."""
@@ -104,11 +111,16 @@ class Frame:
     empty: Mapping[str, int]
     """Data set -> images without a scored pixel."""
     lines: pd.DataFrame
-    """role (`row`, `teacher`), row, label, block, cell (what stands in the row), the factors; dataset, title, benchmark (of the
-    paper), stands_for, metric, protocol; mean, ci_low, ci_high, n, seeds, best, percent; paper, paper_best, paper_percent, notes,
-    foreign; the differences to the table's best row (TO_BEST) and to the row's reference (reference, TO_REFERENCE, ref_verdict);
-    reason. A benchmark that the study has no data set for has lines with the printed numbers alone.
+    """role (`row`, or one of `BESIDE`), row, label, block, cell (what stands in the row), the factors; dataset, title, benchmark
+    (of the paper), stands_for, metric, protocol; mean, ci_low, ci_high, n, seeds, best, percent; paper, paper_best,
+    paper_percent, notes, foreign; the differences to the table's best row (TO_BEST) and to the row's reference (reference,
+    TO_REFERENCE, ref_verdict); reason. A benchmark that the study has no data set for has lines with the printed numbers alone.
     """
+
+    @property
+    def teachers(self) -> tuple[Row, ...]:
+        """The teachers that are not among the rows."""
+        return tuple(row for row in self.beside if row.role == "teacher")
 
     @property
     def trained(self) -> tuple[Row, ...]:
@@ -183,9 +195,14 @@ class Frame:
 
     def label(self, row: Row) -> str:
         """A row in the table's words, e.g. `Shared-Context Distillation, Hybrid Norm.`"""
-        if row in self.teachers:
-            return "the teacher" if len(self.teachers) == 1 else f"the teacher {model_slug(row.model)}"
-        return row_label(self.layout, row)
+        if row.role == "row":
+            return row_label(self.layout, row)
+        several = row.role != "no-skill" and sum(other.role == row.role for other in self.beside) > 1
+        return self.role_label(row) + (f" {model_slug(row.model)}" if several else "")
+
+    def role_label(self, row: Row) -> str:
+        """What a model above the rows is to the table, in words."""
+        return BESIDE_LABELS.get(row.model or "") or BESIDE_LABELS[row.role]
 
     def apart(self, row: Row, other: Row) -> str:
         """A row's label without the factors it shares with `other`."""
@@ -214,15 +231,15 @@ def block_of(layout: Table, row: Row) -> tuple[str, ...]:
 def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
     """Read the scores in a table's rows under the study's first protocol, compute the statistics, and decide what is best.
 
-    A teacher's file may be missing. Raises UserError if another is missing, if one is unreadable, of another model or without one
-    of the data sets, or if two were scored on different images or under different rules.
+    The files of a model above the rows may be missing. Raises UserError if another is missing, if one is unreadable, of another
+    model or without one of the data sets, or if two were scored on different images or under different rules.
     """
     layout, rows, columns = table_of(study, table), tuple(table_rows(study, table)), table_columns(study, table)
     if not columns:
         raise UserError(f"study {study.name} has no benchmark that {table} reports ({', '.join(layout.datasets)})")
     protocol, files = load_protocol(study.protocols[0]), score_paths(study, table, results)
-    teachers = tuple(row for row in teacher_rows(study, table) if _is_there(row, files))
-    everything = read_rows(study, (*teachers, *rows), columns, files, protocol.id)
+    beside = tuple(row for row in beside_rows(study, table) if _is_there(row, files))
+    everything = read_rows(study, (*beside, *rows), columns, files, protocol.id)
     check_comparable(table, protocol.id, everything)
     first = everything[everything["subject"] == everything["subject"].iloc[0]] if len(everything) else everything
     tidy = everything[everything["n"] > 0][["row", "seed", "dataset", "image", "scene", "n", *METRICS]]
@@ -233,7 +250,7 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
         table=table,
         layout=layout,
         rows=rows,
-        teachers=teachers,
+        beside=beside,
         columns=columns,
         protocol=protocol.id,
         protocol_hash=first["protocol_hash"].iloc[0] if len(first) else protocol.hash,
@@ -266,21 +283,21 @@ def _lines(frame: Frame, statistics: Mapping[tuple[str, str, str], Line]) -> Ite
     """A line per row, column and metric, with what was computed and what was printed."""
     shown = {column.paper for column in frame.columns}
     absent = [Column(name, name) for name in frame.layout.datasets if name not in shown]
-    for row in (*frame.teachers, *frame.rows):
+    for row in (*frame.beside, *frame.rows):
         for column in (*frame.columns, *absent):
             for metric in METRICS:
                 printed = None
-                if row not in frame.teachers and column.paper is not None:
+                if row.role == "row" and column.paper is not None:
                     printed = frame.layout.printed(row.factors, column.paper, metric)
                 scored = column in frame.columns
                 if not scored and not printed:
                     continue
                 line: Line = dict.fromkeys((*MEANS, *TO_BEST, *TO_REFERENCE, "percent", "paper", "paper_percent"), math.nan)
                 line |= {
-                    "role": "teacher" if row in frame.teachers else "row",
+                    "role": row.role,
                     "row": row.name,
                     "label": frame.label(row),
-                    "block": ", ".join(block_of(frame.layout, row)) if row not in frame.teachers else "",
+                    "block": ", ".join(block_of(frame.layout, row)) if row.role == "row" else "",
                     "cell": "+".join(row.subjects),
                     **row.factors,
                     "dataset": column.dataset,

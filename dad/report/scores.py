@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.identity import require_recorded
-from dad.study.cells import Row, dataset_group, model_id, study_groups, table_rows, teacher_rows
+from dad.study.cells import Row, beside_rows, dataset_group, model_id, study_groups, table_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 from dad.study.paper import paper
@@ -33,9 +33,9 @@ UNSEEDED = -1
 
 def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str, str], Path]:
     """(group, subject) -> where its per-image scores are written: every group the table reports, every cell and model in its rows,
-    and the teachers of its students. A summary of the same name with the suffix .json lies beside each.
+    and the models above its rows. A summary of the same name with the suffix .json lies beside each.
     """
-    subjects = dict.fromkeys(name for row in (*teacher_rows(study, table), *table_rows(study, table)) for name in row.subjects)
+    subjects = dict.fromkeys(name for row in (*beside_rows(study, table), *table_rows(study, table)) for name in row.subjects)
     layout = Layout(study, results)
     return {(group, name): layout.scores(group, name) for group in study_groups(study, table) for name in subjects}
 

@@ -166,7 +166,7 @@ def _details(frame: Frame, runs: list[Provenance]) -> Facts:
     details = [("Study", f"`{study.name}`: {study.description}"), *(shared_facts(cells) if cells else [])]
     if cells:
         details.append(("Seeds", ", ".join(map(str, frame.seeds))))
-    if models := [f"`{short_name(row.model)}` ({frame.label(row)})" for row in (*frame.teachers, *frame.scored) if row.model]:
+    if models := [f"`{short_name(row.model)}` ({frame.label(row)})" for row in (*frame.beside, *frame.scored) if row.model]:
         details.append(("Scored as is", ", ".join(models)))
     measured = [f"{column.title}: {count} images" for column, count in frame.images().items()]
     details += [

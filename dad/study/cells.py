@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dad.errors import UserError
 from dad.files import sha256_json
 from dad.models.locate import use_files
+from dad.models.plugins import NO_SKILL
 from dad.study.base import did_you_mean, identity, parse_model, read_yaml
 from dad.study.changes import EACH, Impossible, cell_fields, make_cell, no_field, scored_model
 from dad.study.config import Cell, LabelPlan, StudyConfig
@@ -20,6 +21,11 @@ from dad.study.paper import paper
 from dad.study.reading import parse_mapping
 from dad.study.table import ABLATION, Table, TableRow, row_name
 from dad.study.tables import known_tables, library_beside, seeds_of, table_names, table_of
+
+Role = Literal["row", "teacher", "source", "no-skill"]
+BESIDE: tuple[Role, ...] = ("teacher", "source", "no-skill")
+"""What is shown above the rows of a table: the teachers of its students, the networks these start from as they are shipped, and
+estimators without skill. A number between the last and the first has a floor and a ceiling."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Row:
     cells: dict[str, Cell]
     reason: str | None = None
     model: str | None = None
+    role: Role = "row"
+    """What it is to the table: a row of it, or a model that is shown above the rows for comparison."""
 
     @property
     def name(self) -> str:
@@ -154,18 +162,37 @@ def all_cells(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[s
 
 
 def all_models(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[str, str]:
-    """Every model that these tables score as is, their students' teachers among them, by id."""
+    """Every model that these tables score as is, those above the rows among them, by id."""
     names = table_names(study) if tables is None else tables
-    rows = [row for table in names for row in (*table_rows(study, table), *teacher_rows(study, table))]
+    rows = [row for table in names for row in (*table_rows(study, table), *beside_rows(study, table))]
     return {model_id(row.model): row.model for row in rows if row.model}
 
 
 def teacher_rows(study: StudyConfig, table: str) -> tuple[Row, ...]:
-    """The teachers of a table's students that have no row in it, as rows of their own; shown above the others for comparison."""
+    """The teachers of a table's students that have no row in it, as rows of their own."""
+    return tuple(row for row in beside_rows(study, table) if row.role == "teacher")
+
+
+def beside_rows(study: StudyConfig, table: str) -> tuple[Row, ...]:
+    """What is shown above a table's rows for comparison (`BESIDE`), as rows of their own; a model that has a row is left out.
+
+    A student that starts at random has no source, and neither has one that starts from a teacher that is shown.
+    """
     rows = table_rows(study, table)
+    cells = [cell for row in rows for cell in row.cells.values()]
+    models: dict[Role, list[str]] = {
+        "teacher": [cell.teacher for cell in cells] or [study.teacher],
+        "source": [cell.student.model for cell in cells if cell.student.init != "none"],
+        "no-skill": list(NO_SKILL),
+    }
     shown = {row.model for row in rows}
-    teachers = dict.fromkeys([cell.teacher for row in rows for cell in row.cells.values()] or [study.teacher])
-    return tuple(Row(table, {"teacher": model_id(name)}, {}, model=name) for name in teachers if name not in shown)
+    found = []
+    for role in BESIDE:
+        for name in models[role]:
+            if name not in shown:
+                shown.add(name)
+                found.append(Row(table, {role: model_id(name)}, {}, model=name, role=role))
+    return tuple(found)
 
 
 def dataset_group(study: StudyConfig, dataset: str) -> str:

@@ -12,13 +12,13 @@ from dad.data.photos import SUFFIXES
 from dad.models.locate import WEIGHTS, locate, stands_for
 from dad.study.cells import (
     all_cells,
+    beside_rows,
     dataset_group,
     label_id,
     label_views,
     model_id,
     study_groups,
     table_rows,
-    teacher_rows,
 )
 from dad.study.config import BenchmarkConfig, Cell, FolderPhotos, LabelPlan, ScenePhotos, StudyConfig
 from dad.study.layout import Layout
@@ -82,8 +82,8 @@ class Jobs:
     def __init__(self, layout: Layout) -> None:
         self.layout, self.study = layout, layout.study
         self._rows = {table: table_rows(self.study, table) for table in known_tables(self.study)}
-        self._teachers = {table: teacher_rows(self.study, table) for table in self._rows}
-        rows = [row for table in self._rows for row in (*self._rows[table], *self._teachers[table])]
+        self._beside = {table: beside_rows(self.study, table) for table in self._rows}
+        rows = [row for table in self._rows for row in (*self._rows[table], *self._beside[table])]
         self.cells: dict[str, Cell] = {name: cell for row in rows for name, cell in row.cells.items()}
         self.models: dict[str, str] = {model_id(row.model): row.model for row in rows if row.model}
         self._records: dict[str, Paths] = {}
@@ -221,8 +221,8 @@ class Jobs:
         return list(dict.fromkeys(name for row in self._rows[table] for name in row.cells))
 
     def table_models(self, table: str) -> list[str]:
-        """Ids of the models that a table shows beside its cells: its own rows', and the teachers of its students."""
-        rows = [*self._rows[table], *self._teachers[table]]
+        """Ids of the models that a table shows beside its cells: its own rows', and those above its rows."""
+        rows = [*self._rows[table], *self._beside[table]]
         return list(dict.fromkeys(model_id(row.model) for row in rows if row.model))
 
     def table_scores(self, table: str) -> Paths:

@@ -11,7 +11,7 @@ from dad.evaluation import load_protocol
 from dad.evaluation.evaluate import COLUMNS
 from dad.files import write_csv
 from dad.report.scores import score_paths
-from dad.study.cells import Row, dataset_group, table_rows, teacher_rows
+from dad.study.cells import Row, beside_rows, dataset_group, table_rows, teacher_rows
 from dad.study.config import StudyConfig
 from dad.study.paper import paper
 
@@ -63,10 +63,12 @@ def _write_scores(
 ) -> dict[tuple[str, str], Path]:
     """AbsRel of an image = level(row, dataset, seed) x the image's difficulty x a little noise; delta1 = exp(-2 AbsRel).
 
-    Files of all rows of a table, and with `teacher` of the teachers that are no rows. Returns the paths of the rows' files.
+    Files of all rows of a table, and with `teacher` of the models above them. Returns the paths of the rows' files.
     """
     paths, written = score_paths(study, table, results), {}
-    rows = [*(teacher_rows(study, table) if teacher else ()), *table_rows(study, table)]
+    # what a row's noise is drawn from is its place, and the goldens are older than what is behind the rows here
+    teachers, others = teacher_rows(study, table), [row for row in beside_rows(study, table) if row.role != "teacher"]
+    rows = [*(teachers if teacher else ()), *table_rows(study, table), *(others if teacher else ())]
     for index, row in enumerate(rows):
         for subject in row.subjects:
             seed = row.cells[subject].seed if row.cells else -1
@@ -116,8 +118,13 @@ OWN = {"baseline-hybrid": 0.26, "teacher-student": 0.25, "assistant-student": 0.
 """Half the level of rows that the paper does not print."""
 
 
+BESIDE_LEVEL = {"source": 0.45, "no-skill": 0.9}
+
+
 def _paper_like(row: Row, dataset: str, seed: int) -> float:
     """Twice the number that the paper prints: every ordering as printed, on another scale; scaling as Fig. 7 is described."""
+    if row.role in BESIDE_LEVEL:
+        return BESIDE_LEVEL[row.role]
     if row.table == "scaling":
         count = int(row.factors["photos"])
         return {"ours": 0.3 - 0.02 * np.log2(count / 10 + 1e-9), "ssi": 0.32, "teacher": 0.28}[row.factors["method"]]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dad.errors import UserError
+from dad.models.plugins import NO_SKILL
 from dad.report.frame import load_frame
 from dad.report.scores import score_paths
 from dad.report.tables import SUFFIXES, table_files, write_texts
@@ -69,10 +70,14 @@ def test_columns_are_those_of_the_tables_groups(rendered):
     assert [column.dataset for column in rendered["scaling"][2].columns] == ["average", *five]
 
 
-def test_score_paths_name_every_group_subject_and_teacher(whole, results):
+BESIDE = {model_id(name) for name in ("zoo/big", "zoo/midas-big", "zoo/small", "zoo/midas-small", *NO_SKILL)}
+"""What is above the rows of Table 3: teachers, what the students start from, no skill; the MiDaS student starts from a teacher."""
+
+
+def test_score_paths_name_every_group_subject_and_model_above_the_rows(whole, results):
     paths = score_paths(whole, "table3", results)
     cells = [name for row in table_rows(whole, "table3") for name in row.cells]
-    assert {subject for _, subject in paths} == {*cells, model_id("zoo/big"), model_id("zoo/midas-big")}
+    assert {subject for _, subject in paths} == {*cells, *BESIDE}
     assert {group for group, _ in paths} == {"ablation"}
     assert {group for group, _ in score_paths(whole, "table5", results)} == {"ablation", "zero-shot"}
     assert paths["ablation", cells[0]] == results / "tiny" / "scores" / "ablation" / f"{cells[0]}.csv"

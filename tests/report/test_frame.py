@@ -79,7 +79,7 @@ def test_markdown_latex_and_page_show_the_frames_numbers(table, seeded, seeded_f
     header, _, *body = body_of(markdown)
     metric, column = frame.layout.metrics[0], frame.columns[0]
     place = next(i for i, title in enumerate(header) if title.startswith("ours:"))
-    shown = [row[place] for row in body][len(frame.teachers) : len(frame.teachers) + len(frame.rows)]
+    shown = [row[place] for row in body][len(frame.beside) : len(frame.beside) + len(frame.rows)]
     for text, row in zip(shown, frame.rows, strict=True):
         line = frame.value(row, column, metric)
         if line["reason"]:
@@ -143,7 +143,7 @@ def test_a_table_of_ones_own_has_everything_but_printed_numbers(own, own_files):
     page = (own_files / "reports" / "lambda.md").read_text()
     header, _, *body = body_of(page)
     assert not any("printed" in title for title in header)
-    assert len(body) == 1 + 6  # the teacher, and every combination
+    assert len(body) == 4 + 6  # teacher, source and the two without skill; every combination
     assert "printed" not in page.lower() and "D2" not in page and "the paper's own" not in page
     assert "## Against the reference" in page and "0.25, global, against 0.5, global: scenes-indoor better (−" in page
     assert "1.0, hybrid, against 0.5, hybrid: scenes-indoor worse (+" in page

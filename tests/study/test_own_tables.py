@@ -14,6 +14,7 @@ from dad.study.base import parse_model, read_yaml
 from dad.study.cells import (
     all_cells,
     all_models,
+    beside_rows,
     cell_id,
     find_cell,
     load_study,
@@ -228,8 +229,25 @@ def test_teachers_of_own_tables_are_scored_beside_their_students():
     ]
     assert [row.model for row in teacher_rows(study, "mine")] == ["zoo/midas-large", "zoo/genpercept", "zoo/midas-small"]
     assert "model-midas-small" in all_models(study)
-    assert "model-midas-small" not in all_models(mini())
+    assert "model-midas-small" not in all_models(mini(architectures={}))
     assert list(rows(study)) == ["midas-l", "assistant", "zoo-midas-small"]
+
+
+def test_what_students_start_from_and_what_needs_no_skill_stands_beside_them_and_changes_no_id():
+    found = {row.model: row.role for row in beside_rows(mini(), "table3")}
+    assert found == {
+        "zoo/vit-large": "teacher",
+        "zoo/midas-large": "teacher",
+        "zoo/vit-small": "source",
+        "zoo/midas-small": "source",
+        "no-skill:constant": "no-skill",
+        "no-skill:gradient": "no-skill",
+    }
+    study = own(grid={"student.init": ["none"]})
+    assert [row.role for row in beside_rows(study, "mine")] == ["teacher", "no-skill", "no-skill"]
+    rows_of = [{"row": {"model": "a"}, "score": "no-skill:gradient"}]
+    study = own(rows=rows_of, factors=["model"])
+    assert [row.model for row in beside_rows(study, "mine")] == [study.teacher, "no-skill:constant"]
 
 
 @pytest.mark.parametrize(

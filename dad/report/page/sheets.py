@@ -1,6 +1,7 @@
 """Markdown of the reports as HTML: the same text, with tables that can be sorted and searched and links that stay on the page."""
 
 import html
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import markupsafe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from dad.report.frame import BESIDE_LABELS
 from dad.report.templates import environment
 
 NUMBER = re.compile(r"^\W*([+−-]?\d[\d,]*(?:\.\d+)?)")
@@ -37,8 +39,8 @@ def markdown_html(
 ) -> markupsafe.Markup:
     """A report's Markdown without its title, its headings `deeper` levels down.
 
-    name: makes the ids of tables. extras: HTML for a last column of the tables that have as many rows, or more at the top, which
-    get nothing. targets: words of the text (notes, ids of claims, files) -> the place on the page that they lead to.
+    name: makes the ids of tables. extras: HTML for a last column of the tables that have as many rows; models above them get
+    nothing. targets: words of the text (notes, ids of claims, files) -> the place on the page that they lead to.
     """
     tokens, made, tables = reader().parse(text), [], 0
     place = 0
@@ -106,7 +108,9 @@ def _table(tokens: Sequence[Token], name: str, extras: Sequence[str], targets: M
             above = filled[-1][i] if filled and i < left - 1 and not cell.content else None
             values.append(above or _value(cell, targets, None if i < left else ranges[i - left]))
         filled.append(values)
-    more = [*[""] * (len(body) - len(extras)), *extras] if extras and 0 <= len(body) - len(extras) < 4 else []
+    words = tuple(BESIDE_LABELS.values())
+    above = len(list(itertools.takewhile(lambda row: row[0].content.startswith(words), body)))
+    more = [*[""] * above, *extras] if extras and len(body) - above == len(extras) else []
     return (
         environment()
         .get_template("sheet.html")

@@ -17,7 +17,7 @@ from dad.cli import main
 from dad.errors import UserError
 from dad.report.page import write_page
 from dad.report.page.curves import POINTS, curve
-from dad.study.cells import all_cells, table_rows, teacher_rows
+from dad.study.cells import all_cells, beside_rows, table_rows
 from dad.study.claims import claims
 from dad.study.paper import paper
 
@@ -115,7 +115,7 @@ def test_every_table_is_there_with_all_its_rows(page_study, page, elements):
         part = text[text.index(f'<article id="{table}"') :]
         body = part[part.index("<tbody>") : part.index("</tbody>")]
         rows = table_rows(page_study, table)
-        assert body.count("<tr") == len(rows) + len(teacher_rows(page_study, table))
+        assert body.count("<tr") == len(rows) + len(beside_rows(page_study, table))
         for cell in (cell for row in rows for cell in row.cells):
             assert body.count(f'href="#cell-{cell}"') == body.count(f'href="#curves-{cell}"') == 1
     buttons = [attributes for tag, attributes in elements if tag == "button"]
