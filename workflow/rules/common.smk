@@ -32,6 +32,12 @@ except UserError as error:
     raise WorkflowError(str(error))
 
 ROOT, REPORTS = LAYOUT.root, LAYOUT.reports
+# asked of the command line: Snakemake would say only that there is no rule
+for target in sys.argv[1:]:
+    if re.fullmatch(r"reports/[^/]+\.\w+", target) and str(REPORTS) != "reports":
+        raise WorkflowError(
+            f"{target} is the default study's; study {STUDY.name} writes {REPORTS}/{os.path.basename(target)}"
+        )
 TABLES = table_names(STUDY)
 restore_times(LAYOUT)
 
