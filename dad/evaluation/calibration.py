@@ -129,9 +129,7 @@ def _at(image: NDArray[Any], rows: NDArray[np.float64], source: str) -> tuple[ND
     return values, rows[:, 2].copy()
 
 
-def _fit(
-    values: NDArray[np.float64], metres: NDArray[np.float64], kind: str, scale_only: bool
-) -> tuple[float, float] | None:
+def _fit(values: NDArray[np.float64], metres: NDArray[np.float64], kind: str, scale_only: bool) -> tuple[float, float] | None:
     """Scale and shift by least squares of relative errors; None where the points do not determine them."""
     weights = metres if kind == "disparity" else 1.0 / metres
     size = float(np.abs(values).max())

@@ -5,6 +5,7 @@ mask: a protocol that takes boundaries out of the mask would leave nothing to me
 """
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,17 @@ from dad.evaluation.fitting import Fitted, fit_image, fit_maps
 from dad.evaluation.pairs import Pairs, Transform, bands, unchanged
 from dad.evaluation.protocol import Protocol
 
-DETAIL = ("boundary_f1", "edge_abs_rel", "edge_n")
+BOUNDARIES = ("boundary_f1", "boundary_f1_depth_pro", "boundary_f1_moge")
+"""One question, counted in three ways; see `DepthEdges.boundaries`."""
+
+DETAIL = (*BOUNDARIES, "edge_abs_rel", "edge_n")
 CENTRE = ("centre_global_abs_rel", "centre_local_abs_rel", "centre_global_delta1", "centre_local_delta1")
 
 LEVELS = np.linspace(1.05, 1.25, 10)
 """Ratios of neighbouring depths from which on there is an edge; a level's weight is its distance to 1."""
+
+NEAREST = np.float32(1e-6)
+"""Metres of a prediction that is not positive, where it is looked at for edges."""
 
 EDGE = 1.1
 """The ratio of the edges that the edge band follows."""
@@ -54,26 +61,80 @@ class DepthEdges:
         return band
 
     def boundary_f1(self, prediction: NDArray[np.float32], transform: Transform = unchanged) -> float:
-        """Agreement of the edges of a prediction with those of the truth, 0 to 1; NaN if the truth has none.
+        """Agreement of the edges of a prediction with those of the truth, see `boundaries`."""
+        return self.boundaries(prediction, transform)["boundary_f1"]
+
+    def boundaries(self, prediction: NDArray[np.float32], transform: Transform = unchanged) -> dict[str, float]:
+        """How far the edges of a prediction are those of the truth, as `BOUNDARIES` count it: 0 to 1; NaN if the truth has none.
 
         prediction: (H,W), aligned by `transform`.
 
-        A pair of neighbours is an edge of level t if the farther is more than t times as far as the nearer. F1 over the
-        directed pairs, averaged over ten levels from 1.05 to 1.25 with weights t - 1: microsoft/MoGe `moge/test/metrics.py`
-        `boundary_f1` (radius 1), after apple/ml-depth-pro `src/depth_pro/eval/boundary_metrics.py` `SI_boundary_F1`. MoGe
-        leaves the pairs out that start at the outermost pixels; here all count. A prediction that is not positive has no
-        edges.
+        A pair of neighbours is an edge of level t if the farther is more than t times as far as the nearer; ten levels from
+        1.05 to 1.25. They differ in what they do with the pairs:
+
+        boundary_f1              F1 over all directed pairs together, levels weighted by t - 1; a prediction that is not
+                                 positive has no edges
+        boundary_f1_moge         the same without the pairs whose nearer pixel is at the image's border: microsoft/MoGe
+                                 `moge/test/metrics.py` `boundary_f1` (radius 1)
+        boundary_f1_depth_pro    precision and recall are means over those of the four directions, levels weighted by t, a
+                                 prediction that is not positive is taken for 1e-6 m: apple/ml-depth-pro
+                                 `src/depth_pro/eval/boundary_metrics.py` `SI_boundary_F1`
         """
-        true = _above(self._ratios)
-        if not true[0]:
-            return math.nan
-        predicted = _above(self._pairs.steps(prediction, LEVELS[0], transform)[2])
+        if not np.any(self._ratios > LEVELS[0]):
+            return dict.fromkeys(BOUNDARIES, math.nan)
+
+        def clipped(block: NDArray[np.floating]) -> NDArray[np.floating]:
+            return np.maximum(transform(block), NEAREST)
+
+        nearer, farther, ratios = self._pairs.steps(prediction, LEVELS[0], clipped)
+        flat = prediction.ravel()
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            near, far = (transform(prediction.ravel().take(side)) for side in (self._near, self._far))
-            same = np.where(near > 0, far / near, 0)
-        common = _above(np.minimum(same, self._ratios))
-        f1 = 2 * common / np.maximum(predicted + true, 1)
-        return float(np.average(f1, weights=LEVELS - 1))
+            near, far = (clipped(flat.take(side)) for side in (self._near, self._far))
+            same = np.minimum(far / near, self._ratios)
+        made = _Pairs(nearer, farther, ratios, clipped(flat.take(nearer)) > NEAREST)
+        true = _Pairs(self._near, self._far, self._ratios, np.ones(self._near.shape, np.bool_))
+        both = _Pairs(self._near, self._far, same, near > NEAREST)
+        sides = (made, true, both)
+        found = {
+            "boundary_f1": _f1(*(pairs.together() for pairs in sides), LEVELS - 1),
+            "boundary_f1_depth_pro": _f1(*(pairs.by_direction() for pairs in sides), LEVELS),
+            "boundary_f1_moge": _f1(*(pairs.together(self._mask.shape) for pairs in sides), LEVELS - 1),
+        }
+        return {name: found[name] for name in BOUNDARIES}
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Edges: their nearer and farther pixel (n,), their ratios (n,), and whether both sides are positive (n,)."""
+
+    nearer: NDArray[np.intp]
+    farther: NDArray[np.intp]
+    ratios: NDArray[np.floating]
+    positive: NDArray[np.bool_]
+
+    def together(self, inside: tuple[int, ...] | None = None) -> NDArray[np.intp]:
+        """How many are above each level, (levels, 1); with the shape of the image those whose nearer pixel is not at its border."""
+        kept = self.positive
+        if inside is not None:
+            height, width = inside
+            row, column = np.divmod(self.nearer, width)
+            kept = kept & (row > 0) & (row < height - 1) & (column > 0) & (column < width - 1)
+        return _above(self.ratios[kept])[:, None]
+
+    def by_direction(self) -> NDArray[np.intp]:
+        """How many are above each level in each direction, (levels, 4)."""
+        step, across = self.farther - self.nearer, np.abs(self.farther - self.nearer) > 1
+        directions = ((across == down) & ((step > 0) == onward) for down in (False, True) for onward in (False, True))
+        return np.stack([_above(self.ratios[direction]) for direction in directions], 1)
+
+
+def _f1(made: NDArray[np.intp], true: NDArray[np.intp], both: NDArray[np.intp], weights: NDArray[np.float64]) -> float:
+    """F1 over the levels from counts (levels, groups); precision and recall are means over the groups. NaN without true edges."""
+    if not true[0].any():
+        return math.nan
+    precision, recall = ((both / np.maximum(counts, 1)).mean(1) for counts in (made, true))
+    f1 = 2 * precision * recall / np.where(precision + recall > 0, precision + recall, 1)
+    return float(np.average(f1, weights=weights))
 
 
 def score_detail(
@@ -89,7 +150,7 @@ def score_detail(
 ) -> dict[str, float]:
     """The metrics of `DETAIL` for one prediction; arguments and errors as `dad.evaluation.score`.
 
-    boundary_f1     see `DepthEdges.boundary_f1`
+    boundary_f1...  see `DepthEdges.boundaries`
     edge_abs_rel    AbsRel over the valid pixels within BAND of a depth edge (neighbours whose depths differ by the factor
                     EDGE), NaN where there is none; this band is ours
     edge_n          how many pixels that are
@@ -104,7 +165,7 @@ def detail_fitted(fitted: Fitted, edges: DepthEdges) -> dict[str, float]:
     to_depth = (lambda block: np.reciprocal(fitted.transform(block))) if disparity else fitted.transform
     errors = _relative_errors(fitted, edges.beside)
     return {
-        "boundary_f1": edges.boundary_f1(fitted.prediction, to_depth),
+        **edges.boundaries(fitted.prediction, to_depth),
         "edge_abs_rel": float(np.mean(errors, dtype=np.float64)) if errors.size else math.nan,
         "edge_n": float(errors.size),
     }

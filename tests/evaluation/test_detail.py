@@ -41,6 +41,77 @@ def test_boundary_f1_is_its_definition(seed):
     assert DepthEdges(depth, mask).boundary_f1(prediction) == pytest.approx(expected, rel=1e-12)
 
 
+def moge_f1(prediction, depth, mask):
+    """microsoft/MoGe `moge/test/metrics.py` `boundary_f1`, radius 1, written down again: windows around the inner pixels."""
+    inner = (slice(1, -1), slice(1, -1))
+    counts = np.zeros((10, 3))
+    for shift in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        p, g, m = (np.roll(values, shift, (0, 1))[inner] for values in (prediction, depth, mask))
+        valid = m & mask[inner]
+        for level, t in enumerate(np.linspace(0.05, 0.25, 10)):
+            made, true = p / prediction[inner] > 1 + t, g / depth[inner] > 1 + t
+            counts[level] += [(made & true & valid).sum(), (made & valid).sum(), (true & valid).sum()]
+    hits, made, true = np.maximum(counts.T, 1e-12)
+    precision, recall, weights = hits / true, hits / made, np.linspace(0.05, 0.25, 10)
+    return np.sum(weights * 2 * precision * recall / (precision + recall)) / weights.sum()
+
+
+def depth_pro_f1(prediction, depth):
+    """apple/ml-depth-pro `src/depth_pro/eval/boundary_metrics.py` `SI_boundary_F1`, written down again: inverse depth, each
+    direction for itself.
+    """
+    levels = np.linspace(1.05, 1.25, 10)
+    total = 0
+    for t in levels:
+        precision, recall = [], []
+        inverse = [1 / np.clip(values, 1e-6, None) for values in (prediction, depth)]
+        for axis in (0, 1):
+            firsts, seconds = ([np.delete(values, place, axis) for values in inverse] for place in (-1, 0))
+            for here, there in ((firsts, seconds), (seconds, firsts)):
+                made, true = (there[side] / here[side] > t for side in (0, 1))
+                hits = np.count_nonzero(made & true)
+                precision.append(hits / max(np.count_nonzero(made), 1))
+                recall.append(hits / max(np.count_nonzero(true), 1))
+        p, r = np.mean(precision), np.mean(recall)
+        total += t * (2 * p * r / (p + r) if p + r else 0)
+    return total / levels.sum()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_boundary_f1_as_moge_and_depth_pro_count_it(seed):
+    rng = np.random.default_rng(seed)
+    depth = np.exp(0.12 * rng.standard_normal((19, 23))) * np.linspace(1, 30, 23)
+    prediction = depth * np.exp(0.06 * rng.standard_normal(depth.shape))
+    prediction[:, 5:9] *= 1.1  # directions of their own
+    mask = rng.random(depth.shape) < 0.85
+    found = DepthEdges(depth, mask).boundaries(prediction)
+    assert found["boundary_f1_moge"] == pytest.approx(moge_f1(prediction, depth, mask), rel=1e-12)
+    everywhere = np.ones(depth.shape, bool)
+    found = DepthEdges(depth, everywhere).boundaries(prediction)
+    assert found["boundary_f1_depth_pro"] == pytest.approx(depth_pro_f1(prediction, depth), rel=1e-12)
+    assert found["boundary_f1_moge"] == pytest.approx(moge_f1(prediction, depth, everywhere), rel=1e-12)
+    assert len({round(value, 6) for value in found.values()}) == 3
+    prediction[3, 4], prediction[10, 11], prediction[18, 2] = -2, 0, 1e-9
+    found = DepthEdges(depth, everywhere).boundaries(prediction)
+    assert found["boundary_f1_depth_pro"] == pytest.approx(depth_pro_f1(prediction, depth), rel=1e-12)
+    holes = depth.copy()
+    holes[~mask] = np.nan  # no pair with a hole is larger than any level: our mask does as much
+    found = DepthEdges(depth, mask).boundaries(prediction)
+    assert found["boundary_f1_depth_pro"] == pytest.approx(depth_pro_f1(np.where(mask, prediction, np.nan), holes), rel=1e-12)
+
+
+def test_the_three_counts_of_a_step_and_of_a_missed_one():
+    depth, mask = step(6, 8), np.ones((6, 8), bool)
+    # one direction of the four has edges, and the three others count as nothing found where nothing is: 2/8 of P and R
+    assert DepthEdges(depth, mask).boundaries(depth) == {
+        **{"boundary_f1": pytest.approx(1), "boundary_f1_depth_pro": pytest.approx(0.25), "boundary_f1_moge": pytest.approx(1)}
+    }
+    assert set(DepthEdges(depth, mask).boundaries(np.full_like(depth, 3)).values()) == {0.0}
+    border = np.full((6, 8), 2, np.float32)
+    border[:, 0] = 1  # the nearer side is the border, which MoGe leaves out
+    assert math.isnan(DepthEdges(border, mask).boundaries(border)["boundary_f1_moge"])
+
+
 def test_the_disparity_protocol_sees_the_same_edges():
     rng = np.random.default_rng(5)
     depth = np.exp(rng.integers(0, 3, (30, 40)) * 0.4).astype(np.float32)
