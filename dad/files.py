@@ -15,7 +15,9 @@ import math
 import os
 import re
 import secrets
+import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -45,8 +47,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     _sweep_once(str(target.parent.resolve()))
-    suffix = target.suffix if len(os.fsencode(target.suffix)) <= 16 else ""
-    temporary = target.with_name(f".dad-{_machine()}-{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}.tmp{suffix}")
+    temporary = target.with_name(_temporary_name(target.suffix if len(os.fsencode(target.suffix)) <= 16 else ""))
     handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with contextlib.suppress(OSError):  # some network file systems have no locks
@@ -61,10 +62,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        # it was created 0600; results are meant to be shared like any other file, so the umask decides
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        _share(temporary)
         os.replace(temporary, target)
     finally:
         with contextlib.suppress(OSError):
@@ -72,9 +70,65 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.close(handle)
 
 
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success fsync its files and rename it to `path`, on any error remove it.
+
+    `path` may be an empty folder, never one with files in it. What a killed process leaves is swept as `atomic_path`'s files are.
+    """
+    target = Path(path).resolve()  # of a link, the folder that it leads to
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(target.parent) as temporary:
+        yield temporary
+        for file in [file for file in temporary.rglob("*") if file.is_file()]:
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+            _share(file)
+        _share(temporary)
+        os.rename(temporary, target)  # takes the place of an empty folder
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """A folder for work, in `parent` or where the system keeps temporary files, removed at the end; what a killed process leaves is
+    removed by the next one that makes such a folder there.
+    """
+    where = Path(tempfile.gettempdir() if parent is None else parent)
+    _sweep_once(str(where.resolve()))
+    folder = where / _temporary_name()
+    folder.mkdir(0o700)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield folder
+        except UserError:
+            raise
+        except Exception as error:
+            if not isinstance(error, OSError) or error.errno is None:  # onnx, safetensors and others hide the cause
+                _require_room(where, error)
+            raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _temporary_name(suffix: str = "") -> str:
+    """A name that tells which process of which machine it belongs to; `sweep` reads it."""
+    return f".dad-{_machine()}-{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}.tmp{suffix}"
+
+
+def _share(path: Path) -> None:
+    """What was made for the owner alone is meant to be shared like any other result: the umask decides."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+
+
 def _require_room(folder: Path, cause: Exception) -> None:
     """Raise the OSError of a disk that is full or not writable; nothing where it can be written."""
-    probe = folder / f".dad-{_machine()}-{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}.tmp"
+    probe = folder / _temporary_name()
     try:
         with open(probe, "wb") as file:
             file.write(b"\0" * _ROOM)
@@ -116,10 +170,10 @@ def _sweep_once(folder: str) -> None:
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:
-    """Remove the temporary files that killed processes left in a folder.
+    """Remove the temporary files and folders that killed processes left in a folder.
 
-    Only names that `atomic_path` gives, whose process is gone and whose file nobody holds; those of another machine, which may
-    share the folder, after a day.
+    Only names of `_temporary_name`, whose process is gone and whose file nobody holds; those of another machine, which may share
+    the folder, after a day.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -132,7 +186,10 @@ def sweep(folder: str | os.PathLike[str]) -> None:
                         else time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN
                     )
                     if left and _unheld(entry.path):
-                        os.unlink(entry.path)
+                        if entry.is_dir(follow_symlinks=False):
+                            shutil.rmtree(entry.path, ignore_errors=True)
+                        else:
+                            os.unlink(entry.path)
 
 
 def _unheld(path: str) -> bool:

@@ -18,8 +18,10 @@ from dad.files import finite, read_json, sha256_file, sha256_json, write_json
 
 SEAL = "sha256"
 """The key that holds the checksum of a JSON file's other keys."""
-_TRAILER = b"\nsha256 "
-_TRAILER_BYTES = len(_TRAILER) + 64
+TRAILER = b"\nsha256 "
+"""What stands between a file's bytes and their checksum."""
+RECORD = "provenance.json"
+"""The sealed JSON of a finished run, which also records the checksums of the files beside it."""
 
 
 def content_digest(path: Path, suffixes: Iterable[str] | None = None) -> str:
@@ -74,7 +76,11 @@ def write_sealed_json(path: str | os.PathLike[str], value: Mapping[str, Any]) ->
 
 def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What `write_sealed_json` wrote, without the checksum. Raises UserError if the file is damaged, edited or of another kind."""
-    value = read_json(path)
+    return _opened(read_json(path), path)
+
+
+def _opened(value: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A sealed JSON value without its checksum, which must fit."""
     if not isinstance(value, dict) or SEAL not in value:
         raise UserError(f"{path} carries no checksum: it was edited, damaged or written by an earlier version; make it again")
     if value.pop(SEAL) != sha256_json(value):
@@ -82,17 +88,17 @@ def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     return value
 
 
-def seal_file(path: Path) -> None:
-    """Append the checksum of a file's bytes as its last line; readers of zip files (torch) are not disturbed by it."""
+def seal_file(path: Path, *, trailer: bytes = TRAILER) -> None:
+    """Append `trailer` and the checksum of a file's bytes; readers of zip files (torch) are not disturbed by the usual one."""
     checksum = sha256_file(path)
     with open(path, "ab") as file:
-        file.write(_TRAILER + checksum.encode())
+        file.write(trailer + checksum.encode())
 
 
-def seal_problem(path: Path) -> str | None:
+def seal_problem(path: Path, *, trailer: bytes = TRAILER) -> str | None:
     """What is wrong with a file that `seal_file` finished, in a few words; None if it is what was written."""
     try:
-        left = path.stat().st_size - _TRAILER_BYTES
+        left = path.stat().st_size - len(trailer) - 64
         if left < 0:
             return "it was cut"
         digest = hashlib.sha256()
@@ -101,12 +107,12 @@ def seal_problem(path: Path) -> str | None:
                 block = file.read(min(left, 1 << 20))
                 digest.update(block)
                 left -= len(block)
-            trailer = file.read()
+            found = file.read()
     except OSError as error:
         return error.strerror or str(error)
-    if not trailer.startswith(_TRAILER):
+    if not found.startswith(trailer):
         return "it was cut or carries no checksum"
-    return None if trailer == _TRAILER + digest.hexdigest().encode() else "its contents do not fit its checksum"
+    return None if found == trailer + digest.hexdigest().encode() else "its contents do not fit its checksum"
 
 
 def require_files(folder: Path, digests: Mapping[str, str], *, cure: str) -> None:
@@ -120,17 +126,39 @@ def require_files(folder: Path, digests: Mapping[str, str], *, cure: str) -> Non
             raise UserError(f"{folder / name} is damaged: its contents do not fit the recorded checksum; {cure}")
 
 
-def require_recorded(path: Path, *, cure: str) -> None:
-    """Raise UserError where a file is not the one whose checksum the JSON beside it (same name, ending .json) records.
+def read_record(path: Path, *, files: Iterable[str] = (), cure: str = "make it again") -> dict[str, Any]:
+    """A JSON object that records files beside it (a run's `provenance.json`, the summary of scores), without its checksum.
 
-    That is how scores and their summary belong together. Nothing is known where there is no such JSON, or one of an earlier
-    version.
+    Its own checksum is compared, and of `files` (names) those that are there. Nothing is compared in one of an earlier version,
+    which has neither a checksum nor records. Raises UserError for what is damaged, edited, or no JSON object.
     """
-    beside = path.with_suffix(".json")
-    if not beside.exists():
-        return
-    about = read_json(beside)
-    if isinstance(about, dict) and {SEAL, "files"} & about.keys():
-        recorded = read_sealed_json(beside).get("files", {})
-        if path.name in recorded:
-            require_files(path.parent, {path.name: recorded[path.name]}, cure=cure)
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path} must hold an object")
+    if not {SEAL, "files"} & value.keys():
+        return value
+    value = _opened(value, path)
+    recorded = {name: digest for name, digest in value.get("files", {}).items() if name in files and (path.parent / name).exists()}
+    require_files(path.parent, recorded, cure=cure)
+    return value
+
+
+def require_recorded(path: Path, *, cure: str, record: str | None = None) -> None:
+    """Raise UserError where a file is not the one whose checksum the JSON beside it records.
+
+    `record` is the name of that JSON; by default the file's own, ending .json: that is how scores and their summary belong
+    together. Nothing is known where there is no such JSON.
+    """
+    beside = path.with_name(record) if record else path.with_suffix(".json")
+    if beside.exists():
+        read_record(beside, files=(path.name,), cure=cure)
+
+
+def require_of_weights(summary: Mapping[str, Any], run: Mapping[str, Any], path: Path, name: str) -> None:
+    """Raise UserError where a summary of scores (at `path`) is of other weights than those of the run whose record is `run`.
+
+    Nothing is known where one of them, of an earlier version or a prediction of others, names none.
+    """
+    scored, trained = summary.get("weights"), (run.get("files") or {}).get("model.safetensors")
+    if None not in (scored, trained) and scored != trained:
+        raise UserError(f"{path} holds the scores of other weights than {name} has now: evaluate {name} again")

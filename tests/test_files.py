@@ -141,3 +141,31 @@ def test_broken_json_is_one_line_that_names_the_file(tmp_path, text):
     assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="given"):
         parse_json(text, "what was given")
+
+
+def test_a_folder_appears_whole_or_not_at_all_and_takes_the_place_of_an_empty_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(FileNotFoundError), files.atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "half").write_bytes((temporary / "gone").read_bytes())
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
+    with files.atomic_folder(tmp_path / "link") as temporary:
+        (temporary / "whole").write_text("x")
+        assert not any((tmp_path / "real").iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "whole").read_text() == "x"
+    with pytest.raises(OSError), files.atomic_folder(tmp_path / "real") as temporary:
+        (temporary / "other").write_text("x")
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["whole"]
+
+
+def test_what_a_killed_process_left_of_a_folder_is_swept_by_the_next_one(tmp_path):
+    code = (
+        "import os, signal; from dad.files import atomic_folder\n"
+        f"with atomic_folder({str(tmp_path / 'a')!r}) as t:\n"
+        "    (t / 'deep').mkdir(); (t / 'deep' / 'half').write_text('x'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    files.sweep(tmp_path)
+    assert not any(tmp_path.iterdir())

@@ -1,7 +1,6 @@
 """A collapse, seen again: the state before it and the photos of its batch are kept, and the same steps are taken once more."""
 
 import contextlib
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import torch
 
 from dad.distill.monitor import StepLog
 from dad.errors import CollapseError, UserError
-from dad.files import atomic_path
+from dad.files import atomic_path, scratch_folder
 from dad.identity import seal_file, seal_problem
 from dad.study.base import parse_model
 from dad.study.config import Cell
@@ -65,9 +64,9 @@ def replay(path: Path) -> list[dict[str, float]]:
             if row["step"] >= kept["step"]:
                 raise _Seen
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         if kept["checkpoint"] is not None:
-            (Path(folder) / "last.pt").write_bytes(kept["checkpoint"].numpy().tobytes())
+            (folder / "last.pt").write_bytes(kept["checkpoint"].numpy().tobytes())
         with contextlib.suppress(_Seen):
-            training.fit(Path(folder), StepLog(Path(folder) / "metrics.csv", flush_every=1, listeners=(look,)))
+            training.fit(folder, StepLog(folder / "metrics.csv", flush_every=1, listeners=(look,)))
     return rows

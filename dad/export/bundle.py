@@ -2,9 +2,6 @@
 not at all.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from dad.export.card import model_card
 from dad.export.cost import cost
 from dad.export.facts import gather
 from dad.export.parity import Parity, compare, pictures, require, sample_image
-from dad.files import write_json, write_text
+from dad.files import atomic_folder, write_json, write_text
 from dad.models import checkpoints
 from dad.models.network import DepthNetwork
 from dad.models.policy import InputPolicy
@@ -47,9 +44,7 @@ def export(
     network, header = checkpoints.load_network(source)
     network.eval()
     policy = network.policy.resized(header.input_size if short_side is None else short_side, patch=network.config.patch)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
+    with atomic_folder(target) as temporary:
         parities, loss, exported = _write(network, header.origin, form, policy, temporary, compared)
         costs = cost(network, policy, {"the source in PyTorch": network, **exported})
         facts = gather(str(source), network, header, policy, form=form, parities=parities, cost=costs, loss=loss)
@@ -58,17 +53,6 @@ def export(
         write_json(
             temporary / "parity.json", [{"what": p.what, "input": list(p.input), "difference": p.difference} for p in parities]
         )
-        if target.exists():
-            target.rmdir()
-        # safetensors and mkdtemp write for the owner alone; an export is meant to be shared like any other file
-        umask = os.umask(0)
-        os.umask(umask)
-        for file in temporary.iterdir():
-            file.chmod(0o666 & ~umask)
-        temporary.chmod(0o777 & ~umask)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return parities
 
 

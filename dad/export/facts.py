@@ -12,6 +12,7 @@ from typing import Any
 from dad.export.huggingface import EXACT, STOCK, native_to_transformers
 from dad.export.parity import Parity
 from dad.files import read_json
+from dad.identity import RECORD, read_record, require_of_weights
 from dad.models.catalogue import NON_COMMERCIAL, licence_notice, licence_of
 from dad.models.checkpoints import Header
 from dad.models.network import DepthNetwork
@@ -41,8 +42,10 @@ def gather(
     are read where they are. `loss` is what 8 bits cost; empty for other formats.
     """
     run = Path(source)
-    cell = _json(run / "config.json") if run.is_dir() else {}
-    made = _json(run / "provenance.json") if run.is_dir() else {}
+    checked = ("config.json", "metrics.csv")
+    made = read_record(run / RECORD, files=checked, cure="train it again") if (run / RECORD).is_file() else {}
+    config = read_json(run / "config.json") if (run / "config.json").is_file() else {}
+    cell = config if isinstance(config, dict) else {}
     name = str(made.get("cell") or run.name)
     return {
         "name": name,
@@ -55,7 +58,7 @@ def gather(
         "patch": network.config.patch,
         "training": _training(cell, made),
         "data": _data(cell, made),
-        "scores": _scores(run, name),
+        "scores": _scores(run, name, made),
         "parities": [asdict(parity) | {"line": parity.line} for parity in parities],
         "exact": _worst(parities, EXACT if form == "hf" else ""),
         "stock": _worst(parities, STOCK) if form == "hf" else None,
@@ -72,14 +75,6 @@ def _worst(parities: list[Parity], what: str) -> dict[str, float] | None:
         return None
     means = [parity.mean for parity in found if parity.mean is not None]
     return {"difference": max(p.difference for p in found), "mean": sum(means) / len(means) if means else 0.0, "count": len(found)}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _training(cell: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str]:
@@ -108,10 +103,14 @@ def _data(cell: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str]:
     return {key.replace("_", " "): str(value) for key, value in rows.items()}
 
 
-def _scores(run: Path, name: str) -> list[dict[str, Any]]:
+def _scores(run: Path, name: str, made: Mapping[str, Any]) -> list[dict[str, Any]]:
     # one summary for each group of benchmarks
     found = sorted((run.parent.parent / "scores").glob(f"*/{glob.escape(name)}.json"))
-    results = [result for path in found for result in _json(path).get("results", [])]
+    results = []
+    for path in found:
+        summary = read_record(path, files=(path.with_suffix(".csv").name,), cure=f"evaluate {name} again")
+        require_of_weights(summary, made, path, name)
+        results += summary.get("results", [])
     return [
         {key: result[key] for key in ("dataset", "protocol", "images")}
         | {key: result["mean"][key] for key in ("abs_rel", "delta1")}

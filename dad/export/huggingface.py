@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.torch import save_file
 
 from dad.export import shipped
 from dad.export.parity import Parity, as_rgb, compare, require, sample_image
-from dad.files import write_json
+from dad.files import scratch_folder, write_json
 from dad.models.checkpoints import POSITION_TABLE, WRAPPED, describe, stamped
 from dad.models.config import NetworkConfig, VitDptConfig
 from dad.models.estimator import Estimator
@@ -148,10 +147,10 @@ def _own_module_cache() -> Iterator[None]:
     from transformers import dynamic_module_utils as dynamic
 
     usual, paths = dynamic.HF_MODULES_CACHE, list(sys.path)
-    with tempfile.TemporaryDirectory() as folder:
-        dynamic.HF_MODULES_CACHE = folder
+    with scratch_folder() as folder:
+        dynamic.HF_MODULES_CACHE = str(folder)
         # before the caches of earlier pipelines, whose root package has the same name
-        sys.path.insert(0, folder)
+        sys.path.insert(0, str(folder))
         mine = {name for name in sys.modules if name.split(".")[0] == dynamic.TRANSFORMERS_DYNAMIC_MODULE_NAME}
         held = {name: sys.modules.pop(name) for name in mine}
         try:

@@ -24,11 +24,12 @@ from dad.errors import UserError
 from dad.export import shipped
 from dad.export.parity import Parity, as_rgb, compare, require, sample_image
 from dad.export.quantise import accuracy, quantise
+from dad.identity import seal_file
 from dad.models.checkpoints import describe
 from dad.models.config import MidasLargeConfig, MidasSmallConfig, NetworkConfig, VitDptConfig
 from dad.models.estimator import Estimator
 from dad.models.network import DepthNetwork
-from dad.models.onnx_estimator import load_onnx
+from dad.models.onnx_estimator import SEAL, load_onnx
 from dad.models.policy import InputPolicy
 
 CUBIC = -0.75
@@ -115,6 +116,7 @@ def _describe(network: DepthNetwork, policy: InputPolicy, origin: str, path: Pat
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     onnx.save(model, str(path))
+    seal_file(path, trailer=SEAL)
 
 
 def _parity(network: DepthNetwork, path: Path, batch: int, height: int, width: int) -> Parity:

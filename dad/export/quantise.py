@@ -1,6 +1,5 @@
 """ONNX in 8 bits: weights and activations as integers, and what that costs in accuracy."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dad.files import scratch_folder
 from dad.models.config import NetworkConfig, VitDptConfig
 
 SCENES = 6
@@ -25,8 +25,8 @@ def quantise(plain: Path, out: Path, config: NetworkConfig, inputs: Sequence[NDA
     from onnxruntime import quantization as q
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
+    with scratch_folder() as folder:
+        prepared = folder / "prepared.onnx"
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         if isinstance(config, VitDptConfig):
             q.quantize_dynamic(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dad.errors import UserError
 from dad.files import atomic_path, read_json, sha256_file, sha256_json
-from dad.identity import content_digest, tensors_digest
+from dad.identity import RECORD, content_digest, require_recorded, tensors_digest
 from dad.models import official
 from dad.models.config import NETWORKS, NetworkConfig
 from dad.models.hub import from_hub
@@ -119,6 +119,7 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
         built = official.load_official(path, text, network=network)
         return built.float(), Header(built.config, built.policy.size, f"official weights {text}")
     _require_shipped(path)
+    require_recorded(path, record=RECORD, cure="train it again, or copy the whole run folder")
     header = read_header(path)
     if network is not None and NETWORKS.get(network) != header.network:
         raise UserError(f"{path} describes another network than {network}")

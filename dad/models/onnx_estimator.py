@@ -8,8 +8,13 @@ import torch
 from torch import Tensor
 
 from dad.errors import UserError
+from dad.identity import seal_problem
 from dad.models.estimator import Estimator
 from dad.models.policy import InputPolicy
+
+SEAL = b"rN\n\ndad.sha256\x12@"
+"""What stands before the checksum at the end of an ONNX file: the head of one more entry of its metadata, which is how protobuf
+reads the two (field 14, 78 bytes: key `dad.sha256`, value of 64 characters). So the file stays an ONNX file for everybody."""
 
 
 def onnx_file(path: Path) -> Path | None:
@@ -34,6 +39,9 @@ class OnnxNetwork:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has no common class of errors
             raise UserError(f"{path} is not a readable ONNX file: {str(error).splitlines()[0][:200]}") from None
+        problem = seal_problem(path, trailer=SEAL)
+        if problem:
+            raise UserError(f"{path} is damaged or of an earlier version ({problem}): export or copy it again")
         said = self.session.get_modelmeta().custom_metadata_map
         try:
             description, policy = json.loads(said["dad"]), json.loads(said["dad.policy"])

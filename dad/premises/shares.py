@@ -9,6 +9,7 @@ import numpy as np
 
 from dad.errors import UserError
 from dad.files import read_json, read_text
+from dad.identity import RECORD, read_record
 from dad.study.base import parse_model
 from dad.study.cells import cell_id, loss_terms
 from dad.study.config import Cell
@@ -24,6 +25,8 @@ def term_shares(run: Path) -> dict[str, Any]:
     """
     if not (run / "config.json").is_file() or not (run / "metrics.csv").is_file():
         raise UserError(f"{run} is no run folder (config.json and metrics.csv of a finished training)")
+    if (run / RECORD).is_file():
+        read_record(run / RECORD, files=("config.json", "metrics.csv"), cure="train it again")
     cell = parse_model(Cell, read_json(run / "config.json"), source=str(run / "config.json"))
     rows = list(csv.DictReader(io.StringIO(read_text(run / "metrics.csv"))))
     weights = loss_terms(cell)

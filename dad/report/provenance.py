@@ -1,11 +1,10 @@
 """What was run: what cells were trained with, from their configs, and how it went, from the files that their trainings wrote."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
-from dad.errors import UserError
+from dad.identity import RECORD, read_record
 from dad.study.cells import label_views
 from dad.study.config import Cell, FolderPhotos, ScenePhotos
 from dad.study.layout import Layout
@@ -108,20 +107,15 @@ def distinct(cells: Iterable[Cell], fact: Callable[[Cell], str]) -> str:
 
 def read_provenance(layout: Layout, cells: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Cell id -> what its training wrote; an absent file gives an empty dict, which reads as unknown. UserError if not JSON."""
-    return {cell: read_object(layout.run(cell) / "provenance.json") for cell in cells}
+    return {cell: read_run_record(layout, cell) for cell in cells}
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object; empty where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} must hold an object")
-    return value
+def read_run_record(layout: Layout, cell: str) -> dict[str, Any]:
+    """What a cell's training wrote of itself; empty where there is no file. UserError where it, the run's config or its log are
+    not what they were.
+    """
+    path = layout.run(cell) / RECORD
+    return read_record(path, files=("config.json", "metrics.csv"), cure=f"train {cell} again") if path.is_file() else {}
 
 
 def run_facts(runs: Sequence[Provenance]) -> Facts:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dad.errors import UserError
 from dad.evaluation import load_protocol
-from dad.identity import require_recorded
+from dad.identity import RECORD, read_record, require_of_weights
 from dad.study.cells import Row, beside_rows, dataset_group, model_id, study_groups, table_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
@@ -77,7 +77,7 @@ def read_scores(
 
     if path is None or not path.is_file():
         raise UserError(f"there are no scores of {subject}{f' at {path}' if path else ''}; evaluate it first")
-    require_recorded(path, cure=f"evaluate {subject} again")
+    _require_own(path, subject)
     names = ("model", "dataset", "protocol", "protocol_hash", "image", "scene")
     types = dict.fromkeys(names, str) | {"n": "int64"} | dict.fromkeys(metrics, "float64")
     try:
@@ -103,6 +103,15 @@ def read_scores(
                 )
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
+
+
+def _require_own(path: Path, subject: str) -> None:
+    """Scores must be what their summary knows, and of the weights that the student has now."""
+    summary, run = path.with_suffix(".json"), path.parents[2] / "runs" / subject / RECORD
+    if summary.exists():
+        about = read_record(summary, files=(path.name,), cure=f"evaluate {subject} again")
+        if run.is_file():
+            require_of_weights(about, read_record(run), path, subject)
 
 
 def subject_values(

@@ -13,6 +13,7 @@ from typing import Any
 
 from dad.errors import UserError
 from dad.files import read_json, sha256_file, sha256_json
+from dad.identity import read_record, require_of_weights
 from dad.report.figures import figures_of
 from dad.study.cells import Row, table_rows
 from dad.study.config import StudyConfig
@@ -73,7 +74,10 @@ def read_run(study: str, subject: str, files: Files, rows: Sequence[Row], row: R
 
     Raises OSError, ValueError, KeyError, TypeError or AttributeError when a file is missing, damaged, or not what it should be.
     """
-    points, tags = _scores(files)
+    facts: dict[str, Any] = {}
+    if "provenance.json" in files:
+        facts = read_record(files["provenance.json"], files=("config.json", "metrics.csv"), cure=f"train {subject} again")
+    points, tags = _scores(files, subject, facts)
     if "provenance.json" not in files:
         moment = round(max(path.stat().st_mtime for path in files.values()) * 1000)
         config, started, finished = {}, moment, moment
@@ -81,7 +85,7 @@ def read_run(study: str, subject: str, files: Files, rows: Sequence[Row], row: R
         curve: list[Point] = []
         photos = None
     else:
-        config, facts = read_json(files["config.json"]), read_json(files["provenance.json"])
+        config = read_json(files["config.json"])
         finished = _milliseconds(facts["finished"])
         # of a resumed run `started` is the last process's; the wall time counts the earlier ones too
         started = min(_milliseconds(facts["started"]), finished - round(1000 * float(facts.get("wall_seconds", 0))))
@@ -194,9 +198,12 @@ def score_points(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return points
 
 
-def _scores(files: Files) -> tuple[dict[str, float], dict[str, str]]:
-    """Points and tags of a subject's score summaries, of which there is one per group of benchmarks."""
-    summaries = [read_json(path) for name, path in files.items() if name.startswith("scores-") and name.endswith(".json")]
+def _scores(files: Files, subject: str, run: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
+    """Points and tags of a subject's score summaries, of which there is one per group of benchmarks; `run` is its record."""
+    summaries = []
+    for path in [path for name, path in files.items() if name.startswith("scores-") and name.endswith(".json")]:
+        summaries.append(read_record(path, files=(path.with_suffix(".csv").name,), cure=f"evaluate {subject} again"))
+        require_of_weights(summaries[-1], run, path, subject)
     # a data set may be in two groups; it counts once
     results = {(item["dataset"], item["protocol"]): item for summary in summaries for item in summary["results"]}
     tags = {"protocol": ", ".join(dict.fromkeys(key[1] for key in results))} if results else {}

@@ -1,13 +1,13 @@
 """`track import`: an experiment per table, in it the table's own run and below it a run per finished cell, as the files say."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dad.errors import UserError
+from dad.files import scratch_folder
 from dad.study.cells import Row
 from dad.study.config import StudyConfig
 from dad.tracking.content import RunContent, digest_of, read_run, read_table, run_digest, run_files, table_files
@@ -206,10 +206,10 @@ def _write(store: Store, experiment: str, content: RunContent, digest: str, link
         dataset = Dataset(source_type="local", schema=None, profile=None, **content.photos)
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
     if content.files:
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             for name, path in content.files.items():
-                shutil.copyfile(path, Path(folder) / name)
-            client.log_artifacts(run_id, folder)
+                shutil.copyfile(path, folder / name)
+            client.log_artifacts(run_id, str(folder))
     client.set_terminated(run_id, "FINISHED", end_time=content.finished)
     store.log(run_id, tags={"dad.digest": digest})
     return run_id

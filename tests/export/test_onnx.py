@@ -37,6 +37,26 @@ def test_onnxruntime_gives_our_numbers(onnx_exports):
         np.testing.assert_allclose(session.run(None, {"image": x.numpy()})[0], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
+def test_a_changed_byte_is_found_and_the_file_is_onnx_for_everybody(onnx_exports, tmp_path):
+    import onnx
+
+    data = (onnx_exports("cnn")[1] / "model.onnx").read_bytes()
+    onnx.checker.check_model(onnx.load_from_string(data))
+    assert {entry.key for entry in onnx.load_from_string(data).metadata_props} == {"dad", "dad.policy", "dad.sha256"}
+    path = tmp_path / "model.onnx"
+    generator = np.random.default_rng(0)
+    for byte in [*generator.integers(0, len(data), 20), len(data) - 1, len(data) - 64, len(data) - 65, len(data) - 80]:
+        path.write_bytes(data[:byte] + bytes([data[byte] ^ 1 << int(generator.integers(8))]) + data[byte + 1 :])
+        with pytest.raises(UserError, match="damaged|readable"):
+            load(path)
+        if byte < len(data) - 80 or byte >= len(data) - 64:
+            with pytest.raises(ValueError, match="damaged"):
+                predict_onnx.Depth(path)
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError):
+        load(path)
+
+
 def test_the_code_on_the_card_runs_without_this_package_and_gives_our_map(onnx_exports, tmp_path):
     """As printed, in a process of its own that can not import dad or torch."""
     run, folder, _ = onnx_exports("cnn")

@@ -3,6 +3,7 @@
 python predict_onnx.py photo.jpg            writes photo.npy, float32 (H,W)
 """
 
+import hashlib
 import json
 import math
 import sys
@@ -13,6 +14,8 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
+SEAL = b"rN\n\ndad.sha256\x12@"
+"""What stands before the checksum of everything above it, which ends the file as an entry of its metadata."""
 CUBIC = -0.75
 LONGEST = 16
 """How many times its shorter side the longer one of an input may have."""
@@ -22,7 +25,11 @@ class Depth:
     """`Depth("model.onnx")(image)`: RGB (H,W,3) uint8, a PIL image or a path -> map (H,W) float32 at the image's size."""
 
     def __init__(self, model: str | Path = Path(__file__).parent / "model.onnx") -> None:
-        self.session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        stored = Path(model).read_bytes()
+        contents, checksum = stored[:-64], stored[-64:]
+        if hashlib.sha256(contents.removesuffix(SEAL)).hexdigest().encode() != checksum:
+            raise ValueError(f"{model} is damaged: its contents do not fit the checksum at its end; copy it again")
+        self.session = onnxruntime.InferenceSession(stored, providers=["CPUExecutionProvider"])
         # size, multiple, fit, mean, std, back: how the network sees an image
         self.policy = json.loads(self.session.get_modelmeta().custom_metadata_map["dad.policy"])
 

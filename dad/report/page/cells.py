@@ -10,7 +10,7 @@ import pandas as pd
 
 from dad.errors import UserError
 from dad.report.page.curves import curve
-from dad.report.provenance import Facts, Provenance, read_object, run_facts, short_name
+from dad.report.provenance import Facts, Provenance, read_run_record, run_facts, short_name
 from dad.study.config import Cell
 from dad.study.layout import Layout
 
@@ -78,7 +78,7 @@ def read_runs(layout: Layout, cells: Mapping[str, Cell], tables: Mapping[str, It
             cell,
             used[name],
             layout.weights(name).is_file(),
-            read_object(layout.run(name) / "provenance.json"),
+            read_run_record(layout, name),
             _read_log(layout.run(name) / "metrics.csv"),
         )
         for name, cell in cells.items()
