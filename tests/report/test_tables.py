@@ -325,7 +325,7 @@ def test_broken_provenance_is_refused(study, own, write_scores, paper_like):
     write_scores(study, own, paper_like)
     write_provenance(study, own)
     next(iter(provenance_paths(study, own).values())).write_text("{")
-    with pytest.raises(UserError, match="is not valid JSON"):
+    with pytest.raises(UserError, match="is not JSON"):
         table_files(study, "table1", own, own / "reports")
 
 
