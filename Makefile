@@ -7,7 +7,7 @@ CORES ?= 1
 CUDA ?= yes
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: table1 study test fuzz kill lint lock
+.PHONY: table1 study test fuzz kill lint lock docs
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -50,6 +50,11 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+# README, docs and the reference of the Python functions as a site; a link that leads nowhere fails
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html"
 
 # exact versions of what pyproject.toml allows today; CUDA packages exist for Linux on x86-64 only
 lock:

@@ -12,7 +12,7 @@ import pytest
 from dad.cli import _parsed
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")), *sorted((ROOT / "docs").glob("*.md"))]
 _PROMPT = re.compile(r"(?:    |\$ )?((?:[A-Z_]+=\S+ )*(?:snakemake|dad|make|mlflow) .*)")
 
 
