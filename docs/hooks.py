@@ -7,6 +7,7 @@ it; one to nothing stays as it is, and the strict build fails.
 
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,23 @@ API = {
 """Page of the API -> its title and modules, whose docstrings are the reference."""
 
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]*)(#[^)\s]*)?\)")
+
+
+def on_config(config: Any) -> Any:
+    """A page of docs/ that mkdocs.yml does not place is one more of those about using it."""
+    placed = set(_pages(config.nav))
+    using = next(section["Using it"] for section in config.nav if "Using it" in section)
+    using += [page.name for page in sorted(Path(config.docs_dir).glob("*.md")) if page.name not in placed]
+    return config
+
+
+def _pages(nav: Any) -> Iterator[str]:
+    """The pages that a navigation names."""
+    if isinstance(nav, str):
+        yield nav
+        return
+    for entry in nav.values() if isinstance(nav, dict) else nav:
+        yield from _pages(entry)
 
 
 def on_files(files: Files, *, config: Any) -> Files:

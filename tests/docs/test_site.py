@@ -36,6 +36,12 @@ def test_pages_of_other_folders_are_on_it(site):
     assert 'src="results/mini/table1.png"' in start and (site / "results/mini/table1.png").is_file()
 
 
+def test_every_page_of_the_docs_is_in_the_navigation(site):
+    start = (site / "index.html").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f'href="{page.stem}.html" class="md-nav__link"' in start
+
+
 def test_the_reference_comes_from_the_docstrings(site):
     text = re.sub(r"<[^>]+>", "", (site / "api" / "distill.html").read_text())
     assert "distillation_loss" in text and "mean absolute difference of the normalised maps" in text
