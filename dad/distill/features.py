@@ -40,11 +40,11 @@ def encoder_name(cell: Cell) -> str:
 
 
 class NetworkEncoder(nn.Module):
-    """The encoder of one of our networks."""
+    """The encoder of one of our networks; of `network`, where the model is in memory already."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, network: nn.Module | None = None) -> None:
         super().__init__()
-        self.network = load_network(model)[0]
+        self.network = load_network(model)[0] if network is None else network
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalised input (B,3,S,S) -> tokens (B,N,C)."""

@@ -1,10 +1,13 @@
-"""The training loop that pretraining and distillation share: one screen, resumable bit for bit, logged step by step."""
+"""The training loop that pretraining and distillation share: resumable bit for bit, logged step by step, for one student or for
+several that take their steps one after the other.
+"""
 
 import contextlib
 import queue
+import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from dad.distill.checkpoints import Checkpoints
 from dad.distill.heads import Orientation, mirror_head
 from dad.distill.monitor import StepLog, output_statistics, update_norm
 from dad.distill.processes import with_shared_statistics
-from dad.errors import UserError
+from dad.errors import CollapseError, UserError
 from dad.study.config import OptimConfig
 
 
@@ -32,7 +35,10 @@ class StepResult:
 
 
 def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> Iterator[Any]:
-    """Prepare batches (dicts of tensors) in a background thread, `ahead` of the loop, and move them to `device`."""
+    """Prepare batches in a background thread, `ahead` of the loop, and move them to `device`.
+
+    A batch is a dict of tensors, or a tuple of such dicts, one for each of several students; what they share is moved once.
+    """
     ready: queue.Queue[Any] = queue.Queue(ahead)
     stop = threading.Event()
 
@@ -45,7 +51,7 @@ def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> It
     def produce() -> None:
         try:
             for batch in batches:
-                put({key: tensor.to(device, non_blocking=True) for key, tensor in batch.items()})
+                put(_moved(batch, device))
                 if stop.is_set():
                     return
             put(None)
@@ -60,6 +66,17 @@ def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> It
             yield item
     finally:
         stop.set()
+
+
+def _moved(batch: Any, device: torch.device) -> Any:
+    """A batch on `device`."""
+    moved: dict[int, Tensor] = {}
+    parts = batch if isinstance(batch, tuple) else (batch,)
+    for tensor in (tensor for part in parts for tensor in part.values()):
+        if id(tensor) not in moved:
+            moved[id(tensor)] = tensor.to(device, non_blocking=True)
+    there = tuple({key: moved[id(tensor)] for key, tensor in part.items()} for part in parts)
+    return there if isinstance(batch, tuple) else there[0]
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
@@ -86,7 +103,9 @@ def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.Optim
 
 @dataclass
 class Fitted:
-    """A finished training: the network, the seconds spent (those before interruptions included), and which processes did it."""
+    """A finished training: the network, the seconds spent (those before interruptions included; of several students that are
+    trained together each one's share), and which processes did it.
+    """
 
     network: nn.Module
     seconds: float
@@ -94,6 +113,154 @@ class Fitted:
     """One entry for every start: `from` (step) and `processes`."""
     mirrored: bool
     """Whether an inverted start was found and cured (`dad.distill.heads`)."""
+
+
+class Fitting:
+    """One network's training, step by step.
+
+    `work` holds the checkpoints; `identity`, what the training belongs to, guards against resuming something else: that is refused.
+    A resumed run may have another number of processes. Only one process at a time may own `work`, from here to `close`: a second
+    one (after a killed parent left an orphan) is refused.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Callable[[nn.Module, Any], StepResult],
+        config: OptimConfig,
+        *,
+        work: Path,
+        identity: Mapping[str, Any],
+        log: StepLog,
+        accelerator: Accelerator,
+        resume: bool = True,
+    ) -> None:
+        self.config, self.log, self._loss, self._accelerator = config, log, loss, accelerator
+        self._lock = filelock.FileLock(work / "lock")
+        if accelerator.is_main_process:
+            work.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(timeout=0)
+            except filelock.Timeout:
+                raise UserError(f"another process is training in {work}: wait for it or end it, then try again") from None
+        try:
+            self._begin(network, work, identity, resume)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, network: nn.Module, work: Path, identity: Mapping[str, Any], resume: bool) -> None:
+        accelerator, config = self._accelerator, self.config
+        self._checkpoints = Checkpoints(work, identity, speak=accelerator.is_main_process)
+        network = with_shared_statistics(network, accelerator)
+        optimizer = make_optimizer(network, config)
+        self._network, self._optimizer = accelerator.prepare(network, optimizer)
+        self._bare = accelerator.unwrap_model(self._network)
+        state = self._checkpoints.load() if resume else None
+        self.start, self.seconds, self._mirrored, seen = 0, 0.0, False, []
+        self._segments: list[dict[str, int]] = []
+        if state is not None:
+            self.start, self.seconds, self._segments = state["step"], state["seconds"], state["segments"]
+            self._mirrored, seen = state["mirrored"], state["seen"]
+            self._bare.load_state_dict(state["network"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        self._segments.append({"from": self.start, "processes": accelerator.num_processes})
+        if accelerator.is_main_process:
+            if not resume:
+                self._checkpoints.clear()
+            self.log.restore("" if state is None else state["log"])
+        self._orientation = Orientation(config.steps, seen)
+        self._began, self._random = time.monotonic(), (torch.get_rng_state(), random.getstate())
+
+    def step(self, step: int, batch: Any) -> None:
+        """Take a step: forward, backward, the optimizer's, a row of the log and, where one is due, a checkpoint."""
+        config, accelerator, optimizer = self.config, self._accelerator, self._optimizer
+        for group, base in zip(optimizer.param_groups, (config.encoder_rate, config.head_rate), strict=True):
+            group["lr"] = base * rate_factor(step, config)
+        result = self._loss(self._network, batch)
+        # every process has the whole batch's loss and the gradient of its own share; the mean over processes is taken of these
+        accelerator.backward(result.loss * accelerator.num_processes)
+        gradient = accelerator.clip_grad_norm_(self._network.parameters(), config.clip)
+        moved = update_norm(self._bare)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if "agreement" in result.terms and self._orientation.inverted(step, result.terms["agreement"]):
+            self._mirrored = mirror_head(self._bare, optimizer, result.prediction.median().item())
+        row = {"loss": result.loss, **result.terms, **output_statistics(result.prediction)}
+        row |= {"gradient_norm": gradient, "update_norm": moved(), "rate": optimizer.param_groups[1]["lr"]}
+        if not accelerator.is_main_process:
+            return
+        self.log.add(step, row)
+        if step + 1 == config.steps or (step + 1) % config.checkpoint_every == 0:
+            self.log.flush()
+            self._save(step + 1)
+        self.log.progress(step + 1 - self.start, config.steps - self.start, time.monotonic() - self._began)
+
+    def _save(self, step: int) -> None:
+        trained = {"network": self._bare.state_dict(), "optimizer": self._optimizer.state_dict(), "segments": self._segments}
+        watched = {"mirrored": self._mirrored, "seen": self._orientation.state(), "log": self.log.path.read_text()}
+        self._checkpoints.save({"step": step, "seconds": self.seconds, **trained, **watched})
+
+    @contextlib.contextmanager
+    def own_randomness(self) -> Iterator[None]:
+        """Within it the random generators (the CPU's) are where this training left them, whatever others have drawn since."""
+        outside = torch.get_rng_state(), random.getstate()
+        torch.set_rng_state(self._random[0])
+        random.setstate(self._random[1])
+        try:
+            yield
+        finally:
+            self._random = torch.get_rng_state(), random.getstate()
+            torch.set_rng_state(outside[0])
+            random.setstate(outside[1])
+
+    @property
+    def processes(self) -> int:
+        """How many processes take the steps."""
+        return int(self._accelerator.num_processes)
+
+    def fitted(self) -> Fitted:
+        """What has come of it."""
+        return Fitted(self._bare, self.seconds, self._segments, self._mirrored)
+
+    def close(self) -> None:
+        """Let another process have the work folder."""
+        self._lock.release()
+
+
+def fit_together(fittings: Sequence[Fitting], batches: Callable[[int], Iterator[tuple[Any, ...]]]) -> list[Fitted | CollapseError]:
+    """Take the steps of several trainings of equal length, one after the other in each step, and release their folders.
+
+    `batches(step)` yields, from that step on, a batch for each. A training that goes on from a later step waits for the others.
+    One that collapses ends, and its error stands in its place in the result; the others go on. Of one alone the error is raised.
+    """
+    alone, running = len(fittings) == 1, list(fittings)
+    steps, start = fittings[0].config.steps, min(fitting.start for fitting in fittings)
+    assert all(fitting.config.steps == steps for fitting in fittings), "trainings of other lengths see other photos"
+    collapsed: dict[Fitting, CollapseError] = {}
+    clock = time.monotonic()
+    try:
+        for step, parts in zip(range(start, steps), batches(start), strict=False):
+            for fitting, batch in zip(fittings, parts, strict=True):
+                if fitting in collapsed or step < fitting.start:
+                    continue
+                try:
+                    with contextlib.nullcontext() if alone else fitting.own_randomness():
+                        fitting.step(step, batch)
+                except CollapseError as error:
+                    # of several processes only the first one reads the log, and the others would wait for it
+                    if alone or fitting.processes > 1:
+                        raise
+                    collapsed[fitting] = error
+                    running.remove(fitting)
+                now = time.monotonic()
+                for one in running:
+                    one.seconds += (now - clock) / len(running)
+                clock = now
+        return [collapsed.get(fitting) or fitting.fitted() for fitting in fittings]
+    finally:
+        for fitting in fittings:
+            fitting.close()
 
 
 def fit(
@@ -108,66 +275,12 @@ def fit(
     accelerator: Accelerator,
     resume: bool = True,
 ) -> Fitted:
-    """Train `network` for `config.steps` steps.
+    """Train one network for `config.steps` steps; see `Fitting`.
 
     `batches(step)` yields the batches from that step on, each a pure function of its step, so that a resumed run sees what an
     undisturbed one sees; in several processes each gets its share, and `loss` is the whole batch's (`dad.distill.processes`).
-    `work` holds the checkpoints; `identity`, what the training belongs to, guards against resuming something else: that is refused.
-    A resumed run may have another number of processes. Only one process at a time may own `work`: a second one (after a killed
-    parent left an orphan) is refused.
     """
-    lock = filelock.FileLock(work / "lock")
-    if accelerator.is_main_process:
-        work.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise UserError(f"another process is training in {work}: wait for it or end it, then try again") from None
-    try:
-        checkpoints = Checkpoints(work, identity, speak=accelerator.is_main_process)
-        network = with_shared_statistics(network, accelerator)
-        optimizer = make_optimizer(network, config)
-        network, optimizer = accelerator.prepare(network, optimizer)
-        bare = accelerator.unwrap_model(network)
-        state = checkpoints.load() if resume else None
-        start, spent, segments, mirrored, seen = 0, 0.0, [], False, []
-        if state is not None:
-            start, spent, segments = state["step"], state["seconds"], state["segments"]
-            mirrored, seen = state["mirrored"], state["seen"]
-            bare.load_state_dict(state["network"])
-            optimizer.load_state_dict(state["optimizer"])
-        segments.append({"from": start, "processes": accelerator.num_processes})
-        if accelerator.is_main_process:
-            if not resume:
-                checkpoints.clear()
-            log.restore("" if state is None else state["log"])
-        del state
-        orientation = Orientation(config.steps, seen)
-        base_rates = (config.encoder_rate, config.head_rate)
-        clock = time.monotonic()
-        for step, batch in zip(range(start, config.steps), batches(start), strict=False):
-            for group, base in zip(optimizer.param_groups, base_rates, strict=True):
-                group["lr"] = base * rate_factor(step, config)
-            result = loss(network, batch)
-            # every process has the whole batch's loss and the gradient of its own share; the mean over processes is taken of these
-            accelerator.backward(result.loss * accelerator.num_processes)
-            gradient = accelerator.clip_grad_norm_(network.parameters(), config.clip)
-            moved = update_norm(bare)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            if "agreement" in result.terms and orientation.inverted(step, result.terms["agreement"]):
-                mirrored = mirror_head(bare, optimizer, result.prediction.median().item())
-            row = {"loss": result.loss, **result.terms, **output_statistics(result.prediction)}
-            row |= {"gradient_norm": gradient, "update_norm": moved(), "rate": optimizer.param_groups[1]["lr"]}
-            if not accelerator.is_main_process:
-                continue
-            log.add(step, row)
-            if step + 1 == config.steps or (step + 1) % config.checkpoint_every == 0:
-                log.flush()
-                trained = {"network": bare.state_dict(), "optimizer": optimizer.state_dict(), "segments": segments}
-                watched = {"mirrored": mirrored, "seen": orientation.state(), "log": log.path.read_text()}
-                checkpoints.save({"step": step + 1, "seconds": spent + time.monotonic() - clock, **trained, **watched})
-            log.progress(step + 1 - start, config.steps - start, time.monotonic() - clock)
-        return Fitted(bare, spent + time.monotonic() - clock, segments, mirrored)
-    finally:
-        lock.release()
+    fitting = Fitting(network, loss, config, work=work, identity=identity, log=log, accelerator=accelerator, resume=resume)
+    (fitted,) = fit_together([fitting], lambda start: ((batch,) for batch in batches(start)))
+    assert isinstance(fitted, Fitted)
+    return fitted

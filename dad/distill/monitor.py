@@ -92,13 +92,20 @@ class StepLog:
     """The metrics of every step: rows in a CSV file, a progress line now and then, and listeners (tracking) that get
     the rows.
 
-    Values stay on the device until `flush`, so that logging does not synchronise a GPU at every step.
+    Values stay on the device until `flush`, so that logging does not synchronise a GPU at every step. `name`, if there is one,
+    begins the progress lines.
     """
 
     def __init__(
-        self, path: Path, *, flush_every: int = 25, listeners: tuple[Callable[[list[dict[str, float]]], None], ...] = ()
+        self,
+        path: Path,
+        *,
+        flush_every: int = 25,
+        listeners: tuple[Callable[[list[dict[str, float]]], None], ...] = (),
+        name: str = "",
     ) -> None:
         self.path = path
+        self.name = f"{name}  " if name else ""
         self.flush_every = flush_every
         self.listeners = listeners
         self._pending: list[dict[str, Any]] = []
@@ -153,7 +160,8 @@ class StepLog:
         rate = done / max(seconds, 1e-9)
         row = self._latest
         print(
-            f"step {row['step'] + 1}  loss {row['loss']:.4f}  median {row['output_median']:.3g}  zeros {row['output_zeros']:.1%}  "
+            f"{self.name}step {row['step'] + 1}  loss {row['loss']:.4f}  "
+            f"median {row['output_median']:.3g}  zeros {row['output_zeros']:.1%}  "
             f"{rate:.2f} steps/s  {(total - done) / rate:.0f} s left",
             file=sys.stderr,
             flush=True,

@@ -1,7 +1,7 @@
 """Whose maps supervise a step: the teacher's, the assistant's, or both at once (paper section 3.2, Table 4)."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,13 @@ from torch import Tensor
 
 from dad.data.photos import Photos
 from dad.distill.inputs import label_identity
-from dad.distill.labels import LabelCache, label_view, load_teacher
 from dad.distill.noise import spoil
+from dad.distill.shared import Shared, Source
 from dad.errors import UserError
 from dad.files import sha256_json
 from dad.models.checkpoints import weights_identity
-from dad.study.cells import label_views
+from dad.study.cells import label_views, loss_terms
 from dad.study.config import Cell
-
-Source = Callable[[dict[str, Any]], Tensor]
-"""From a batch of the crop stream to one view's labels."""
 
 ROLES = ("teacher", "assistant")
 
@@ -65,14 +62,17 @@ class Supervisor:
     """The labels of every step of one cell.
 
     `folders` are the label caches by role (`labels.mode: cached`); online, the estimators run here, and of two only the one whose
-    turn it is. `kind` is what all labels are: disparity or depth. `weights` are the digests of the estimators' weights by role,
-    `identities` those of the labels by role and view: of their contents where they are cached, of what they are computed from where
-    they are not. Raises UserError where a cache is missing, unfinished or of other inputs, and where teacher and assistant give
-    maps of different kinds.
+    turn it is. `shared` is what other students of the group need, too. `kind` is what all labels are: disparity or depth. `weights`
+    are the digests of the estimators' weights by role, `identities` those of the labels by role and view: of their contents where
+    they are cached, of what they are computed from where they are not. Raises UserError where a cache is missing, unfinished or of
+    other inputs, and where teacher and assistant give maps of different kinds.
     """
 
-    def __init__(self, cell: Cell, folders: Mapping[str, Path | None], photos: Photos, device: torch.device) -> None:
+    def __init__(
+        self, cell: Cell, folders: Mapping[str, Path | None], photos: Photos, device: torch.device, shared: Shared
+    ) -> None:
         self.cell = cell
+        self._shared = shared
         self.sources: dict[str, dict[str, Source]] = {}
         self.weights: dict[str, str | None] = {}
         self.identities: dict[str, dict[str, str]] = {}
@@ -93,8 +93,9 @@ class Supervisor:
         if folder is None:
             option = "--labels" if role == "teacher" else "--assistant-labels"
             raise UserError(f"labels.mode is cached: give the folder of the {role}'s label cache ({option})")
-        caches = {view: LabelCache(folder / view, self.cell.label_plans[role], photos) for view in label_views(self.cell)}
-        sources = {view: lambda item, cache=cache: cache.read(item["index"]) for view, cache in caches.items()}
+        plan = self.cell.label_plans[role]
+        found = {view: self._shared.cache(folder / view, plan, photos) for view in label_views(self.cell)}
+        caches, sources = ({view: pair[part] for view, pair in found.items()} for part in (0, 1))
         self.identities[role] = {view: cache.digest for view, cache in caches.items()}
         one = next(iter(caches.values()))
         self.weights[role] = one.weights
@@ -105,12 +106,8 @@ class Supervisor:
         self.weights[role] = weights_identity(plan.teacher)
         identity = label_identity(plan, photos, weights=self.weights[role])
         self.identities[role] = {view: sha256_json([identity, view]) for view in label_views(self.cell)}
-        estimator = load_teacher(plan, str(device))
-        dtype = getattr(torch, self.cell.labels.dtype)
-        views = label_views(self.cell)
-        return {
-            view: lambda item, view=view: label_view(estimator, item, view, dtype, chunk=plan.chunk) for view in views
-        }, estimator.kind
+        sources = {view: self._shared.pass_of(plan, view, device) for view in label_views(self.cell)}
+        return sources, self._shared.teacher(plan, device).kind
 
     def turn(self, step: int) -> str:
         """The role whose labels step `step` takes; `both` where they are averaged."""
@@ -122,8 +119,14 @@ class Supervisor:
 
     def labels(self, step: int, item: dict[str, Any]) -> dict[str, Tensor]:
         """`labels_<view>` and, where labels are averaged, `mask_<view>` or `weight_<view>`; `turn` (0 teacher, 1 assistant) where
-        they alternate. Noise, if the cell has some, is the teacher's and the assistant's alike.
+        they alternate. Noise, if the cell has some, is the teacher's and the assistant's alike. `tokens` are the frozen encoder's
+        where the teacher's pass has given them.
         """
+        found = self._labels(step, item)
+        tokens = self._shared.tokens(self.cell.label_plans["teacher"], item) if "feature" in loss_terms(self.cell) else None
+        return found if tokens is None else found | {"tokens": tokens}
+
+    def _labels(self, step: int, item: dict[str, Any]) -> dict[str, Tensor]:
         turn = self.turn(step)
         if turn != "both":
             found = {f"labels_{view}": self._label(turn, view, item) for view in self.sources[turn]}

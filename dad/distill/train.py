@@ -1,9 +1,11 @@
-"""Distillation: one student trained from one teacher's pseudo-labels, as a cell of the study describes it."""
+"""Distillation: students trained from one teacher's pseudo-labels, as cells of the study describe them, alone or together."""
 
+import contextlib
 import csv
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import nan
 from pathlib import Path
@@ -14,11 +16,11 @@ from torch import Tensor, nn
 
 from dad.data.crops import CropStream
 from dad.data.manifest import open_photos
-from dad.distill.features import encoder_identity, frozen_encoder
+from dad.distill.features import encoder_identity
 from dad.distill.heads import cure_dead_head, make_student
 from dad.distill.inputs import photos_as_used, photos_identity, say_photos, training_identity
-from dad.distill.labels import crop_plan, stream_batches, training_photos
-from dad.distill.loop import Fitted, StepResult, fit, prefetch, unwrapped
+from dad.distill.labels import crop_plan, stream_batches
+from dad.distill.loop import Fitted, Fitting, StepResult, fit_together, prefetch, unwrapped
 from dad.distill.losses import (
     crop_patches,
     distillation_loss,
@@ -30,6 +32,7 @@ from dad.distill.losses import (
 from dad.distill.monitor import CollapseDetector, StepLog, agreement
 from dad.distill.processes import accelerator_for, gathered
 from dad.distill.replay import keep_collapse
+from dad.distill.shared import Shared, check_together
 from dad.distill.supervision import ROLES, Supervisor
 from dad.errors import CollapseError, UserError
 from dad.files import sha256_file, write_bytes, write_json
@@ -46,9 +49,9 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
 
     `batch` holds `square` (B,3,S,S) in [0,1], `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where labels are not trusted
     everywhere, `mask_<view>` or `weight_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of the two by
-    itself.
+    itself; with `tokens` (B,N,C) feature alignment compares with these.
 
-    `frozen` is the encoder that feature alignment compares with, or None where that term has no weight.
+    `frozen` is the encoder that gives the tokens where the batch has none; None where feature alignment has no weight.
     """
     loss = cell.loss
     how: dict[str, Any] = {"normalization": cell.normalization, "groups": loss.groups, "variant": loss.variant}
@@ -77,8 +80,9 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
         terms["gradient"] = normalised_gradient_loss(*compared[view], **how, **matching)
     if "feature" in weights:
         assert frozen is not None, "feature alignment needs a frozen encoder"
-        with torch.no_grad():
-            anchor = gathered(frozen(pixels))
+        if (anchor := batch.get("tokens")) is None:
+            with torch.no_grad():
+                anchor = gathered(frozen(pixels))
         terms["feature"] = feature_alignment_loss(gathered(features), anchor, margin=loss.feature_margin)
     total, logged = total_loss(weights, terms)
     columns = {f"loss_{name}": value for name, value in logged.items() if name != "total"}
@@ -93,55 +97,111 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
 class Training:
     """Everything that the steps of a cell need: photos, labels, the student before its first step, batches and loss.
 
-    Two of the same arguments take the same steps. Raises UserError for what cannot be trained as it was asked for.
+    Two of the same arguments take the same steps. `shared` is what it has in common with others that are trained together with it.
+    Raises UserError for what cannot be trained as it was asked for.
     """
 
     def __init__(
-        self, cell: Cell, *, manifest: Path, labels: Path | None, assistant_labels: Path | None = None, workers: int = 0
+        self,
+        cell: Cell,
+        *,
+        manifest: Path,
+        labels: Path | None,
+        assistant_labels: Path | None = None,
+        workers: int = 0,
+        shared: Shared | None = None,
     ) -> None:
         self.cell = cell = cell_as_used(cell, manifest)
         self.places = {"manifest": manifest, "labels": labels, "assistant_labels": assistant_labels}
         self.workers = workers
         self.accelerator = accelerator_for(cell.optim.precision)
+        self.shared = shared = shared or Shared(manifest)
         plan, device = cell.label_plans["teacher"], self.accelerator.device
-        self.photos, self.too_small = training_photos(plan, manifest)
-        self.supervisor = Supervisor(cell, {"teacher": labels, "assistant": assistant_labels}, self.photos, device)
-        labels_patches = cell.labels.mode == "online" and "patches" in label_views(cell)
-        self.stream = CropStream(self.photos, crop_plan(plan), 0, plan.samples, patches=labels_patches)
+        self.photos, self.too_small = shared.photos(plan)
+        self.supervisor = Supervisor(cell, {"teacher": labels, "assistant": assistant_labels}, self.photos, device, shared)
+        self.labels_patches = cell.labels.mode == "online" and "patches" in label_views(cell)
         self.network = make_student(cell.student, seed=cell.seed)
         self.network.kind = self.supervisor.kind
         if self.network.config.patch and cell.crop.size % self.network.config.patch:
             raise UserError(f"crop.size {cell.crop.size} is not a multiple of the student's patch, {self.network.config.patch}")
-        first = next(stream_batches(self.stream, cell.optim.batch, 0))
+        first = next(stream_batches(self.stream(patches=False), cell.optim.batch, 0))
         self.cured = cure_dead_head(self.network.to(device), first["square"].to(device))
-        self.frozen = frozen_encoder(cell).to(device) if "feature" in loss_terms(cell) else None
+        self.frozen = shared.frozen(cell, device) if "feature" in loss_terms(cell) else None
         self.weights = {**self.supervisor.weights, "student": weights_identity(cell.student.model)} | encoder_identity(cell)
         self.identity = training_identity(cell, self.photos, weights=self.weights, labels=self.supervisor.identities)
 
-    def _batches(self, start: int) -> Iterator[dict[str, Tensor]]:
-        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        items = stream_batches(self.stream, self.cell.optim.batch, start, workers=self.workers, rank=rank, ranks=ranks)
-        for step, item in enumerate(items, start):
-            yield {key: item[key] for key in ("square", "boxes", "side")} | self.supervisor.labels(step, item)
+    def stream(self, *, patches: bool) -> CropStream:
+        """The crops of all steps, with the patches' pixels where a teacher needs them."""
+        plan = self.cell.label_plans["teacher"]
+        return CropStream(self.photos, crop_plan(plan), 0, plan.samples, patches=patches)
 
     def photo_ids(self, step: int) -> list[str]:
         """The photos of a step's batch over all processes."""
-        batch = self.cell.optim.batch
-        return [self.photos.id(self.stream.order(position)[0]) for position in range(step * batch, (step + 1) * batch)]
+        batch, order = self.cell.optim.batch, self.stream(patches=False).order
+        return [self.photos.id(order(position)[0]) for position in range(step * batch, (step + 1) * batch)]
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> StepResult:
+        """The cell's loss for one batch."""
+        return cell_loss(network, batch, self.cell, self.frozen)
 
     def fit(self, work: Path, log: StepLog, *, resume: bool = True) -> Fitted:
-        """Take the steps; see `dad.distill.loop.fit`."""
-        return fit(
-            self.network,
-            lambda start: prefetch(self._batches(start), self.accelerator.device),
-            lambda model, batch: cell_loss(model, batch, self.cell, self.frozen),
-            self.cell.optim,
-            work=work,
-            identity=self.identity,
-            log=log,
-            accelerator=self.accelerator,
-            resume=resume,
-        )
+        """Take the steps; see `dad.distill.loop.Fitting`."""
+        (fitted,) = fit_all([self], [work], [log], resume=resume)
+        assert isinstance(fitted, Fitted)
+        return fitted
+
+
+def _batches(trainings: Sequence[Training], start: int) -> Iterator[tuple[dict[str, Tensor], ...]]:
+    """The batches of trainings that see the same crops: one read of the photos, one pass of each teacher that somebody needs."""
+    lead = trainings[0]
+    rank, ranks = lead.accelerator.process_index, lead.accelerator.num_processes
+    stream = lead.stream(patches=any(training.labels_patches for training in trainings))
+    items = stream_batches(stream, lead.cell.optim.batch, start, workers=lead.workers, rank=rank, ranks=ranks)
+    for step, item in enumerate(items, start):
+        common = {key: item[key] for key in ("square", "boxes", "side")}
+        yield tuple(common | training.supervisor.labels(step, item) for training in trainings)
+
+
+def _with_tokens(
+    trainings: Sequence[Training], batches: Iterator[tuple[dict[str, Tensor], ...]]
+) -> Iterator[tuple[dict[str, Tensor], ...]]:
+    """Add the tokens that several students' feature alignment compares with: one pass of the encoder for all of them."""
+    for parts in batches:
+        found: dict[tuple[Any, ...], Tensor] = {}
+        for training, batch in zip(trainings, parts, strict=True):
+            if training.frozen is None or "tokens" in batch:
+                continue
+            policy = training.network.policy
+            key = (training.frozen, policy.mean, policy.std)
+            if key not in found:
+                with torch.no_grad():
+                    found[key] = training.frozen(training.network.normalise(batch["square"]))
+            batch["tokens"] = found[key]
+        yield parts
+
+
+def fit_all(
+    trainings: Sequence[Training], works: Sequence[Path], logs: Sequence[StepLog], *, resume: bool = True
+) -> list[Fitted | CollapseError]:
+    """Take the steps of trainings that see the same crops; see `dad.distill.loop.fit_together`."""
+    fittings: list[Fitting] = []
+    with contextlib.ExitStack() as stack:
+        for training, work, log in zip(trainings, works, logs, strict=True):
+            of = {"work": work, "identity": training.identity, "log": log, "accelerator": training.accelerator}
+            fittings.append(Fitting(training.network, training.loss, training.cell.optim, resume=resume, **of))
+            stack.callback(fittings[-1].close)
+        device = trainings[0].accelerator.device
+        return fit_together(fittings, lambda start: _with_tokens(trainings, prefetch(_batches(trainings, start), device)))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One of the students to train: its cell, the folder of what comes of it, that of its checkpoints, who gets its rows."""
+
+    cell: Cell
+    out: Path
+    work: Path
+    listeners: tuple[Any, ...] = ()
 
 
 def train(
@@ -156,36 +216,84 @@ def train(
     workers: int = 0,
     listeners: tuple[Any, ...] = (),
 ) -> None:
-    """Train the student of `cell`; writes config.json, metrics.csv, model.safetensors and, last, provenance.json into `out`.
+    """Train the student of `cell`; see `train_together`."""
+    places = {"manifest": manifest, "labels": labels, "assistant_labels": assistant_labels}
+    train_together([Run(cell, out, work, listeners)], resume=resume, workers=workers, **places)
 
-    `labels` and `assistant_labels` are the folders of the cell's label caches (needed when `labels.mode` is cached). `work` holds
-    the resumable checkpoints and is removed at the end. `listeners` get the rows of the step log as they are written.
+
+def train_together(
+    runs: Sequence[Run],
+    *,
+    manifest: Path,
+    labels: Path | None,
+    assistant_labels: Path | None = None,
+    resume: bool = True,
+    workers: int = 0,
+) -> None:
+    """Train students; each one's config.json, metrics.csv, model.safetensors and, last, provenance.json are written into its `out`.
+
+    Several must share the teacher's label plan: photos are decoded, and teachers and the frozen encoder run, once for all of them,
+    and the students take each step one after the other. Each becomes what it becomes alone, and has checkpoints of its own: an
+    interrupted group goes on, in the same company, in another or alone.
+
+    `labels` and `assistant_labels` are the folders of the label caches (needed when `labels.mode` is cached). A run's `work` holds
+    its resumable checkpoints and is removed when all are written. `listeners` get the rows of the step log as they are written.
 
     What is written is what was used: where the manifest lists other photos than the cell's, the config is that of these photos.
     provenance.json holds digests of everything that went in (photos, labels, weights of teacher, assistant and start) and of the
     files beside it. A training that was interrupted goes on only with the same contents. What leads to a collapse is kept in `work`
-    (`dad.distill.replay`).
+    (`dad.distill.replay`); the other students of the group are trained to their end and written before CollapseError is raised.
     """
     started = datetime.now(UTC)
-    training = Training(cell, manifest=manifest, labels=labels, assistant_labels=assistant_labels, workers=workers)
-    cell, photos, accelerator = training.cell, training.photos, training.accelerator
-    log = StepLog(work / "metrics.csv", listeners=(CollapseDetector(), *listeners))
+    check_together([run.cell for run in runs])
+    shared = Shared(manifest)
+    places = {"manifest": manifest, "labels": labels, "assistant_labels": assistant_labels}
+    trainings = [Training(run.cell, workers=workers, shared=shared, **places) for run in runs]
+    several = len(runs) > 1
+    logs = [
+        StepLog(
+            run.work / "metrics.csv",
+            listeners=(CollapseDetector(), *run.listeners),
+            name=cell_id(training.cell) if several else "",
+        )
+        for run, training in zip(runs, trainings, strict=True)
+    ]
     try:
-        fitted = training.fit(work, log, resume=resume)
+        results = fit_all(trainings, [run.work for run in runs], logs, resume=resume)
     except CollapseError as error:
-        kept = keep_collapse(work, training, error)
-        raise CollapseError(f"{error}; see it again: dad train --replay {kept}", step=error.step) from None
-    accelerator.end_training()
+        if several:
+            raise
+        results = [error]
+    accelerator = trainings[0].accelerator
+    messages = []
+    for run, training, fitted in zip(runs, trainings, results, strict=True):
+        if isinstance(fitted, CollapseError):
+            kept = keep_collapse(run.work, training, fitted)
+            whose = f"{cell_id(training.cell)}: " if several else ""
+            messages.append((fitted, f"{whose}{fitted}; see it again: dad train --replay {kept}"))
+    if len(messages) < len(runs):
+        accelerator.end_training()
     if not accelerator.is_main_process:
         return
-    name = cell_id(cell)
+    for run, training, log, fitted in zip(runs, trainings, logs, results, strict=True):
+        if isinstance(fitted, Fitted):
+            _write(run.out, training, log, fitted, started=started, together=len(runs))
+    if messages:
+        raise CollapseError("; ".join(text for _, text in messages), step=messages[0][0].step) from None
+    for run in runs:
+        shutil.rmtree(run.work)
+
+
+def _write(out: Path, training: Training, log: StepLog, fitted: Fitted, *, started: datetime, together: int) -> None:
+    """A finished student's files."""
+    cell, photos, accelerator = training.cell, training.photos, training.accelerator
     write_json(out / "config.json", cell.model_dump(mode="json"))
     write_bytes(out / "metrics.csv", log.path.read_bytes())
     origin = f"distilled from {model_name(cell.teacher)}"
     save_network(out / "model.safetensors", fitted.network, input_size=cell.crop.size, origin=origin)
     inputs = {"photos": photos_identity(photos), "labels": training.supervisor.identities, "weights": training.weights}
     facts = {
-        "cell": name,
+        "cell": cell_id(cell),
         "steps": cell.optim.steps,
         "wall_seconds": round(fitted.seconds, 1),
         "photos_used": len(photos),
@@ -199,10 +307,10 @@ def train(
         "assistant_share": training.supervisor.realised_share(),
         "parameters": sum(p.numel() for p in fitted.network.parameters()),
         "processes": accelerator.num_processes,
+        "students_together": together,
         "segments": fitted.segments,
     }
     write_sealed_json(out / "provenance.json", facts | provenance(str(accelerator.device), started))
-    shutil.rmtree(work)
 
 
 def fitted_agreement(log: Path, steps: int = 20) -> float:

@@ -35,7 +35,7 @@ class Estimator(TakesImages):
 
     The image is resized to the network's size, and the map back, as the network's policy says (`dad.models.policy`). `short_side`
     overrides the policy's size, `square` gives the aspect up (Distill Any Depth's own scripts: 700, square). `precision`: see
-    `dad.models.precision`; the map is float32 in any case.
+    `dad.models.precision`; the map is float32 in any case. While `tokens` is a list, every pass adds its encoder's tokens to it.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Estimator(TakesImages):
         self.kind: str = network.kind
         self.device = torch.device(device)
         self.precision = precision
+        self.tokens: list[Tensor] | None = None
         if precision != "no":
             keep_output_float32(self.network)
 
@@ -68,7 +69,11 @@ class Estimator(TakesImages):
         height, width = rgb.shape[-2:]
         image = self.resize(rgb.to(self.device, torch.float32))
         with forward_precision(self.device, self.precision):
-            prediction = self.network(self.network.normalise(image))
+            if self.tokens is None:
+                prediction = self.network(self.network.normalise(image))
+            else:
+                prediction, tokens = self.network(self.network.normalise(image), with_features=True)
+                self.tokens.append(tokens.float())
         prediction = prediction.float()
         return self.resize_back(prediction, (height, width), resized=image.shape[-2:] != rgb.shape[-2:])
 
