@@ -20,8 +20,11 @@ from dad.study.config import StudyConfig
 from dad.study.tables import seeds_of, table_of
 from dad.tracking.store import Point, metric_key
 
-CONTENT_VERSION = 4
+CONTENT_VERSION = 5
 """Raised when the same files are to be shown differently, so that an import refreshes every run."""
+
+CONFIG = "with."
+"""Begins the names of params that are no factor: MLflow's Compare page draws the first params, by name, in which runs differ."""
 
 CURVE_POINTS = 2000
 """Longer curves are thinned to about this many steps; the attached metrics.csv has all of them."""
@@ -141,12 +144,10 @@ def run_tags(study: str, cell: str, rows: Sequence[Row], row: Row | None, config
 
 
 def run_params(row: Row | None, config: Mapping[str, Any]) -> dict[str, str]:
-    """The factors by their names, then the whole config as `with.<key>`.
-
-    MLflow's Compare page draws the first params, by name, in which its runs differ: so the factors have no prefix, and the
-    rest has one that sorts behind them.
-    """
-    return {metric_key(key): value for key, value in (factors(row, config) | (flatten(config, "with") if config else {})).items()}
+    """The factors by their names, then as `with.<key>` what else is in the config: a factor has one name."""
+    named = factors(row, config)
+    rest = {f"{CONFIG}{key}": value for key, value in flatten(config).items() if key not in named} if config else {}
+    return {metric_key(key): value for key, value in (named | rest).items()}
 
 
 def code_tags(commit: str | None, dirty: bool | None) -> dict[str, str]:

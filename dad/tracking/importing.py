@@ -10,9 +10,11 @@ from dad.errors import UserError
 from dad.files import scratch_folder
 from dad.study.cells import Row
 from dad.study.config import StudyConfig
+from dad.study.tables import table_of
 from dad.tracking.content import RunContent, digest_of, read_run, read_table, run_digest, run_files, table_files
 from dad.tracking.places import chosen_tables, tables_by_cell
 from dad.tracking.store import PARENT_TAG, Store, connect, first_line, has_ended, readable_errors, this_process
+from dad.tracking.view import VIEW_TAG, table_view
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 """What reading a missing, cut or foreign file raises (UserError is among them)."""
@@ -123,6 +125,7 @@ def _import_table(
     with store.locked("lock"):
         digest = digest_of(content.files, tags=content.tags)
         parent = _show(store, experiment, content, digest, store.runs(study.name, experiment).get("", []), report)
+    store.tag_experiment(experiment, VIEW_TAG, table_view(table_of(study, table), contents, content))
     existing.pop("", None)
     for subject, content in children.items():
         digest = run_digest(content.files, places[subject], here[subject])

@@ -120,10 +120,14 @@ class Store:
             return self.client.create_experiment(name, artifact_location=location, tags={"dad.experiment": name})
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
-        if "dad.experiment" not in found.tags:
-            self.client.set_experiment_tag(found.experiment_id, "dad.experiment", name)
+        self.tag_experiment(found.experiment_id, "dad.experiment", name)
         self._require_artifacts(found)
         return found.experiment_id
+
+    def tag_experiment(self, experiment: str, key: str, value: str) -> None:
+        """Tag an experiment, unless it is tagged so."""
+        if self.client.get_experiment(experiment).tags.get(key) != value:
+            self.client.set_experiment_tag(experiment, key, value)
 
     def _require_artifacts(self, experiment: Any) -> None:
         location = urlsplit(experiment.artifact_location)

@@ -32,7 +32,8 @@ def outcome(reports: Path, targets: Iterable[str], *, config: str | None = None,
         following.append(f"  dad run {reports / 'index.html'}{option}   the whole study on one page")
     else:
         following.append(f"  open {reports / 'index.html'}")
-    following.append(f"  mlflow ui --backend-store-uri {uri}   the runs in MLflow")
+    store = f" --uri {uri}" if uri != "sqlite:///mlflow.db" else ""
+    following.append(f"  dad mlflow{option}{store}   the runs in MLflow")
     parts.append("\n".join(following))
     return "\n\n".join(parts)
 

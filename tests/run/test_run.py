@@ -185,7 +185,7 @@ def test_the_table_is_shown_with_where_it_lies_and_what_is_next(tmp_path, monkey
     assert "0.057* (D2)" in told and "no  no" not in told
     assert f"{tmp_path / 'table1.md'}" in told
     assert f"dad run {tmp_path / 'index.html'} --config my.yaml" in told
-    assert "mlflow ui --backend-store-uri sqlite:///m.db" in told
+    assert "dad mlflow --config my.yaml --uri sqlite:///m.db" in told
     monkeypatch.setenv("COLUMNS", "36")
     assert "[0.137" not in table_text(tmp_path / "table1.md")
 
