@@ -14,6 +14,7 @@ from dad.report.provenance import short_name
 from dad.report.scores import score_paths
 from dad.report.tables import counts_of
 from dad.report.templates import render
+from dad.study.cells import table_rows
 from dad.study.config import StudyConfig
 from dad.study.paper import paper
 from dad.study.table import Table
@@ -66,6 +67,8 @@ def claims_files(study: StudyConfig, results: Path, out: Path) -> list[Path]:
 def judge(study: StudyConfig, table: str, results: Path) -> Judged:
     """The claims about one table. Raises UserError where its score files exist but cannot be compared."""
     layout, paths = table_of(study, table), score_paths(study, table, results)
+    own = {name for row in table_rows(study, table) for name in row.subjects}
+    paths = {place: path for place, path in paths.items() if place[1] in own}
     absent = [path for path in paths.values() if not path.is_file()]
     if not paths or absent:
         why = f"{len(absent)} of {len(paths)} score files are missing" if paths else "no benchmark"

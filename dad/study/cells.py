@@ -94,8 +94,12 @@ def load_study(source: str) -> StudyConfig:
 
 def check_tables(study: StudyConfig) -> None:
     """Raise UserError for the first mistake in the study's own tables; the library's are looked at when they are asked for."""
+    known = known_tables(study)
+    for table in study.changes:
+        if table not in known:
+            raise UserError(f"changes: there is no table {table!r}{did_you_mean(table, known)}; the tables are {', '.join(known)}")
     for table in table_names(study):
-        if table in study.tables:
+        if table in study.tables or table in study.changes:
             table_rows(study, table)
 
 
@@ -125,7 +129,7 @@ def _row(study: StudyConfig, layout: Table, row: TableRow, source: str) -> Row:
     try:
         if row.score:
             return Row(layout.key, row.row, {}, model=scored_model(study, row.score, row.name, source))
-        changes = _changes(layout, row, source)
+        changes = study.changes.get(layout.key, {}) | _changes(layout, row, source)
         made = [make_cell(study, changes, seed, source) for seed in seeds_of(study, layout.key)]
     except Impossible as reason:
         return Row(layout.key, row.row, {}, reason=str(reason))

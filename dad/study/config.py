@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from dad.study.base import AddedLater, Frozen, as_text, one_of
 from dad.study.modes import MODES
 from dad.study.normalizations import NORMALIZATIONS
-from dad.study.table import Table
+from dad.study.table import Changes, Table
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
@@ -357,6 +357,9 @@ class StudyConfig(Frozen):
     """Log to MLflow while training runs, too; otherwise finished runs are imported after the table is made."""
     rates: CostRates | None = None
     """For the estimate of cost; null: only steps, crops and label storage are estimated."""
+    changes: dict[str, Changes] = Field(default_factory=dict)
+    """What the students of a table differ in from the study's, by the table's name: dotted field of a cell -> value, as in a
+    table's `base`; a row's own changes go over it."""
     tables: dict[str, Table] = Field(default_factory=dict)
     """Tables of one's own, by the name of their files: made, scored and rendered like the paper's."""
     library: str | None = None

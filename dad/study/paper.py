@@ -63,6 +63,9 @@ class Paper(Frozen):
     ablation: tuple[str, ...]
     """The data sets that Tables 1 to 4 report."""
     metrics: dict[str, Metric]
+    """Those that it prints, which tables report."""
+    measured: dict[str, Metric] = Field(default_factory=dict)
+    """Further ones that are measured of every image, for claims."""
     notes: dict[str, Note]
     tables: dict[str, Table]
 
@@ -87,6 +90,10 @@ class Paper(Frozen):
         cited = [note for row in table.rows for note in row.notes] + [note for claim in table.claims for note in claim.notes]
         if unknown := [note for note in cited if note not in self.notes]:
             raise UserError(f"{source}: unknown note {unknown[0]}")
+
+    def metric(self, name: str) -> Metric:
+        """A metric by its name, printed or not."""
+        return self.metrics[name] if name in self.metrics else self.measured[name]
 
     def group(self, dataset: str) -> str:
         """The group of benchmarks that one of the paper's data sets is in."""

@@ -55,6 +55,9 @@ def _make_study(**changes: object) -> StudyConfig:
     return StudyConfig.model_validate({**STUDY, **changes})
 
 
+LATER = ("-crops", "-contexts")
+"""Rows of Table 3 that are younger than the goldens."""
+
 Level = Callable[[Row, str, int], float]
 
 
@@ -69,11 +72,12 @@ def _write_scores(
     # what a row's noise is drawn from is its place, and the goldens are older than what is behind the rows here
     teachers, others = teacher_rows(study, table), [row for row in beside_rows(study, table) if row.role != "teacher"]
     rows = [*(teachers if teacher else ()), *table_rows(study, table), *(others if teacher else ())]
-    for index, row in enumerate(rows):
+    late = [row for row in rows if row.name.endswith(LATER)]
+    for index, row in enumerate([*(row for row in rows if row not in late), *late]):
         for subject in row.subjects:
             seed = row.cells[subject].seed if row.cells else -1
             for (group, name), path in paths.items():
-                if name == subject:
+                if name == subject and not (row in late and path.is_file()):  # a cell that another table has, too
                     _write_file(study, path, row, subject, group, seed, level, [index, seed + 1, int(noise * 1e6)])
                     written[group, name] = path
     return written

@@ -131,7 +131,7 @@ def test_models_are_frozen():
 def test_cells_are_found_by_a_unique_beginning():
     study = mini()
     assert find_cell(study, "shared-hybrid").normalization == "hybrid"
-    with pytest.raises(UserError, match="4 cells begin with 'shared'"):
+    with pytest.raises(UserError, match="6 cells begin with 'shared'"):
         find_cell(study, "shared")
     with pytest.raises(UserError, match="no cell 'global'"):
         find_cell(study, "global")
@@ -159,3 +159,13 @@ def test_ids_are_file_names(normalization, seed):
     name = cell_id(cell)
     assert name.startswith(f"shared-{normalization}-vit-large-to-vit-small-n500-s{seed}-")
     assert "/" not in name
+
+
+def test_changes_are_of_a_table_that_there_is_and_of_fields_of_a_cell():
+    values = read_yaml(MINI)
+    for changes, message in (
+        ({"table9": {"student.init": "full"}}, "changes: there is no table 'table9'"),
+        ({"table4": {"student.unit": "full"}}, "student.unit is no field of a cell"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_study(json.dumps(values | {"changes": changes}))

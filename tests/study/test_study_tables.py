@@ -53,7 +53,7 @@ def test_shared_cells_are_trained_once():
     assert rows(study, "table2")["cross"].cells == rows(study, "scaling")["ours-500"].cells
     assert rows(study, "table2")["baseline"].cells == rows(study, "scaling")["ssi-500"].cells
     listed = [name for table in paper().tables for row in table_rows(study, table) for name in row.cells]
-    assert len(all_cells(study)) == len(set(listed)) == 28 < len(listed)
+    assert len(all_cells(study)) == len(set(listed)) == 33 < len(listed)
 
 
 def test_table_3_changes_teacher_student_and_what_the_student_can_not_take():
@@ -79,6 +79,17 @@ def test_table_4_has_estimators_and_students():
     assert (select.supervision, select.assistant.share) == ("select", 0.3)
     assert set(select.label_plans) == {"teacher", "assistant"}
     assert only(found["average"]).label_plans == select.label_plans
+
+
+def test_a_study_can_change_the_students_of_one_table():
+    study = mini(changes={"table4": {"student.init": "full"}})
+    assert {cell.student.init for row in table_rows(study, "table4") for cell in row.cells.values()} == {"full"}
+    assert table_rows(study, "table2") == table_rows(mini(), "table2")
+    paper = load_study(str(CONFIG / "paper.yaml"))
+    for table, init in {"table1": "encoder", "table4": "full", "table5": "encoder"}.items():
+        assert {cell.student.init for row in table_rows(paper, table) for cell in row.cells.values()} == {init}
+    rates = {only(row).optim.head_rate for name, row in rows(paper, "table3").items() if "-midas-" in name}
+    assert rates == {1e-4}
 
 
 def test_table_5_trains_on_the_largest_set_and_scores_what_the_study_names():
@@ -170,15 +181,15 @@ def test_the_papers_study_is_whole_and_says_what_is_missing(tmp_path, monkeypatc
     for name in ("HF_HOME", "TORCH_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     study = load_study(str(CONFIG / "paper.yaml"))
-    assert len(all_cells(study)) == 29
+    assert len(all_cells(study)) == 36
     assert all(
         row.reason is None for table in ("table1", "table2", "table3", "table4", "scaling") for row in table_rows(study, table)
     )
-    assert len(all_models(study)) == 6
+    assert len(all_models(study)) == 10
     absent = "\n".join(map(str, check(study)))
     for name in ("data/sa1b", "eth3d", "diode", "nyuv2", "kitti", "scannet", "V2-Large", "dpt_beit_large_512.pt", "genpercept"):
         assert name in absent
-    assert "29 students, 580,000 steps" in cost_lines(study)[-2]
+    assert "36 students, 720,000 steps" in cost_lines(study)[-2]
     (tmp_path / "data" / "sa1b").mkdir(parents=True)
     assert [line for line in map(str, check(study)) if "sa1b" in line] == [
         f"stop: photos.root: data/sa1b holds no photos ({' '.join(SUFFIXES)}) and no .tar shards of them"
