@@ -1,6 +1,7 @@
 """The whole study in miniature through the real Snakefile: from nothing to the table, again without work, and after changes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -101,6 +102,13 @@ def test_mlflow_shows_an_experiment_per_table_with_a_run_per_cell(finished):
 
 def test_a_second_call_does_nothing(finished, tiny):
     assert "Nothing to be done" in tiny.snakemake(finished)
+
+
+def test_snakemakes_own_report_is_one_file_that_needs_no_network(finished, tiny):
+    tiny.snakemake(finished, "--report", "report.html")
+    report = (finished / "report.html").read_text()
+    assert "table1.csv" in report and "fig7.png" in report
+    assert not re.findall(r'<(?:script|link|img)[^>]* (?:src|href)="https?:', report)
 
 
 def test_a_removed_result_and_what_depends_on_it_is_made_again(finished, tiny):
