@@ -23,10 +23,17 @@ def study_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default=default_study(), help="study file (default: %(default)s)")
 
 
-def cell_options(parser: argparse.ArgumentParser, cell_group: argparse._ActionsContainer | None = None) -> None:
-    """Add what names a cell and the photos it trains on; with `cell_group`, --cell is one of that group's choices."""
+def cell_options(
+    parser: argparse.ArgumentParser, cell_group: argparse._ActionsContainer | None = None, *, several: bool = False
+) -> None:
+    """Add what names a cell and the photos it trains on; with `cell_group`, --cell is one of that group's choices; with `several`
+    it may be given more than once.
+    """
     cell_help = "a cell id (with --config), a run's config.json, or JSON text"
-    (cell_group or parser).add_argument("--cell", required=cell_group is None, help=cell_help)
+    if several:
+        parser.add_argument("--cell", required=True, action="append", help=f"{cell_help}; may be repeated")
+    else:
+        (cell_group or parser).add_argument("--cell", required=cell_group is None, help=cell_help)
     parser.add_argument("--config", default=default_study(), help="the study that the id belongs to (default: %(default)s)")
     set_option(parser)
     parser.add_argument("--manifest", required=True, help="the photos, as written by `dad data manifest`")

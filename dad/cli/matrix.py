@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         print("\t".join(str(row.get(key, "")) for key in columns))
     if arguments.table:
         cells = all_cells(study, [arguments.table])
-        print(f"{arguments.table}: {estimate(cells.values(), study.rates).line()}", file=sys.stderr)
+        print(f"{arguments.table}: {estimate(cells.values(), study.rates, study.students_per_job).line()}", file=sys.stderr)
         return
     findings = [finding for finding in check(study) if finding.severity != "note"]
     for line in [*cost_lines(study), *map(str, findings)]:

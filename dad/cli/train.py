@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dad.cli._options import cell_options
+from dad.errors import UserError
 
 if TYPE_CHECKING:
     from dad.study.config import Cell
     from dad.tracking import LiveTracker
 
-HELP = "train one cell's student"
+HELP = "train one cell's student, or several that read the same labels"
 ABOUT = """\
-Trains one student (a cell of the study) on a teacher's stored maps. The same command continues an interrupted run from its last
+Trains one student (a cell of the study) on a teacher's maps, or several at once: --cell and --out (and --work) are then given once
+for each, and photos, labels and the teacher's pass are shared. The same command continues an interrupted run from its last
 checkpoint.
 """
 EXAMPLE = "dad train --cell shared-hybrid --manifest photos.jsonl --labels labels --out results/runs/mine"
@@ -32,11 +34,18 @@ class _Alone(argparse.Action):
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad train`."""
-    cell_options(parser)
+    cell_options(parser, several=True)
     parser.add_argument("--labels", help="the cell's label cache (labels.mode: cached)")
     parser.add_argument("--assistant-labels", help="the assistant's, where the cell has one")
-    parser.add_argument("--out", required=True, help="run folder: config.json, model.safetensors, metrics.csv, provenance.json")
-    parser.add_argument("--work", help="folder of the resumable checkpoint (default: ../../work/CELL beside the run)")
+    parser.add_argument(
+        "--out",
+        required=True,
+        action="append",
+        help="run folder: config.json, model.safetensors, metrics.csv, provenance.json; one for each --cell",
+    )
+    parser.add_argument(
+        "--work", action="append", help="folder of the resumable checkpoint (default: ../../work/CELL beside the run); one for each"
+    )
     parser.add_argument("--resume", choices=["auto", "never"], default="auto")
     parser.add_argument(
         "--replay", action=_Alone, metavar="FILE", help="instead: take the steps again that led to a collapse (WORK/collapse.pt)"
@@ -45,11 +54,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train one cell's student."""
+    """Train students."""
     from dad.data.manifest import photo_folder
     from dad.distill.processes import start_those_asked_for
-    from dad.distill.train import cell_as_used
-    from dad.distill.train import train as train_cell
+    from dad.distill.train import Run, cell_as_used, train_together
     from dad.outputs import check_outputs
     from dad.study.cells import cell_id, load_cell
     from dad.study.settings import with_settings
@@ -59,8 +67,11 @@ def run(arguments: argparse.Namespace) -> None:
 
         replay(Path(arguments.replay))
         return
+    for option, given in (("--out", arguments.out), ("--work", arguments.work)):
+        if given and len(given) != len(arguments.cell):
+            raise UserError(f"{option} is given {len(given)} times for {len(arguments.cell)} cells: give one for each --cell")
     check_outputs(
-        folders={"--out": arguments.out, "--work": arguments.work},
+        folders=_numbered("--out", arguments.out) | _numbered("--work", arguments.work or []),
         read={
             "--manifest": arguments.manifest,
             "--labels": arguments.labels,
@@ -69,28 +80,34 @@ def run(arguments: argparse.Namespace) -> None:
         },
     )
     start_those_asked_for(sys.argv[1:])
-    named = with_settings(load_cell(arguments.cell, arguments.config), arguments.settings, what="the cell")
-    cell = cell_as_used(named, Path(arguments.manifest))
+    manifest, runs = Path(arguments.manifest), []
     with contextlib.ExitStack() as stack:
-        tracker = _tracker(arguments, cell) if os.environ.get("RANK", "0") == "0" else None
-        train_cell(
-            cell,
-            manifest=Path(arguments.manifest),
+        for number, source in enumerate(arguments.cell):
+            named = with_settings(load_cell(source, arguments.config), arguments.settings, what="the cell")
+            cell, out = cell_as_used(named, manifest), Path(arguments.out[number])
+            work = Path(arguments.work[number]) if arguments.work else out.parent.parent / "work" / cell_id(cell)
+            tracker = _tracker(arguments, source, cell) if os.environ.get("RANK", "0") == "0" else None
+            runs.append(Run(cell, out, work, (stack.enter_context(tracker),) if tracker else ()))
+        train_together(
+            runs,
+            manifest=manifest,
             labels=Path(arguments.labels) if arguments.labels else None,
             assistant_labels=Path(arguments.assistant_labels) if arguments.assistant_labels else None,
-            out=Path(arguments.out),
-            work=Path(arguments.work or Path(arguments.out).parent.parent / "work" / cell_id(cell)),
             resume=arguments.resume == "auto",
             workers=arguments.workers,
-            listeners=(stack.enter_context(tracker),) if tracker else (),
         )
 
 
-def _tracker(arguments: argparse.Namespace, cell: "Cell") -> "LiveTracker | None":
+def _numbered(option: str, given: list[str]) -> dict[str, str]:
+    """Folders by the option that names them; of several, with its number."""
+    return {option if len(given) == 1 else f"{option} ({number})": path for number, path in enumerate(given, 1)}
+
+
+def _tracker(arguments: argparse.Namespace, source: str, cell: "Cell") -> "LiveTracker | None":
     """What follows this training in MLflow: asked for here, or by the study that the cell's id is of."""
     from dad.study.cells import cell_id, load_study
 
-    by_id = not arguments.cell.lstrip().startswith("{") and not Path(arguments.cell).is_file()
+    by_id = not source.lstrip().startswith("{") and not Path(source).is_file()
     if not arguments.tracking and not by_id:
         return None
     study = load_study(arguments.config)

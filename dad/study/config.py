@@ -355,6 +355,9 @@ class StudyConfig(Frozen):
     """MLflow store that finished runs are imported into."""
     live_tracking: bool = False
     """Log to MLflow while training runs, too; otherwise finished runs are imported after the table is made."""
+    students_per_job: Positive = 1
+    """Students that one process trains together where they read the same labels: the teacher runs once for all of them, and each
+    needs its own weights, gradients and moments in memory."""
     rates: CostRates | None = None
     """For the estimate of cost; null: only steps, crops and label storage are estimated."""
     changes: dict[str, Changes] = Field(default_factory=dict)

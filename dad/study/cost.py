@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dad.study.cells import all_cells, label_id, label_views, table_rows
 from dad.study.config import Cell, CostRates, LabelPlan, StudyConfig
 from dad.study.tables import table_names
+from dad.study.together import groups
 
 _BYTES = {"float16": 2, "float32": 4}
 
@@ -20,7 +21,7 @@ class Cost:
     trained: int
     """Crops through a training step."""
     labelled: int
-    """Crops and patches through a teacher; shared caches count once, online labels for every cell."""
+    """Crops and patches through a teacher; shared caches count once, online labels once for the cells of a job."""
     storage: int
     """Bytes of the label caches, uncompressed; 0 online."""
     train_hours: float | None
@@ -36,22 +37,23 @@ class Cost:
         return ", ".join(parts)
 
 
-def estimate(cells: Iterable[Cell], rates: CostRates | None) -> Cost:
-    """The cost of these cells."""
+def estimate(cells: Iterable[Cell], rates: CostRates | None, together: int = 1) -> Cost:
+    """The cost of these cells, of which one job trains up to `together`."""
     cells = list(cells)
     plans: dict[tuple[str, str], LabelPlan] = {}
     labelled: list[tuple[LabelPlan, int]] = []
     storage = 0
     for cell in cells:
-        for role, plan in cell.label_plans.items():
+        for plan in cell.label_plans.values():
             for view in label_views(cell):
-                crops = plan.samples * (plan.crop.patches if view == "patches" else 1)
-                if cell.labels.mode == "online":
-                    labelled.append((plan, round(crops * online_share(cell, role))))
-                elif (label_id(plan), view) not in plans:
+                if cell.labels.mode == "cached" and (label_id(plan), view) not in plans:
+                    crops = _crops(plan, view)
                     plans[label_id(plan), view] = plan
                     labelled.append((plan, crops))
                     storage += crops * plan.crop.size**2 * _BYTES[plan.dtype]
+    by_number = {str(number): cell for number, cell in enumerate(cells)}
+    for group in groups(by_number, together):
+        labelled += online_crops([by_number[number] for number in group]).items()
     trained = [(cell.student.model, cell.optim.steps * cell.optim.batch) for cell in cells]
     return Cost(
         cells=len(cells),
@@ -64,7 +66,27 @@ def estimate(cells: Iterable[Cell], rates: CostRates | None) -> Cost:
     )
 
 
-def online_share(cell: Cell, role: str) -> float:
+def online_crops(cells: Iterable[Cell]) -> dict[LabelPlan, int]:
+    """Crops and patches through each teacher that runs beside these cells, which one process trains: what several need counts once.
+
+    Where teacher and assistant take turns, which of them an iteration's labels are of is one draw for all cells.
+    """
+    shares: dict[tuple[LabelPlan, str], float] = {}
+    for cell in cells:
+        for role, plan in cell.label_plans.items() if cell.labels.mode == "online" else ():
+            for view in label_views(cell):
+                shares[plan, view] = max(shares.get((plan, view), 0.0), _online_share(cell, role))
+    found: dict[LabelPlan, int] = {}
+    for (plan, view), share in shares.items():
+        found[plan] = found.get(plan, 0) + round(_crops(plan, view) * share)
+    return found
+
+
+def _crops(plan: LabelPlan, view: str) -> int:
+    return plan.samples * (plan.crop.patches if view == "patches" else 1)
+
+
+def _online_share(cell: Cell, role: str) -> float:
     """The share of iterations in which an online estimator runs."""
     if cell.supervision != "select" or cell.assistant is None:
         return 1.0
@@ -81,8 +103,8 @@ def cost_lines(study: StudyConfig) -> list[str]:
     for table in table_names(study):
         cells = {name: cell for row in table_rows(study, table) for name, cell in row.cells.items()}
         if cells:
-            lines.append(f"{table}: {estimate(cells.values(), study.rates).line()}")
-    lines.append(f"all, shared students once: {estimate(all_cells(study).values(), study.rates).line()}")
+            lines.append(f"{table}: {estimate(cells.values(), study.rates, study.students_per_job).line()}")
+    lines.append(f"all, shared students once: {estimate(all_cells(study).values(), study.rates, study.students_per_job).line()}")
     if study.rates:
         lines.append(f"hours are of {study.rates.device}")
     return lines

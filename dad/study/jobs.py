@@ -27,6 +27,7 @@ from dad.study.outside import record
 from dad.study.paper import paper
 from dad.study.photos import manifest_name, of_kind, rendered_counts
 from dad.study.tables import known_tables, library, table_names
+from dad.study.together import groups
 
 Paths = list[str]
 
@@ -246,9 +247,47 @@ class Jobs:
         path = library(self.study).get(table)
         return self._record(f"table-{table}", {table: path}) if path else []
 
-    def train_needs(self, cell: str) -> JobNeeds:
-        """What a training asks the scheduler for."""
-        return train_needs(self.cells[cell], self.study.rates)
+    @cached_property
+    def together(self) -> dict[str, list[str]]:
+        """The groups of students that one job trains, by name; those that are trained alone are in none.
+
+        Students of one table come together, so that a table asked for by itself costs little more than its own.
+        """
+        found: dict[str, list[str]] = {}
+        seen: set[str] = set()
+        for table in self._rows:
+            new = {name: self.cells[name] for name in self.table_cells(table) if name not in seen}
+            seen |= new.keys()
+            several = [group for group in groups(new, self.study.students_per_job) if len(group) > 1]
+            found |= {f"{table}-{number}": group for number, group in enumerate(several, 1)}
+        return found
+
+    @cached_property
+    def alone(self) -> list[str]:
+        """The students that are in no group."""
+        grouped = {name for group in self.together.values() for name in group}
+        return [name for name in self.cells if name not in grouped]
+
+    def train_needs(self, *cells: str) -> JobNeeds:
+        """What training these students in one job asks the scheduler for."""
+        return train_needs(*(self.cells[cell] for cell in cells), rates=self.study.rates)
+
+    def together_reads(self, group: str) -> dict[str, Paths]:
+        """What the training of a group reads: photos, labels, weights."""
+        cells = self.together[group]
+        of = {"photos": self.photos(self.cells[cells[0]].photos)}
+        for name, paths in (("labels", self.label_caches), ("weights", self.trained_from)):
+            of[name] = list(dict.fromkeys(path for cell in cells for path in paths(cell)))
+        return of
+
+    def together_options(self, group: str) -> list[str]:
+        """The options of `dad train` that name a group's students, where they go, and their label caches."""
+        cells = self.together[group]
+        found = [f"--{option}={value}" for cell in cells for option, value in self._places(cell).items()]
+        return found + list(dict.fromkeys(option for cell in cells for option in self.label_options(cell)))
+
+    def _places(self, cell: str) -> dict[str, str]:
+        return {"cell": cell, "out": str(self.layout.run(cell)), "work": str(self.layout.work(cell))}
 
     def label_needs(self, labels: str) -> JobNeeds:
         """What computing a label cache asks for."""

@@ -14,7 +14,7 @@ from pydantic import Field
 from dad.models.locate import locate, split_network
 from dad.study.base import Frozen, parse_model, read_yaml
 from dad.study.config import Cell, CostRates, LabelPlan
-from dad.study.cost import online_share
+from dad.study.cost import online_crops
 from dad.study.modes import views
 
 FILE = Path(__file__).with_name("needs.yaml")
@@ -91,19 +91,31 @@ def needs_of(model: str) -> NetworkNeeds:
     return table().small if text.startswith("zoo/") else table().unknown
 
 
-def training_gib(cell: Cell) -> float:
-    """Estimated GiB of a training: weights, gradients and AdamW's two moments, the frozen encoder, activations, online teachers."""
-    student = needs_of(cell.student.model)
-    scale = (cell.crop.size / _SIZE) ** 2 * (1.0 if cell.optim.precision == "no" else 0.75)
-    weights = _gib(student.parameters) * (4 + (0.9 if cell.loss.feature else 0))
-    total = _PROCESS_GIB + weights + student.train_gib * scale * cell.optim.batch
-    if cell.labels.mode == "online":
+def training_gib(*cells: Cell) -> float:
+    """Estimated GiB of training these cells in one process: each one's weights, gradients and AdamW's two moments, the activations
+    of the largest, the frozen encoder, online teachers.
+    """
+    students = [needs_of(cell.student.model) for cell in cells]
+    total = _PROCESS_GIB + sum(4 * _gib(student.parameters) for student in students)
+    frozen = [0.9 * _gib(student.parameters) for cell, student in zip(cells, students, strict=True) if cell.loss.feature]
+    total += max(frozen, default=0.0)
+    total += max(_activations_gib(cell) for cell in cells)
+    online = [cell for cell in cells if cell.labels.mode == "online"]
+    if online:
         # all estimators stay in memory, and one of them runs at a time
-        plans = cell.label_plans.values()
-        patches = cell.crop.patches if "patches" in views(cell.mode, cell.loss) else 1
+        plans = {plan: max(_patches(cell) for cell in online) for cell in online for plan in cell.label_plans.values()}
         total += sum(_gib(needs_of(plan.teacher).parameters) for plan in plans)
-        total += max(_pass_gib(plan.teacher, plan.crop.size, _at_once(plan, patches)) for plan in plans)
+        total += max(_pass_gib(plan.teacher, plan.crop.size, _at_once(plan, patches)) for plan, patches in plans.items())
     return total
+
+
+def _activations_gib(cell: Cell) -> float:
+    scale = (cell.crop.size / _SIZE) ** 2 * (1.0 if cell.optim.precision == "no" else 0.75)
+    return needs_of(cell.student.model).train_gib * scale * cell.optim.batch
+
+
+def _patches(cell: Cell) -> int:
+    return cell.crop.patches if "patches" in views(cell.mode, cell.loss) else 1
 
 
 def labelling_gib(plan: LabelPlan) -> float:
@@ -125,25 +137,27 @@ def scoring_gib(model: str) -> float:
     return _PROCESS_GIB + _gib(needs.parameters) + needs.pass_gib * (768 / _SIZE) ** 2
 
 
-def training_hours(cell: Cell, rates: CostRates | None) -> float | None:
-    """Of one training at the study's rates, with its teacher's passes where labels are made in the loop; None without rates."""
+def training_hours(*cells: Cell, rates: CostRates | None) -> float | None:
+    """Of training these cells in one process at the study's rates, with the teachers' passes where labels are made in the loop;
+    None without rates.
+    """
     if rates is None:
         return None
-    crops = cell.optim.steps * cell.optim.batch
-    hours = crops / rates.train.get(cell.student.model, rates.train["default"]) / 3600
-    if cell.labels.mode == "online":
-        labelled = sum({"square": 1, "patches": cell.crop.patches}[view] for view in views(cell.mode, cell.loss))
-        for role, plan in cell.label_plans.items():
-            rate = rates.label.get(plan.teacher, rates.label["default"])
-            hours += crops * labelled * online_share(cell, role) / rate / 3600
-    return hours
+    hours = 0.0
+    for cell in cells:
+        hours += cell.optim.steps * cell.optim.batch / rates.train.get(cell.student.model, rates.train["default"]) / 3600
+    return hours + sum(
+        crops / rates.label.get(plan.teacher, rates.label["default"]) / 3600 for plan, crops in online_crops(cells).items()
+    )
 
 
-def train_needs(cell: Cell, rates: CostRates | None = None) -> JobNeeds:
-    """Of `dad train`."""
-    online = cell.label_plans.values() if cell.labels.mode == "online" else ()
-    gpu = needs_of(cell.student.model).gpu or any(needs_of(plan.teacher).gpu for plan in online)
-    return JobNeeds(_megabytes(training_gib(cell)), _minutes(training_hours(cell, rates), 2880), int(gpu))
+def train_needs(*cells: Cell, rates: CostRates | None = None) -> JobNeeds:
+    """Of `dad train`, of one cell or of several that are trained together."""
+    models = [cell.student.model for cell in cells]
+    models += [plan.teacher for cell in cells if cell.labels.mode == "online" for plan in cell.label_plans.values()]
+    gpu = any(needs_of(model).gpu for model in models)
+    otherwise = 2880 * len(cells)
+    return JobNeeds(_megabytes(training_gib(*cells)), _minutes(training_hours(*cells, rates=rates), otherwise), int(gpu))
 
 
 def label_needs(plan: LabelPlan, rates: CostRates | None = None) -> JobNeeds:

@@ -446,8 +446,8 @@ def test_small_networks_ask_for_no_gpu_and_large_ones_do():
 def test_minutes_follow_from_the_rates():
     study = tiny("optim.steps=7200", "rates={device: x, train: {default: 8}, label: {default: 16}}")
     cell = next(iter(all_cells(study).values()))
-    assert train_needs(cell, study.rates).runtime == 60 + 2 * 60  # an hour of training, doubled, and an hour
-    assert train_needs(cell, None).runtime == 2880
+    assert train_needs(cell, rates=study.rates).runtime == 60 + 2 * 60  # an hour of training, doubled, and an hour
+    assert train_needs(cell, rates=None).runtime == 2880
 
 
 def test_a_check_takes_no_heavy_imports():

@@ -12,7 +12,7 @@ from dad.study.base import parse_model, read_yaml
 from dad.study.cells import all_cells, all_models, dataset_group, load_study, model_id, study_groups, table_rows
 from dad.study.changes import impossible
 from dad.study.check import check
-from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig
+from dad.study.config import FolderPhotos, LabelConfig, ScenePhotos, StudyConfig
 from dad.study.cost import cost_lines, estimate
 from dad.study.jobs import Jobs
 from dad.study.layout import Layout
@@ -169,6 +169,9 @@ def test_cost_by_hand():
         [cell.model_copy(update={"labels": cell.labels.model_copy(update={"mode": "online"})}) for cell in cells], None
     )
     assert (online.storage, online.labelled, online.train_hours) == (0, 4 * crops + 4 * 2 * crops, None)
+    four = estimate([cell.model_copy(update={"labels": LabelConfig(mode="online")}) for cell in cells], None, together=4)
+    # shared and local-global cells alternate in fours: the first four need squares only, the others patches only
+    assert four.labelled == crops + 2 * crops
 
 
 def test_an_online_assistant_runs_in_its_share_of_steps():

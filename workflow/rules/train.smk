@@ -20,6 +20,8 @@ rule train:
         f"{ROOT}/logs/train/{{cell}}.log",
     benchmark:
         f"{ROOT}/benchmarks.tsv/train-{{cell}}.tsv"
+    wildcard_constraints:
+        cell=alternatives(JOBS.alone),
     conda:
         "../../environment.yml"
     threads: 1
@@ -36,3 +38,50 @@ rule train:
     shell:
         "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train --cell {wildcards.cell:q} --config {input.study:q}"
         " --manifest {input.manifest:q} {params.labels:q} --out {params.out:q} --work {params.work:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
+
+
+def reads(group, name):
+    """What the training of a group reads, when it is asked for."""
+    return lambda wildcards: JOBS.together_reads(group)[name]
+
+
+# students_per_job: what `train` does, for several students that read the same labels in one process
+for GROUP, CELLS in JOBS.together.items():
+
+    rule:
+        name:
+            f"train_{GROUP}".replace("-", "_")
+        input:
+            study=ancient(study_file),
+            manifest=LAYOUT.manifest(JOBS.cells[CELLS[0]].photos),
+            photos=reads(GROUP, "photos"),
+            labels=reads(GROUP, "labels"),
+            weights=reads(GROUP, "weights"),
+        output:
+            [
+                str(LAYOUT.run(cell) / file)
+                for cell in CELLS
+                for file in (
+                    "config.json",
+                    "model.safetensors",
+                    "metrics.csv",
+                    "provenance.json",
+                )
+            ],
+        log:
+            f"{ROOT}/logs/train/{GROUP}.log",
+        benchmark:
+            f"{ROOT}/benchmarks.tsv/train-{GROUP}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=JOBS.train_needs(*CELLS).mem_mb,
+            runtime=JOBS.train_needs(*CELLS).runtime,
+            gpu=JOBS.train_needs(*CELLS).gpu,
+        params:
+            students=JOBS.together_options(GROUP),
+            version=STAGE_VERSION["train"],
+        shell:
+            "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train {params.students:q} --config {input.study:q}"
+            " --manifest {input.manifest:q} --workers $(({threads} - 1)) > {log:q} 2>&1"

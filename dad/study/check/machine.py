@@ -11,6 +11,7 @@ from dad.study.config import Cell, StudyConfig
 from dad.study.cost import cost_lines, duration, estimate, size
 from dad.study.layout import Layout
 from dad.study.needs import labelling_gib, needs_of, training_gib, training_hours
+from dad.study.together import groups
 
 _SPARE = 2 * 10**9
 """Bytes that must be left beside the labels, for runs, scores and reports."""
@@ -78,8 +79,10 @@ def _check_memory(study: StudyConfig) -> Iterator[Finding]:
                 teachers[plan.teacher] = max(teachers.get(plan.teacher, 0.0), labelling_gib(plan))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     for model, cells in students.items():
-        gib, large = max(training_gib(cell) for cell in cells), needs_of(model).gpu
-        hours = [hours for cell in cells if (hours := training_hours(cell, study.rates)) is not None]
+        together = groups({str(number): cell for number, cell in enumerate(cells)}, study.students_per_job)
+        gib = max(training_gib(*(cells[int(number)] for number in group)) for group in together)
+        large = needs_of(model).gpu
+        hours = [hours for cell in cells if (hours := training_hours(cell, rates=study.rates)) is not None]
         times = f", {duration(min(hours))} to {duration(max(hours))} a student" if hours else ""
         if large or hours:
             of = "a GPU's memory" if large else "memory"
