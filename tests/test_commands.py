@@ -93,8 +93,12 @@ def test_trainings_at_the_papers_scale_ask_for_a_gpu(folder):
         str(ROOT / "Snakefile"),
     ]
     done = subprocess.run(run, capture_output=True, text=True, cwd=folder, timeout=170)
-    trainings = re.findall(r"rule train:\n(?:    .*\n)*?    resources: (.*)\n", done.stdout + done.stderr)
-    assert len(trainings) == 8
+    jobs = re.findall(
+        r"rule train\w*:\n(?:    .*\n)*?    output: (.*)\n(?:    .*\n)*?    resources: (.*)\n", done.stdout + done.stderr
+    )
+    # the paper's eight students of Table 1, four of them to a job
+    assert [outputs.count("model.safetensors") for outputs, _ in jobs] == [4, 4]
+    trainings = [resources for _, resources in jobs]
     assert all("gpu=1" in resources for resources in trainings)
     assert all(int(re.search(r"mem_mb=(\d+)", resources)[1]) > 12000 for resources in trainings)
 
