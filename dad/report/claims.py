@@ -16,8 +16,8 @@ import numpy as np
 from scipy import stats
 
 from dad.report.estimates import LEVEL, Design, Estimate, Values, average_of, design
-from dad.report.frame import Column, Frame
-from dad.report.statistics import compare, holm, paired, value_matrices
+from dad.report.frame import METRICS, Column, Frame
+from dad.report.statistics import compare, holm, paired, value_matrices, value_matrix
 from dad.study.cells import Row
 from dad.study.claims import ENDS, Claim, Comparison
 from dad.study.paper import paper
@@ -104,7 +104,7 @@ class Check:
         row, other = self.printed
         if self.comparison.margin is not None:
             return abs(other - row) <= self.comparison.margin * row
-        high, low = (other, row) if paper().metrics[self.comparison.metric].better == "lower" else (row, other)
+        high, low = (other, row) if paper().metric(self.comparison.metric).better == "lower" else (row, other)
         return high > self.comparison.factor * low
 
 
@@ -142,11 +142,39 @@ class Trend:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """By how much the second of two rows is worse than the first, against the same of two others, on one column."""
+
+    comparison: Comparison
+    rows: tuple[Row, Row]
+    others: tuple[Row, Row]
+    column: Column
+    ours: tuple[float, float]
+    """The gap of `rows`, and of `others`."""
+    printed: tuple[float, float] | None
+    """The paper's gaps of the same, or None unless it prints all four."""
+    interval: Estimate
+    """By how much the gap of `others` is wider."""
+    evidence: Evidence
+    """Corrected for the number of the claim's comparisons."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the corrected evidence."""
+        return self.evidence.verdict
+
+    @property
+    def needed(self) -> Design | None:
+        """What it would take to decide, were the difference as large as the one seen; None where it cannot be told."""
+        return design(self.interval, self.interval.mean)
+
+
+@dataclass(frozen=True)
 class Finding:
     """A claim and what became of it."""
 
     claim: Claim
-    checks: tuple[Check | Trend, ...]
+    checks: tuple[Check | Trend | Gap, ...]
     missing: int
     """Comparisons that this study cannot make: a row or a data set is not in it."""
     reason: str | None = None
@@ -154,10 +182,16 @@ class Finding:
 
     @property
     def verdict(self) -> Verdict:
-        """`did not hold` as soon as one comparison does not, `held` when all do, `cannot be asked` without any."""
+        """`did not hold` as soon as one comparison does not, `held` when all do, `cannot be asked` without any.
+
+        Where most are enough: by what more than half of the comparisons that can be made say.
+        """
         verdicts = {check.verdict for check in self.checks}
         if not verdicts:
             return "cannot be asked"
+        if self.claim.holds == "most":
+            counts = {verdict: sum(check.verdict == verdict for check in self.checks) for verdict in verdicts}
+            return next((verdict for verdict, count in counts.items() if 2 * count > len(self.checks)), "undecided")
         if "did not hold" in verdicts:
             return "did not hold"
         return "held" if verdicts == {"held"} and not self.missing else "undecided"
@@ -173,15 +207,34 @@ def findings(frame: Frame) -> list[Finding]:
     return [_finding(frame, claim) for claim in frame.layout.claims]
 
 
-def how_much_worse(frame: Frame, row: Row, other: Row, column: Column, metric: str, factor: float = 1.0) -> Estimate:
+def how_much_worse(
+    frame: Frame, row: Row, other: Row, column: Column, metric: str, factor: float = 1.0, other_metric: str | None = None
+) -> Estimate:
     """By how much `other` is worse than `row`, beyond the factor; an error counts upwards, an accuracy downwards."""
-    high, low = (other, row) if paper().metrics[metric].better == "lower" else (row, other)
-    return compare(frame.scores, high.name, low.name, column.datasets, metric, factor=factor).estimate
+    parts = matrices(frame, [(row, metric), (other, other_metric or metric)], column)
+    lower = paper().metric(metric).better == "lower"
+    return average_of([paired(*((b, factor * a) if lower else (a, factor * b))) for a, b in parts])
 
 
-def means(frame: Frame, rows: tuple[Row, Row], column: Column, metric: str) -> tuple[float, float]:
-    """Our means of two rows."""
-    first, second = (frame.interval(row, column, metric).mean for row in rows)
+def matrices(frame: Frame, wanted: Sequence[tuple[Row, str]], column: Column) -> list[list[Values]]:
+    """Per data set of a column the (seeds, images) of each row in its metric.
+
+    An image that one of them has no value of, as one without edges, is left out of all; of the metrics of tables none is.
+    """
+    parts = []
+    for dataset in column.datasets:
+        values = [value_matrix(frame.scores, row.name, dataset, metric) for row, metric in wanted]
+        if any(metric not in METRICS for _, metric in wanted):
+            there = np.logical_and.reduce([np.isfinite(one).all(axis=0) for one in values])
+            values = [one[:, there] if there.any() else np.full((len(one), 1), math.nan) for one in values]
+        parts.append(values)
+    return parts
+
+
+def means(frame: Frame, rows: tuple[Row, Row], column: Column, metrics: tuple[str, str]) -> tuple[float, float]:
+    """Our means of two rows, each in its metric."""
+    parts = matrices(frame, list(zip(rows, metrics, strict=True)), column)
+    first, second = (float(np.mean([values[which].mean() for values in parts])) for which in (0, 1))
     return first, second
 
 
@@ -197,9 +250,14 @@ def matching(frame: Frame, levels: dict[str, str]) -> list[Row]:
 
 
 def _finding(frame: Frame, claim: Claim) -> Finding:
-    checks: list[Check | Trend] = []
+    checks: list[Check | Trend | Gap] = []
     missing = 0
     for comparison in claim.comparisons:
+        if comparison.relation == "narrower":
+            gaps, absent = _gaps(frame, comparison)
+            checks += gaps
+            missing += absent
+            continue
         pairs, absent = _pairs(frame, comparison)
         for name in comparison.datasets:
             columns = [column for column in frame.columns if column.paper == name]
@@ -240,16 +298,40 @@ def _pairs(frame: Frame, comparison: Comparison) -> tuple[list[tuple[Row, Row]],
     return pairs, absent
 
 
-def _check(frame: Frame, comparison: Comparison, row: Row, other: Row, column: Column) -> Check:
+def _gaps(frame: Frame, comparison: Comparison) -> tuple[list[Gap], int]:
+    """The gaps that a comparison is about, a data set each, and how many cannot be made in this study."""
+    found = [matching(frame, levels) for levels in (*comparison.rows, *comparison.others)]
+    columns = [column for name in comparison.datasets for column in frame.columns if column.paper == name]
+    if any(len(rows) != 1 or not rows[0].subjects for rows in found) or not columns:
+        return [], len(comparison.datasets)
+    four = [rows[0] for rows in found]
+    return [_gap(frame, comparison, four, column) for column in columns], 0
+
+
+def _gap(frame: Frame, comparison: Comparison, four: Sequence[Row], column: Column) -> Gap:
     metric = comparison.metric
-    ours = means(frame, (row, other), column, metric)
+    sign = 1.0 if paper().metric(metric).better == "lower" else -1.0
+    parts = matrices(frame, [(row, metric) for row in four], column)
+    gaps = [[sign * paired(values[i + 1], values[i]) for values in parts] for i in (0, 2)]
+    narrow, wide = (float(np.mean([values.mean() for values in one])) for one in gaps)
+    difference = average_of([paired(b, a) for a, b in zip(*gaps, strict=True)])
+    values = [(frame.value(row, column, metric) or {"paper": math.nan})["paper"] for row in four]
+    printed = None if any(map(math.isnan, values)) else (sign * (values[1] - values[0]), sign * (values[3] - values[2]))
+    rows, others = (four[0], four[1]), (four[2], four[3])
+    return Gap(comparison, rows, others, column, (narrow, wide), printed, difference, better(difference))
+
+
+def _check(frame: Frame, comparison: Comparison, row: Row, other: Row, column: Column) -> Check:
+    metric, theirs = comparison.metric, comparison.other_metric or comparison.metric
+    ours = means(frame, (row, other), column, (metric, theirs))
     if comparison.relation == "better":
-        difference = how_much_worse(frame, row, other, column, metric, comparison.factor)
+        difference = how_much_worse(frame, row, other, column, metric, comparison.factor, theirs)
         evidence = better(difference)
     else:
         difference = compare(frame.scores, other.name, row.name, column.datasets, metric).estimate
         evidence = close(difference, comparison.margin * abs(ours[0]))
-    pair = [frame.value(one, column, metric)["paper"] for one in (row, other)]
+    # a metric that tables do not print has no line
+    pair = [(frame.value(*one) or {"paper": math.nan})["paper"] for one in ((row, column, metric), (other, column, theirs))]
     printed = None if any(map(math.isnan, pair)) else (pair[0], pair[1])
     return Check(comparison, row, other, column, ours, printed, difference, evidence)
 
@@ -263,7 +345,7 @@ def trend(frame: Frame, comparison: Comparison, pairs: Sequence[tuple[Row, Row]]
     levels = tuple(float(row.factors[factor]) for row, _ in ordered)
     if len(levels) < 2:
         return None
-    sign = 1.0 if paper().metrics[metric].better == "lower" else -1.0
+    sign = 1.0 if paper().metric(metric).better == "lower" else -1.0
     against = bool(comparison.others)
     parts = [_goodness(frame, row, other if against else None, column, metric, sign) for row, other in ordered]
     heights = [float(np.mean([values.mean() for values in part])) for part in parts]
@@ -334,6 +416,6 @@ def orderings(frame: Frame, metric: str = "abs_rel") -> list[Ordering]:
         if paper().within_noise(*printed):
             continue
         difference = how_much_worse(frame, ahead, behind, column, metric)
-        ours = means(frame, (ahead, behind), column, metric)
+        ours = means(frame, (ahead, behind), column, (metric, metric))
         found.append(Ordering(ahead, behind, column, printed, ours, difference, better(difference).verdict))
     return found

@@ -2,13 +2,13 @@
 paper's discrepancies, which claims and tables cite.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dad.files import write_csv, write_text
-from dad.report.claims import Check, Finding, Trend, findings
+from dad.report.claims import Check, Finding, Gap, Trend, findings
 from dad.report.frame import Frame, load_frame
 from dad.report.provenance import short_name
 from dad.report.scores import score_paths
@@ -24,6 +24,7 @@ COLUMNS = [
     *("claim", "table", "verdict", "relation", "dataset", "metric", "row", "other", "row_mean", "other_mean", "difference", "low"),
     *("high", "factor", "margin", "comparison", "slope", "slope_low", "slope_high", "spearman", "printed_row", "printed_other"),
     *("printed_holds", "protocol", "n", "seeds", "p", "p_against", "visible", "needed_seeds", "needed_images", "reason"),
+    "other_metric",
 ]
 SECTIONS = {
     "paper": "Within the paper",
@@ -129,7 +130,7 @@ def csv_lines(one: Judged) -> Iterator[dict[str, Any]]:
             "reason": f"{finding.missing} more comparisons could not be made" if finding.missing else "",
         }
         for check in finding.checks:
-            line = _trend_line(check) if isinstance(check, Trend) else _check_line(check)
+            line = _LINES[type(check)](check)
             yield claim | line | asked | {"n": sum(counts.get(name, 0) for name in check.column.datasets)}
 
 
@@ -143,6 +144,16 @@ def _check_line(check: Check) -> dict[str, Any]:
     return line
 
 
+def _gap_line(found: Gap) -> dict[str, Any]:
+    line = _interval_line(found) | {"row": "+".join(row.name for row in found.rows)}
+    line |= {"other": "+".join(row.name for row in found.others)}
+    line |= {"row_mean": round(found.ours[0], 6), "other_mean": round(found.ours[1], 6)}
+    if found.printed is not None:
+        line |= {"printed_row": round(found.printed[0], 6), "printed_other": round(found.printed[1], 6)}
+        line |= {"printed_holds": found.printed[1] > found.printed[0]}
+    return line
+
+
 def _trend_line(found: Trend) -> dict[str, Any]:
     line = _interval_line(found) | {"row": "+".join(row.name for row in found.rows)}
     line |= {"other": "+".join(row.name for row in found.others), "slope": round(found.slope.mean, 6)}
@@ -150,7 +161,10 @@ def _trend_line(found: Trend) -> dict[str, Any]:
     return line | {"spearman": round(found.spearman, 6)}
 
 
-def _interval_line(check: Check | Trend) -> dict[str, Any]:
+_LINES: dict[type, Callable[[Any], dict[str, Any]]] = {Check: _check_line, Gap: _gap_line, Trend: _trend_line}
+
+
+def _interval_line(check: Check | Trend | Gap) -> dict[str, Any]:
     ends = {"difference": check.interval.mean, "low": check.interval.low, "high": check.interval.high}
     ends |= {"p": check.evidence.held, "p_against": check.evidence.against}
     ends |= {"visible": (check.slope if isinstance(check, Trend) else check.interval).visible}
@@ -161,6 +175,7 @@ def _interval_line(check: Check | Trend) -> dict[str, Any]:
         "relation": check.comparison.relation,
         "dataset": check.column.dataset,
         "metric": check.comparison.metric,
+        "other_metric": check.comparison.other_metric or "",
         "comparison": check.verdict,
         **{name: round(value, 6) for name, value in ends.items()},
     }

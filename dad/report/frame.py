@@ -107,7 +107,8 @@ class Frame:
     """Id of the protocol, e.g. `marigold@1`."""
     protocol_hash: str
     scores: pd.DataFrame
-    """Per image: row, seed, dataset, image, scene, n and the metrics; images without a scored pixel are left out."""
+    """Per image: row, seed, dataset, image, scene, n, the metrics and the further ones that claims ask for; images without a scored
+    pixel are left out."""
     empty: Mapping[str, int]
     """Data set -> images without a scored pixel."""
     lines: pd.DataFrame
@@ -239,10 +240,12 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
         raise UserError(f"study {study.name} has no benchmark that {table} reports ({', '.join(layout.datasets)})")
     protocol, files = load_protocol(study.protocols[0]), score_paths(study, table, results)
     beside = tuple(row for row in beside_rows(study, table) if _is_there(row, files))
-    everything = read_rows(study, (*beside, *rows), columns, files, protocol.id)
+    asked = [name for claim in layout.claims for one in claim.comparisons for name in (one.metric, one.other_metric) if name]
+    metrics = list(dict.fromkeys([*METRICS, *asked]))
+    everything = read_rows(study, (*beside, *rows), columns, files, protocol.id, metrics)
     check_comparable(table, protocol.id, everything)
     first = everything[everything["subject"] == everything["subject"].iloc[0]] if len(everything) else everything
-    tidy = everything[everything["n"] > 0][["row", "seed", "dataset", "image", "scene", "n", *METRICS]]
+    tidy = everything[everything["n"] > 0][["row", "seed", "dataset", "image", "scene", "n", *metrics]]
     is_row = tidy["row"].isin([row.name for row in rows])
     scores = tidy[is_row].reset_index(drop=True)
     frame = Frame(

@@ -41,7 +41,12 @@ def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str
 
 
 def read_rows(
-    study: StudyConfig, rows: Iterable[Row], columns: "Sequence[Column]", files: ScoreFiles, protocol: str
+    study: StudyConfig,
+    rows: Iterable[Row],
+    columns: "Sequence[Column]",
+    files: ScoreFiles,
+    protocol: str,
+    metrics: Sequence[str] = METRICS,
 ) -> "pd.DataFrame":
     """All lines of all rows on the data sets of `columns` under one protocol, with the columns row, subject and seed."""
     import pandas as pd
@@ -51,13 +56,15 @@ def read_rows(
         for dataset in () if column.over else column.datasets:
             wanted.setdefault(dataset_group(study, dataset), []).append(dataset)
     frames = [
-        read_scores(subject, files.get((group, subject)), protocol, datasets).assign(row=row.name, subject=subject, seed=seed)
+        read_scores(subject, files.get((group, subject)), protocol, datasets, metrics).assign(
+            row=row.name, subject=subject, seed=seed
+        )
         for row in rows
         for subject, seed in _seeds(row)
         for group, datasets in wanted.items()
     ]
     if not frames:
-        return pd.DataFrame(columns=["row", "subject", "seed", "dataset", "protocol_hash", "image", "scene", "n", *METRICS])
+        return pd.DataFrame(columns=["row", "subject", "seed", "dataset", "protocol_hash", "image", "scene", "n", *metrics])
     return pd.concat(frames, ignore_index=True)
 
 

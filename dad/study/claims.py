@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 
 from dad.study.base import Frozen
 
+MEASURED = ("boundary_f1", "edge_abs_rel", "centre_local_abs_rel", "centre_global_abs_rel")
+"""What is measured of every image beside the metrics that tables print; a claim can ask for it on any of a table's data sets."""
 ENDS = ("largest", "smallest")
 """Levels that stand for the ends of a factor that is a number."""
 
@@ -19,15 +21,18 @@ class Comparison(Frozen):
     number.
     """
 
-    relation: Literal["better", "close", "trend"]
+    relation: Literal["better", "close", "trend", "narrower"]
     """`better`: each of `rows` is better than each of `others`; `close`: they differ little; `trend`: along a factor that is a
-    number, `rows` get better, or, with `others`, get farther ahead of them."""
+    number, `rows` get better, or, with `others`, get farther ahead of them; `narrower`: of two rows each, the first of `rows` is
+    less far ahead of the second than the first of `others` is of theirs."""
     rows: Annotated[tuple[dict[str, str], ...], Field(min_length=1)]
     others: tuple[dict[str, str], ...] = ()
     """Empty only for a trend of `rows` by themselves."""
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     """Columns of the table, or `average`."""
     metric: str = "abs_rel"
+    other_metric: str | None = None
+    """`better`: what `others` are measured by where that is another metric of the same unit, e.g. after another alignment."""
     factor: Annotated[float, Field(ge=1)] = 1.0
     """`better`: of the two values, the larger is at least this many times the smaller."""
     margin: Annotated[float, Field(gt=0)] | None = None
@@ -47,11 +52,15 @@ class Comparison(Frozen):
             raise ValueError("a trend is of one series of rows, against one or none")
         if self.relation != "trend" and not self.others:
             raise ValueError(f"relation: {self.relation} needs others")
+        if self.relation == "narrower" and (len(self.rows), len(self.others)) != (2, 2):
+            raise ValueError("relation: narrower is of two rows against two others")
+        if self.other_metric is not None and self.relation != "better":
+            raise ValueError("other_metric belongs to relation: better")
         return self
 
 
 class Claim(Frozen):
-    """One statement about a table. It holds when all its comparisons do."""
+    """One statement about a table. It holds when all its comparisons do, or most of them."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     table: str
@@ -63,6 +72,8 @@ class Claim(Frozen):
     """Notes of `paper.yaml` that bear on the statement, above all where the printed numbers contradict it."""
     headline: bool = False
     """Told in words of its own above the list."""
+    holds: Literal["all", "most"] = "all"
+    """How many of its comparisons have to hold; `most`: more than half of those that can be made."""
     comparisons: Annotated[tuple[Comparison, ...], Field(min_length=1)]
 
 

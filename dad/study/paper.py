@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from dad.errors import UserError
 from dad.study.base import Frozen, parse_model, read_yaml
-from dad.study.claims import distinct
+from dad.study.claims import MEASURED, distinct
 from dad.study.table import ABLATION, AVERAGE, ZERO_SHOT, Printed, Table
 
 __all__ = ["AVERAGE", "Metric", "Note", "Paper", "Printed", "Table", "paper"]
@@ -71,6 +71,8 @@ class Paper(Frozen):
 
     @model_validator(mode="after")
     def _known_names(self) -> "Paper":
+        if set(self.measured) != set(MEASURED):
+            raise ValueError(f"measured must describe {', '.join(MEASURED)}")
         distinct(claim for table in self.tables.values() for claim in table.claims)
         for name, table in self.tables.items():
             self.check(table, name)

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from dad.errors import UserError
 from dad.study.base import Frozen, did_you_mean
-from dad.study.claims import ENDS, Claim, distinct
+from dad.study.claims import ENDS, MEASURED, Claim, distinct
 from dad.study.grid import SHORT, full_form
 
 ABLATION, ZERO_SHOT = "ablation", "zero-shot"
@@ -178,9 +178,10 @@ class Table(Frozen):
         for comparison in claim.comparisons:
             if strange := [row for row in (*comparison.rows, *comparison.others) if not self._rows_with(row)]:
                 raise UserError(f"claim {claim.id}: {self.key} has no row {strange[0]}")
-            strange = [name for name in comparison.datasets if (name, comparison.metric) not in columns] if columns else []
-            if strange:
-                raise UserError(f"claim {claim.id}: {self.key} has no column {strange[0]}, {comparison.metric}")
+            for metric in filter(None, (comparison.metric, comparison.other_metric)):
+                known = {(name, metric) for name, _ in columns} if metric in MEASURED else columns
+                if columns and (strange := [name for name in comparison.datasets if (name, metric) not in known]):
+                    raise UserError(f"claim {claim.id}: {self.key} has no column {strange[0]}, {metric}")
             if comparison.along not in (None, *self.factors):
                 raise UserError(f"claim {claim.id}: {self.key} has no factor {comparison.along}")
 

@@ -64,7 +64,8 @@ Level = Callable[[Row, str, int], float]
 def _write_scores(
     study: StudyConfig, results: Path, level: Level, *, table: str = "table1", noise: float = 0.01, teacher: bool = False
 ) -> dict[tuple[str, str], Path]:
-    """AbsRel of an image = level(row, dataset, seed) x the image's difficulty x a little noise; delta1 = exp(-2 AbsRel).
+    """AbsRel of an image = level(row, dataset, seed) x the image's difficulty x a little noise; delta1 = exp(-2 AbsRel),
+    boundary_f1 = exp(-4 AbsRel); of the centre it is AbsRel, and 0.9 times that with a fit of its own.
 
     Files of all rows of a table, and with `teacher` of the models above them. Returns the paths of the rows' files.
     """
@@ -106,6 +107,9 @@ def _write_file(
                     "n": 1536,
                     "abs_rel": float(abs_rel),
                     "delta1": float(np.exp(-2 * abs_rel)),
+                    "boundary_f1": float(np.exp(-4 * abs_rel)),
+                    "centre_local_abs_rel": float(0.9 * abs_rel),
+                    "centre_global_abs_rel": float(abs_rel),
                 }
             )
     write_csv(path, lines, COLUMNS)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def test_cells_that_behave_as_the_paper_prints_hold_every_claim(load, paper_like
     found = verdicts(load(paper_like))
     assert found.pop("shared-none-close") == "held"
     assert set(found.values()) == {"held"}
-    assert len(found) == 7
+    assert len(found) == 9
 
 
 def test_a_local_global_cell_that_does_not_fail_is_reported(load, paper_like):
@@ -105,7 +106,7 @@ def test_the_page_has_a_line_per_claim_and_tells_what_came_out_otherwise_first_i
     verdicts = [line.split("**")[1].lower() for line in lines]
     assert verdicts == sorted(verdicts, key=("did not hold", "undecided", "held").index)
     assert verdicts.count("did not hold") == sum(one.verdict == "did not hold" for one in findings(frame)) > 0
-    assert len(lines) == len(findings(frame)) == 8
+    assert len(lines) == len(findings(frame)) == 10
     for line, verdict in zip(lines, verdicts, strict=True):
         headline = "no normalization fails badly" in line
         assert ("**Here**, on " in line) == (verdict == "did not hold" or headline)
@@ -146,3 +147,66 @@ def test_a_claim_of_many_comparisons_needs_more_evidence_in_both_directions():
     assert {found.verdict for found in corrected(chance)} == {"undecided"}
     assert {found.verdict for found in corrected([Evidence(0.999, 0.001)] * 20)} == {"did not hold"}
     assert math.isnan(corrected([Evidence(math.nan, math.nan), one])[0].held)
+
+
+def finding_of(result, claim):
+    return next(finding for finding in findings(result) if finding.claim.id == claim)
+
+
+def test_a_gap_is_narrower_by_the_difference_of_two_differences(load, paper_like):
+    result = load(paper_like)
+    finding = finding_of(result, "local-global-mitigates-global")
+    assert (finding.verdict, len(finding.checks)) == ("held", 2)
+    for gap in finding.checks:
+        lines = result.lines[(result.lines["dataset"] == gap.column.dataset) & (result.lines["metric"] == "abs_rel")]
+        mean = lines.set_index("row")["mean"]
+        narrow = mean["local-global-global"] - mean["local-global-hybrid"]
+        wide = mean["shared-global"] - mean["shared-hybrid"]
+        assert gap.ours == pytest.approx((narrow, wide))
+        assert gap.interval.mean == pytest.approx(wide - narrow)
+        assert gap.printed == pytest.approx({"ETH3D": (0.001, 0.007), "DIODE": (0.001, 0.021)}[gap.column.paper])
+
+    def level(row, dataset, seed):
+        return 0.9 if tuple(row.factors.values()) == ("local-global", "global") else paper_like(row, dataset, seed)
+
+    assert finding_of(load(level), "local-global-mitigates-global").verdict == "did not hold"
+
+
+def test_most_comparisons_are_more_than_half_of_those_that_can_be_made(load, paper_like):
+    finding = finding_of(load(paper_like), "shared-hybrid-leads")
+    most = finding.claim.model_copy(update={"holds": "most"})
+    held, lost = (replace(finding.checks[0], evidence=Evidence(*p)) for p in ((0.001, 0.999), (0.999, 0.001)))
+    for checks, verdict in (
+        ((held, held, lost), "held"),
+        ((held, lost), "undecided"),
+        ((held, lost, lost), "did not hold"),
+        ((), "cannot be asked"),
+    ):
+        assert replace(finding, claim=most, checks=checks, missing=3).verdict == verdict
+
+
+def test_a_claim_can_ask_for_what_tables_do_not_print(study, results, write_scores, edit_scores, paper_like):
+    paths = write_scores(study, results, paper_like, table="table2")
+    first = next(iter(paths.values()))
+
+    def without_edges(lines):
+        return [{**line, "boundary_f1": "nan"} if line["image"].endswith("000003.png") else line for line in lines]
+
+    edit_scores(first, without_edges)
+    finding = finding_of(load_frame(study, "table2", results), "ours-sharper-than-base")
+    assert finding.verdict == "held"
+    assert all(check.ours[0] > check.ours[1] and check.printed is None for check in finding.checks)
+    assert all(math.isfinite(check.interval.low) for check in finding.checks)
+
+
+def test_a_row_can_be_compared_with_itself_under_another_measure(study, results, write_scores, paper_like):
+    write_scores(study, results, paper_like, table="table4")
+    frame = load_frame(study, "table4", results)
+    finding = finding_of(frame, "local-alignment-better")
+    assert {check.verdict for check in finding.checks} == {"held"} and finding.missing == 2
+    for check in finding.checks:
+        assert check.ours[0] == pytest.approx(0.9 * check.ours[1])
+    write_texts(frame, {}, results / "reports")
+    page = (results / "reports" / "table4_details.md").read_text()
+    assert "AbsRel of the centre, fitted over the image 0." in page
+    assert "of AbsRel of the centre, fitted there, +0." in page
