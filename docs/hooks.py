@@ -28,7 +28,7 @@ API = {
     "distill": ("Distillation", [f"dad.distill.{name}" for name in ("losses", "normalization", "labels", "train")]),
     "evaluation": (
         "Evaluation",
-        [f"dad.evaluation.{name}" for name in ("score", "evaluate", "alignment", "metrics", "protocol")],
+        [f"dad.evaluation.{name}" for name in ("score", "evaluate", "alignment", "metrics", "protocol", "calibration", "ordinal")],
     ),
     "data": ("Data", [f"dad.data.{name}" for name in ("crops", "photos", "manifest", "benchmarks", "benchmarks.base")]),
     "study": ("Studies", [f"dad.study.{name}" for name in ("config", "modes", "normalizations", "cells", "layout")]),

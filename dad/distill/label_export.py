@@ -96,7 +96,7 @@ def export_labels(
             raise UserError(f"--val {val:g} leaves no crop to train on: give a smaller share")
         validation = "images/val" if written["val"] else "images/train"
         data = {"train": "images/train", "val": validation, "nc": 1, "names": {0: "depth"}, "channels": 3}
-        data |= {"depth_scale": MILLIMETRES, "max_depth": far * 1.001}
+        data |= {"depth_scale": MILLIMETRES, "max_depth": round(far * 1.001, 4)}
         (folder / "data.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
         about = {"teacher": plan.teacher, "weights": cache.weights, "view": index["view"], "kind": cache.kind}
         depths = {"near": near, "far": far, "unit": "assumed: every map runs from near to far"}

@@ -6,7 +6,6 @@ the same one, has its own.
 """
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,7 +234,7 @@ def _report(found: Calibration, rows: NDArray[np.float64], missing: int) -> dict
     def known(value: float) -> float | None:
         return float(value) if np.isfinite(value) else None
 
-    columns: Sequence[Sequence[float]] = (found.values, found.fitted, found.left_out, found.errors)
+    columns = (found.values, found.fitted, found.left_out, found.errors)
     names = ("value", "fitted", "left_out", "error")
     return {
         "kind": found.kind,

@@ -5,6 +5,7 @@ mask: a protocol that takes boundaries out of the mask would leave nothing to me
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,9 @@ class DepthEdges:
         both = _Pairs(self._near, self._far, same, near > NEAREST)
         sides = (made, true, both)
         found = {
-            "boundary_f1": _f1(*(pairs.together() for pairs in sides), LEVELS - 1),
-            "boundary_f1_depth_pro": _f1(*(pairs.by_direction() for pairs in sides), LEVELS),
-            "boundary_f1_moge": _f1(*(pairs.together(self._mask.shape) for pairs in sides), LEVELS - 1),
+            "boundary_f1": _f1([pairs.together() for pairs in sides], LEVELS - 1),
+            "boundary_f1_depth_pro": _f1([pairs.by_direction() for pairs in sides], LEVELS),
+            "boundary_f1_moge": _f1([pairs.together(self._mask.shape) for pairs in sides], LEVELS - 1),
         }
         return {name: found[name] for name in BOUNDARIES}
 
@@ -128,11 +129,14 @@ class _Pairs:
         return np.stack([_above(self.ratios[direction]) for direction in directions], 1)
 
 
-def _f1(made: NDArray[np.intp], true: NDArray[np.intp], both: NDArray[np.intp], weights: NDArray[np.float64]) -> float:
-    """F1 over the levels from counts (levels, groups); precision and recall are means over the groups. NaN without true edges."""
+def _f1(counts: Sequence[NDArray[np.intp]], weights: NDArray[np.float64]) -> float:
+    """F1 over the levels from counts (levels, groups) of edges made, true and both; precision and recall are means over the
+    groups. NaN without true edges.
+    """
+    made, true, both = counts
     if not true[0].any():
         return math.nan
-    precision, recall = ((both / np.maximum(counts, 1)).mean(1) for counts in (made, true))
+    precision, recall = ((both / np.maximum(all_of_them, 1)).mean(1) for all_of_them in (made, true))
     f1 = 2 * precision * recall / np.where(precision + recall > 0, precision + recall, 1)
     return float(np.average(f1, weights=weights))
 
