@@ -82,3 +82,23 @@ def write_ply(path: Path, points: NDArray[np.floating], rgb: NDArray[np.uint8]) 
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}", *names, "end_header", ""]
     with atomic_path(path) as temporary:
         temporary.write_bytes("\n".join(header).encode() + vertices.tobytes())
+
+
+def write_glb(path: Path, points: NDArray[np.floating], rgb: NDArray[np.uint8]) -> None:
+    """Write points (N,3) with colours (N,3) as a binary glTF file, atomically; there y is up and the camera looks along -z."""
+    import trimesh
+
+    content = trimesh.PointCloud(points * [1, -1, -1], colors=rgb).export(file_type="glb")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def read_ply(path: Path) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Points (N,3) and colours (N,3) of a PLY file. Raises UserError for one that is damaged or has none."""
+    import trimesh
+
+    try:
+        found = trimesh.load(path, file_type="ply")
+        return np.asarray(found.vertices, np.float64), np.asarray(found.colors, np.uint8)[:, :3]
+    except (OSError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise UserError(f"{path} is not a file of coloured points ({type(error).__name__})") from None

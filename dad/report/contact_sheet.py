@@ -4,7 +4,16 @@ from pathlib import Path
 
 from dad.report.frame import row_label, table_columns
 from dad.report.grid import Tile, picture_grid
-from dad.report.pictures import Picture, load_student, map_tiles, photo_pictures, photo_tiles, pictures_of
+from dad.report.pictures import (
+    Picture,
+    load_student,
+    photo_pictures,
+    pictures_of,
+    sheet_maps,
+    sheet_photos,
+    sheet_rows,
+    with_exact_depth,
+)
 from dad.report.provenance import short_name
 from dad.report.style import save_png, styled
 from dad.study.cells import Row, table_rows, teacher_rows
@@ -26,21 +35,25 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
 
     Columns are the teachers without a row of their own, then the rows: the model that is scored as is, or the first seed's
     student; rows that were not run are named in the title. Reads the students from RESULTS/<study>/runs and the photos from the
-    manifest of the set that the table's first student is trained on. Beside the sheet of all, every student gets a small one of
-    its own, with its teacher, in RESULTS/<study>/previews, which tracking attaches to its run.
+    manifest of the set that the table's first student is trained on.
+
+    Where the truth is known, maps are aligned to it by the study's first protocol and share its scale of colours; they carry their
+    AbsRel, and their errors stand below. Beside the sheet of all, every student gets a small one of its own, with its teacher, in
+    RESULTS/<study>/previews, which tracking attaches to its run.
     """
     from dad.models.estimator import load
 
     layout, form, rows = Layout(study, results), table_of(study, table), table_rows(study, table)
-    photos = photo_pictures(layout.manifest(training_photos(study, rows)), PER_SOURCE)
+    photos = [with_exact_depth(one) for one in photo_pictures(layout.manifest(training_photos(study, rows)), PER_SOURCE)]
     shown = [column.dataset for column in table_columns(study, table) if not column.over]
     pictures = [*photos, *pictures_of(study, layout, shown, PER_SOURCE)]
-    columns: list[Column] = [("photo", photo_tiles(pictures))]
+    columns: list[Column] = [("photo, truth", sheet_photos(pictures))]
+    protocol = study.protocols[0]
     known: dict[str, list[Tile]] = {}
 
     def of_model(model: str) -> list[Tile]:
         if model not in known:
-            known[model] = map_tiles(load(model), pictures)
+            known[model] = sheet_maps(load(model), pictures, protocol)
         return known[model]
 
     for row in (*teacher_rows(study, table), *rows):
@@ -48,7 +61,7 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
             columns.append((column_title(form, row), of_model(row.model)))
         elif row.cells:
             name, cell = next(iter(row.cells.items()))
-            columns.append((column_title(form, row), map_tiles(load_student(layout, name), pictures)))
+            columns.append((column_title(form, row), sheet_maps(load_student(layout, name), pictures, protocol)))
             teacher = (f"teacher\n{short_name(cell.teacher)}", of_model(cell.teacher))
             _write(pictures, [columns[0], teacher, columns[-1]], name, layout.root / "previews" / f"{name}.png")
     title = f"Study {study.name}: {study.description}. Training photos and unseen images." + not_shown(form, rows)
@@ -57,8 +70,13 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
 
 
 def _write(pictures: list[Picture], columns: list[Column], title: str, path: Path) -> None:
+    labelled = any(picture.labelled for picture in pictures)
+    key = "disparity; where the truth is known, on its scale" if labelled else ""
     with styled():
-        save_png(picture_grid([picture.name for picture in pictures], columns, title=title, tile=TILE).figure, path)
+        grid = picture_grid(sheet_rows(pictures), columns, title=title, tile=TILE, key=key, foot=0.64 if labelled else 0.38)
+        if labelled:
+            grid.error_key("error; the number on a map is AbsRel", left=grid.left(0) + 0.26, top=0.38)
+        save_png(grid.figure, path)
 
 
 def training_photos(study: StudyConfig, rows: list[Row]) -> ScenePhotos | FolderPhotos:

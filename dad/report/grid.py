@@ -22,6 +22,8 @@ TALLEST = 1.35
 """Largest height of a row as a multiple of a tile's width; a taller picture is shown narrower."""
 DRAWN = 800
 """Longest side in pixels at which a picture is drawn: more than a tile has."""
+WORST = 0.5
+"""Relative error at the end of its colour scale, the same in all pictures so that they can be compared."""
 LETTER = 0.58
 """Width of a letter as a share of its size."""
 
@@ -31,11 +33,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture uint8 (H,W,3) with a box drawn on it, or words in the place of a picture."""
+    """A picture uint8 (H,W,3) with a box drawn on it and a label in its corner, or words instead of a picture."""
 
     pixels: NDArray[np.uint8] | None
     box: Box | None = None
     words: str = ""
+    label: str = ""
 
 
 class Grid:
@@ -101,8 +104,8 @@ class Grid:
             self._top[row + rows - 1] + self._heights[row + rows - 1] - self._top[row] - top - bottom,
         )
 
-    def show(self, row: int, column: int, pixels: NDArray[np.uint8], box: Box | None = None) -> "Axes":
-        """A picture (H,W,3), whole and with its own aspect, in the middle of its tile; with the outline of a box."""
+    def show(self, row: int, column: int, pixels: NDArray[np.uint8], box: Box | None = None, label: str = "") -> "Axes":
+        """A picture (H,W,3), whole and with its own aspect, in the middle of its tile; with the outline of a box, and a label."""
         height, width = pixels.shape[:2]
         scale = min(self._widths[column] / width, self._heights[row] / height)
         left = self._left[column] + (self._widths[column] - width * scale) / 2
@@ -115,12 +118,15 @@ class Grid:
             x0, y0, x1, y1 = (end - 0.5 for end in box)
             for colour, line in (("#000000", 2.2), ("#FFFFFF", 1.1)):  # seen on light and dark ground
                 axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=colour, linewidth=line, clip_on=False)
+        if label:
+            ground = {"facecolor": "#000000B0", "edgecolor": "none", "pad": 1.5}
+            axes.text(0.03, 0.04, label, transform=axes.transAxes, color="white", fontsize=8, bbox=ground)
         return axes
 
     def put(self, row: int, column: int, tile: Tile) -> None:
         """A tile, whatever is in it."""
         if tile.pixels is not None:
-            self.show(row, column, tile.pixels, tile.box)
+            self.show(row, column, tile.pixels, tile.box, tile.label)
         elif tile.words:
             axes = self.axes(row, column)
             axes.set_axis_off()
@@ -146,16 +152,31 @@ class Grid:
         self.text(begin + 1.5, top + 0.05, text, ha="left", fontsize=8, va="center", color=QUIET)
 
     def value_key(
-        self, text: str, colours: "ScalarMappable", ticks: Sequence[float], *, left: float, extend: str = "neither"
+        self,
+        text: str,
+        colours: "ScalarMappable",
+        ticks: Sequence[float],
+        *,
+        left: float,
+        top: float = 0.12,
+        extend: str = "neither",
     ) -> None:
-        """A colour bar with numbers below the grid, from `left` inches on."""
-        top = self.bottom + 0.12
+        """A colour bar with numbers, `top` inches below the grid and `left` inches from the edge."""
+        top = self.bottom + top
         bar = self.figure.colorbar(colours, cax=self.box(left, top, 1.3, 0.1), orientation="horizontal", extend=extend)
         bar.ax.set_xticks(list(ticks), [f"{tick:g}" for tick in ticks])
         bar.ax.set_xticks([], minor=True)
         bar.ax.tick_params(labelsize=7.5, length=2, pad=1.5)
         bar.outline.set_linewidth(0.5)
         self.text(left + 1.4, top + 0.05, text, fontsize=8, va="center")
+
+    def error_key(self, text: str, *, left: float, top: float = 0.12) -> None:
+        """The legend of maps of relative errors."""
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        colours = ScalarMappable(Normalize(0, WORST), "magma")
+        self.value_key(text, colours, (0, WORST / 2, WORST), left=left, top=top, extend="max")
 
 
 def picture_grid(

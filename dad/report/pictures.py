@@ -5,7 +5,7 @@ in them or in a prediction.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,9 @@ from dad.data.manifest import open_photos
 from dad.errors import UserError
 from dad.evaluation.datasets import DatasetRules, dataset_rules
 from dad.evaluation.fitting import Fitted, fit_image
-from dad.report.colour import colourise
-from dad.report.grid import Tile
+from dad.evaluation.score import score_fitted
+from dad.report.colour import colourise, shaded
+from dad.report.grid import WORST, Tile
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 
@@ -50,6 +51,11 @@ class Picture:
     def fit(self, prediction: NDArray[np.float32], kind: str, protocol: str) -> Fitted:
         """A prediction (H,W) brought to the truth as a protocol says; for labelled images."""
         return fit_image(prediction, self.depth, self.mask, kind=kind, protocol=protocol, dataset=self.limits, image=self.id)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its truth is known."""
+        return self.mask is not None and bool(self.mask.any())
 
     @property
     def name(self) -> str:
@@ -101,6 +107,12 @@ def _shrunk(pixels: NDArray[np.uint8], largest: int | None) -> NDArray[np.uint8]
     return np.asarray(image)
 
 
+def with_exact_depth(picture: Picture) -> Picture:
+    """A photo that is a rendered scene, with its truth; any other as it is."""
+    depth = scene_depth(picture)
+    return picture if depth is None or depth.shape != picture.rgb.shape[:2] else replace(picture, depth=depth, mask=depth > 0)
+
+
 def scene_depth(picture: Picture) -> NDArray[np.float32] | None:
     """The exact depth (H,W) in metres of a rendered photo, 0 where there is none; None for a real one."""
     if picture.root is None or not picture.id.endswith(".png"):
@@ -149,6 +161,36 @@ def photo_tiles(pictures: Iterable[Picture]) -> list[Tile]:
     return [Tile(picture.rgb) for picture in pictures]
 
 
+def sheet_rows(pictures: Iterable[Picture]) -> list[str]:
+    """The titles of a sheet's rows: a labelled picture has a second row below its own."""
+    return [name for picture in pictures for name in ([picture.name, "truth, errors"] if picture.labelled else [picture.name])]
+
+
+def sheet_photos(pictures: Iterable[Picture]) -> list[Tile]:
+    """A sheet's first column: the pictures, and the truth below those that have one."""
+    return [
+        tile for one in pictures for tile in ([*photo_tiles([one]), *truth_tiles([one])] if one.labelled else photo_tiles([one]))
+    ]
+
+
+def sheet_maps(estimator: "AnyEstimator", pictures: Iterable[Picture], protocol: str) -> list[Tile]:
+    """An estimator's column of a sheet: maps as a protocol aligns them, on the truth's scale, and their errors below.
+
+    Without a truth there is nothing to align to: such a map has a scale of its own.
+    """
+    tiles = []
+    for picture in pictures:
+        if not picture.labelled:
+            tiles += map_tiles(estimator, [picture])
+            continue
+        fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, protocol)
+        pixels = colourise(aligned_disparity(fitted), like=true_disparity(picture))
+        tiles.append(Tile(pixels, label=f"{score_fitted(fitted)['abs_rel']:.3f}"))
+        error = relative_error(fitted)
+        tiles.append(Tile(shaded(_thick(error, np.isfinite(error)) / WORST, "magma")))
+    return tiles
+
+
 def truth_tiles(pictures: Iterable[Picture]) -> list[Tile]:
     """The true maps, empty where there is none."""
     return [Tile(None if picture.depth is None else colourise(true_disparity(picture))) for picture in pictures]
@@ -163,12 +205,25 @@ def aligned_disparity(fitted: Fitted) -> NDArray[np.float64]:
         return 1 / aligned
 
 
+def relative_error(fitted: Fitted) -> NDArray[np.float64]:
+    """The absolute relative error (H,W) of what the protocol scores, in the domain that it scores; NaN elsewhere."""
+    error = np.full(fitted.mask.shape, np.nan)
+    truth = fitted.truth.astype(np.float64)
+    error[fitted.mask] = np.abs(fitted.transform(fitted.pixels).astype(np.float64) - truth) / truth
+    return error
+
+
 def true_disparity(picture: Picture) -> NDArray[np.float64]:
     """1/depth (H,W) of a labelled image to be looked at, NaN where there is none; the points of a sparse one are thickened."""
     with np.errstate(divide="ignore"):
-        disparity = np.where(picture.mask, 1 / picture.depth.astype(np.float64), 0)
-    if picture.mask.mean() < SPARSE:
+        return _thick(1 / picture.depth.astype(np.float64), picture.mask)
+
+
+def _thick(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Values (H,W) of at least 0 to be looked at, NaN outside the mask; where it is sparse the largest nearby."""
+    shown = np.where(mask, values, -1)
+    if mask.mean() < SPARSE:
         from scipy import ndimage
 
-        disparity = ndimage.maximum_filter(disparity, size=max(3, round(max(disparity.shape) / 85) | 1))
-    return np.where(disparity > 0, disparity, np.nan)
+        shown = ndimage.maximum_filter(shown, size=max(3, round(max(shown.shape) / 85) | 1))
+    return np.where(shown >= 0, shown, np.nan)

@@ -11,16 +11,14 @@ from PIL import Image
 from dad.errors import UserError
 from dad.evaluation.evaluate import Scored
 from dad.report.colour import colourise, shaded
-from dad.report.grid import Grid
-from dad.report.pictures import aligned_disparity
+from dad.report.grid import WORST, Grid
+from dad.report.pictures import aligned_disparity, relative_error
 from dad.report.style import save_png, styled
 
 LARGEST = 330
 """Longest side in pixels at which a map is drawn: about what it gets in the picture."""
 SPARSE = 0.1
 """Share of scored pixels below which truth and error are drawn at half this size, so that single points are seen."""
-WORST = 0.5
-"""Relative error at the end of the colour scale, the same in all pictures so that they can be compared."""
 
 NAMES = {"abs_rel": "AbsRel", "delta1": "δ1", "rmse": "RMSE", "silog": "SILog", "boundary_f1": "boundary F1"}
 
@@ -59,9 +57,6 @@ def draw_scored(scored: Scored, path: Path) -> None:
     Truth and prediction are drawn as disparity on one colour scale, the truth's. Grey is what is not scored, or, in the
     prediction, not finite. The error is that of the protocol: of disparity where it scores disparity.
     """
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     panels = panels_of(scored)
     height, width = scored.fitted.mask.shape
     with styled():
@@ -70,7 +65,7 @@ def draw_scored(scored: Scored, path: Path) -> None:
         for column, pixels in enumerate(panels.values()):
             grid.show(0, column, pixels)
         grid.colour_key("the truth's scale", left=grid.left(1))
-        grid.value_key("", ScalarMappable(Normalize(0, WORST), "magma"), (0, WORST / 2, WORST), left=grid.left(3), extend="max")
+        grid.error_key("", left=grid.left(3))
         grid.text(0.1, grid.bottom + 0.42, caption_of(scored), fontsize=9, va="top")
         save_png(grid.figure, path, dpi=120)
 
@@ -80,12 +75,8 @@ def panels_of(scored: Scored) -> dict[str, NDArray[np.uint8]]:
     fitted = scored.fitted
     truth = np.full(fitted.mask.shape, np.nan)
     truth[fitted.mask] = fitted.truth
-    disparity = aligned_disparity(fitted)
     with np.errstate(divide="ignore", invalid="ignore"):
-        depth_domain = fitted.rules.score_domain == "depth"
-        aligned = 1 / disparity if depth_domain else disparity
-        error = np.abs(aligned - truth) / truth
-        true_disparity = 1 / truth if depth_domain else truth
+        true_disparity = 1 / truth if fitted.rules.score_domain == "depth" else truth
     largest = LARGEST if fitted.mask.mean() >= SPARSE else LARGEST // 2
     shown = shrunk(true_disparity, largest)
     photo = Image.fromarray(scored.sample.rgb)
@@ -93,8 +84,8 @@ def panels_of(scored: Scored) -> dict[str, NDArray[np.uint8]]:
     return {
         "photo": np.asarray(photo),
         "ground truth": colourise(shown),
-        "prediction, aligned": colourise(shrunk(disparity, LARGEST), like=shown),
-        "absolute relative error": shaded(shrunk(error, largest) / WORST, "magma"),
+        "prediction, aligned": colourise(shrunk(aligned_disparity(fitted), LARGEST), like=shown),
+        "absolute relative error": shaded(shrunk(relative_error(fitted), largest) / WORST, "magma"),
     }
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from dad.models import estimator
 from dad.report import contact_sheet
-from dad.report.colour import colourise
-from dad.report.pictures import Picture
+from dad.report.colour import NO_VALUE, colourise
+from dad.report.pictures import Picture, sheet_maps, sheet_photos, sheet_rows, with_exact_depth
 from dad.study.cells import table_rows
 
 PHOTO = np.full((24, 32, 3), 90, np.uint8)
@@ -47,9 +47,9 @@ def drawn(monkeypatch, whole, study, tmp_path):
     monkeypatch.setattr(contact_sheet, "pictures_of", unseen)
     whole_grid = contact_sheet.picture_grid
 
-    def keep(rows, columns, *, title, tile):
+    def keep(rows, columns, *, title, **options):
         sheets.append((rows, columns, title))
-        return whole_grid(rows, columns, title=title, tile=tile)
+        return whole_grid(rows, columns, title=title, **options)
 
     monkeypatch.setattr(contact_sheet, "picture_grid", keep)
 
@@ -89,6 +89,44 @@ def test_pictures_are_of_the_tables_benchmarks_and_its_photos(drawn):
     assert len(found.pictures) == 2 + 5 * 2
     assert "photos-80.jsonl" in found.opened  # the largest set of the scaling curve
     assert "Not shown, because printed only: the study names no model of this method: DiverseDepth;" in found.title
+
+
+def test_with_a_truth_maps_are_aligned_and_their_errors_stand_below():
+    depth = np.linspace(1, 5, 24 * 32, dtype=np.float32).reshape(24, 32)
+    disparity = torch.from_numpy(1 / depth)[None, None]
+
+    class Right(Network):
+        def __call__(self, rgb):
+            return 7 * disparity + 3
+
+    class Wrong(Network):
+        def __call__(self, rgb):
+            return torch.ones_like(disparity) + 0.01 * disparity.flip(-2)
+
+    labelled = Picture("scenes-indoor", "rgb/0.png", PHOTO, depth, depth < 4.5)
+    both = [Picture("photos", "0.png", PHOTO), labelled]
+    assert sheet_rows(both) == ["photos\n0", "scenes-indoor\n0", "truth, errors"]
+    _, photo, truth = sheet_photos(both)
+    assert photo.pixels is PHOTO and not (truth.pixels[0] == NO_VALUE).all() and (truth.pixels[-1] == NO_VALUE).all()
+    alone, aligned, error = sheet_maps(Right("disparity"), both, "marigold")
+    assert (alone.label, aligned.label) == ("", "0.000")
+    known = labelled.mask
+    assert np.array_equal(aligned.pixels[known], truth.pixels[known])
+    assert error.pixels[known].max() <= 4 and (error.pixels[~known] == NO_VALUE).all()
+    _, worse, wrong = sheet_maps(Wrong("disparity"), both, "marigold")
+    assert float(worse.label) > 0.05 and wrong.pixels[known].mean() > error.pixels[known].mean() + 20
+
+
+def test_a_rendered_photo_brings_its_truth(tmp_path):
+    (tmp_path / "indoor" / "depth").mkdir(parents=True)
+    depth = np.full((24, 32), 2, np.float32)
+    depth[0] = 0
+    np.save(tmp_path / "indoor" / "depth" / "7.npy", depth)
+    picture = with_exact_depth(Picture("photos", "indoor/rgb/7.png", PHOTO, root=tmp_path))
+    assert picture.labelled and picture.mask.sum() == 23 * 32
+    assert not with_exact_depth(Picture("photos", "indoor/rgb/8.png", PHOTO, root=tmp_path)).labelled
+    shrunk = Picture("photos", "indoor/rgb/7.png", PHOTO[::2, ::2], root=tmp_path)
+    assert not with_exact_depth(shrunk).labelled
 
 
 def test_a_table_without_students_still_has_its_sheet(drawn, study):

@@ -11,9 +11,7 @@ from dad.report.estimates import average_of, design, mean_of
 
 def crossed(rng, seeds, images, *, seed=1.0, image=1.0, rest=1.0, mean=0.0):
     """Scores of the two-way random model with these standard deviations."""
-    return (
-        mean + rng.normal(0, seed, (seeds, 1)) + rng.normal(0, image, (1, images)) + rng.normal(0, rest, (seeds, images))
-    )
+    return mean + rng.normal(0, seed, (seeds, 1)) + rng.normal(0, image, (1, images)) + rng.normal(0, rest, (seeds, images))
 
 
 def test_one_seed_is_students_interval_over_images():

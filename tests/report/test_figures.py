@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -22,7 +23,7 @@ from dad.evaluation.evaluate import COLUMNS
 from dad.files import write_csv
 from dad.models import estimator
 from dad.report import pictures
-from dad.report.figures import FIGURES, fig2, fig4, fig5, fig7, fig9, fig10, figure_needs, figure_number, write_paper_figure
+from dad.report.figures import FIGURES, fig2, fig4, fig5, fig7, fig8, fig9, fig10, figure_needs, figure_number, write_paper_figure
 from dad.report.figures.job import Drawing, Job, caption
 from dad.report.pictures import benchmark_of
 from dad.report.style import new_figure
@@ -227,7 +228,8 @@ def test_fig10_writes_the_points_of_labelled_pixels(results, tmp_path):
     (tmp_path / "fig10" / "old.ply").touch()
     write_paper_figure(_study(), "fig10", results, tmp_path)
     lines = _numbers(tmp_path / "fig10.csv")
-    assert {line["file"] for line in lines} == {path.name for path in (tmp_path / "fig10").iterdir()}
+    stems = {Path(line["file"]).stem for line in lines}
+    assert {f"{stem}.{kind}" for stem in stems for kind in ("ply", "glb")} == {path.name for path in (tmp_path / "fig10").iterdir()}
     assert all(line["camera"] == "known" for line in lines)
     indoor = next(line for line in lines if line["file"].startswith("scenes-indoor"))
     sample = benchmark_of(_study(), _layout(results), "scenes-indoor")[1]
@@ -235,6 +237,31 @@ def test_fig10_writes_the_points_of_labelled_pixels(results, tmp_path):
     content = (tmp_path / "fig10" / indoor["file"]).read_bytes()
     header, points = content.split(b"end_header\n")
     assert f"element vertex {sample.mask.sum()}".encode() in header and len(points) == 15 * sample.mask.sum()
+
+
+@pytest.mark.parametrize("rendered", [True, False])
+def test_fig10_leaves_out_the_sky_where_the_truth_is_sparse(rendered, tmp_path):
+    depth = np.zeros((40, 60), np.float32)
+    depth[20::3, ::3] = 5  # a sensor's points, below the horizon
+    if rendered:
+        exact = np.zeros_like(depth)
+        exact[10:] = 5
+        (tmp_path / "depth").mkdir()
+        np.save(tmp_path / "depth" / "0.npy", exact)
+    picture = pictures.Picture("d", "rgb/0.png", np.zeros((40, 60, 3), np.uint8), depth, depth > 0, root=tmp_path)
+    solid = fig10._solid(picture)
+    assert solid[20:, 1:-1].mean() > 0.95 and not solid[: 10 if rendered else 18].any()
+    assert solid[10:20].all() == rendered
+
+
+@pytest.mark.parametrize(("ours", "agrees"), [((0.1, 0.3), False), ((0.1, 0.1), True)])
+def test_fig8_says_whether_details_are_better(ours, agrees):
+    values = {"teacher-student": (0.2, 0.2, math.nan), "assistant-student": (*ours, 0.1)}
+    numbers = [{"method": role, "edge_abs_rel": value} for role, errors in values.items() for value in errors]
+    (outcome,) = fig8.outcomes(numbers)
+    assert outcome.agrees == agrees and f"better on {2 if agrees else 1} of 2 images" in outcome.ours
+    assert f"0.2000 and {np.mean(ours):.4f}" in outcome.ours
+    assert fig8.outcomes([line | {"edge_abs_rel": math.nan} for line in numbers]) == []
 
 
 def test_fig10_assumes_distances_where_there_is_no_truth(results):

@@ -53,7 +53,6 @@ def test_differences_are_antisymmetric(seed, seeds):
     assert forward.p == pytest.approx(back.p)
 
 
-
 def test_no_difference_at_all():
     same = paired_difference(np.full((1, 4), 0.5), np.full((1, 4), 0.5))
     assert (same.interval.mean, same.interval.low, same.interval.high, same.p, same.effect) == (0, 0, 0, 1.0, 0.0)

@@ -11,13 +11,13 @@ from PIL import Image
 
 from dad.evaluation.fitting import Fitted
 from dad.evaluation.score import score_fitted
-from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_ply
+from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_glb, write_ply
 from dad.report.colour import colourise
 from dad.report.figures.job import Drawing, Job
 from dad.report.figures.methods import Needs, all_sets, maps_of, our_method
 from dad.report.figures.splat import View, framed, splat
 from dad.report.grid import Tile, picture_grid
-from dad.report.pictures import SPARSE, Picture, as_disparity, load_method, photo_pictures, pictures_of, predict
+from dad.report.pictures import SPARSE, Picture, as_disparity, load_method, photo_pictures, pictures_of, predict, scene_depth
 from dad.study.config import StudyConfig
 from dad.study.photos import manifest_name
 
@@ -28,9 +28,11 @@ TITLE = "3D reconstruction"
 CAPTION = "Point clouds of our student's maps, brought to true depth and unprojected."
 TABLES = ("table4", "table5")
 NOTES = """\
-- Images, spread evenly by their number alone: {{ images }}. The points are in `{{ job.name }}/*.ply`, one file each.
+- Images, spread evenly by their number alone: {{ images }}. The points are in `{{ job.name }}/*.ply` and,
+  for 3D viewers, `*.glb`, one file each.
 - The paper aligns its maps with those of MoGe, which this project does not have: here scale and shift are fitted to the true depth
-  under the protocol {{ job.protocol }}, and points without a truth (sky) are left out.
+  under the protocol {{ job.protocol }}, and points without a truth (sky) are left out; where only a sensor's sparse points are
+  known, those far from all of them.
 - Where the camera is not known, a lens of {{ "%g" % lens }} degrees across the longer side is assumed. The views turn by 22 degrees
   around the median depth.
 {% if assumed %}
@@ -49,8 +51,8 @@ SAME_SURFACE = 0.03
 """Relative step in depth between neighbouring pixels up to which they are drawn as one surface."""
 LARGEST = 1024
 """Longest side in pixels of the map that points are made of."""
-BEYOND = 0.9
-"""Where the truth is sparse it does not tell what is sky: points farther than this share of the data set's range are left out."""
+NEARBY = 0.03
+"""Where the truth is sparse: how far from it there are points, as a share of the longer side."""
 
 
 def needs(study: StudyConfig) -> Needs:
@@ -82,7 +84,7 @@ class Cloud:
 
 
 def draw(job: Job) -> Drawing:
-    """Photo, map, two views of its points, one of the truth's; and the PLY files into OUT/fig10."""
+    """Photo, map, two views of its points, one of the truth's; and the PLY and GLB files into OUT/fig10."""
     estimator = load_method(job.needs.method("ours"), job.layout)
     pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
     if job.needs.manifest:
@@ -114,14 +116,15 @@ def _true_points(cloud: Cloud) -> Tile:
 
 
 def write_points(job: Job, clouds: list[Cloud]) -> list[dict[str, Any]]:
-    """The PLY files of this figure and no others; returns a line of numbers per file."""
+    """The PLY and GLB files of this figure and no others; returns a line of numbers per file."""
     folder = job.out / job.name
-    for old in folder.glob("*.ply"):
+    for old in (*folder.glob("*.ply"), *folder.glob("*.glb")):
         old.unlink()  # of other pictures, when the study has changed
     numbers = []
     for cloud in clouds:
         points, colours = cloud.of(cloud.depth, cloud.mask)
         write_ply(folder / cloud.file, points, colours)
+        write_glb((folder / cloud.file).with_suffix(".glb"), points, colours)
         ends = {"nearest": float(cloud.depth[cloud.mask].min()), "farthest": float(cloud.depth[cloud.mask].max())}
         numbers.append({"file": cloud.file, "image": cloud.picture.id, **cloud.numbers, "points": str(len(points)), **ends})
     return numbers
@@ -140,7 +143,7 @@ def cloud_of(job: Job, picture: Picture, estimator: "AnyEstimator") -> Cloud:
     fitted = picture.fit(prediction, estimator.kind, job.protocol)
     depth = _metres(fitted)
     numbers |= {"scale": "fitted to the truth", "abs_rel": score_fitted(fitted)["abs_rel"]}
-    return _thinned(Cloud(picture, disparity, depth, _solid(picture, depth), camera, numbers))
+    return _thinned(Cloud(picture, disparity, depth, _solid(picture), camera, numbers))
 
 
 def _thinned(cloud: Cloud) -> Cloud:
@@ -159,12 +162,16 @@ def _metres(fitted: Fitted) -> NDArray[np.float64]:
     return 1 / np.maximum(aligned, 1e-6) if fitted.rules.score_domain == "disparity" else aligned
 
 
-def _solid(picture: Picture, depth: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which pixels (H,W) become points: those with a truth, or, where it is sparse, those that are not at the far end."""
+def _solid(picture: Picture) -> NDArray[np.bool_]:
+    """Which pixels (H,W) become points: those with a truth, or, where it is sparse, those near one. Sky never has any."""
+    from scipy import ndimage
+
     if picture.mask.mean() >= SPARSE:
         return picture.mask
-    farthest = picture.limits.max_depth if np.isfinite(picture.limits.max_depth) else picture.depth[picture.mask].max()
-    return depth < BEYOND * farthest
+    exact = scene_depth(picture)
+    if exact is not None:
+        return exact > 0
+    return ndimage.distance_transform_edt(~picture.mask) <= NEARBY * max(picture.mask.shape)
 
 
 def _camera(picture: Picture) -> tuple[Camera, bool]:

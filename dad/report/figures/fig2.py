@@ -11,7 +11,7 @@ from dad.evaluation.fitting import Fitted, fit_image
 from dad.report.colour import colourise, shaded
 from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles, method_title
 from dad.report.figures.methods import Needs, ablation_sets, base_and_ours, other_methods
-from dad.report.grid import Grid, row_heights
+from dad.report.grid import WORST, Grid, row_heights
 from dad.report.pictures import Picture, load_method, pictures_of, predict, true_disparity
 from dad.report.scores import subject_values
 from dad.report.style import INK, PALETTE, QUIET
@@ -39,8 +39,6 @@ NOTES = """\
 """
 ALIGNMENTS = {"global": "global least squares: fit over the whole image", "local": "local least squares: fit over the region"}
 METRICS = ("abs_rel", "delta1")
-WORST = 0.5
-"""Relative error at the end of the colour scale."""
 COLOURS = {"global": PALETTE[1], "local": PALETTE[0]}
 BARS = 2.25
 """Inches that a line of bar charts takes."""
@@ -104,9 +102,6 @@ def draw(job: Job) -> Drawing:
 
 def _pictures(job: Job, grid: Grid, pictures: Sequence[Picture]) -> list[str]:
     """Draw the rows of (a); returns what was measured on each."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     estimator = load_method(job.needs.method("teacher"), job.layout)
     said = []
     for row, picture in enumerate(pictures):
@@ -117,16 +112,13 @@ def _pictures(job: Job, grid: Grid, pictures: Sequence[Picture]) -> list[str]:
         grid.show(row, 2, colourise(true_disparity(picture)[region]))
         measured = local_global_fitted(fitted)
         for column, (name, error) in enumerate(region_errors(fitted).items(), start=3):
-            axes = grid.show(row, column, shaded(error / WORST, "magma"))
-            value = f"AbsRel {measured[f'centre_{name}_abs_rel']:.3f}"
-            ground = {"facecolor": "#000000B0", "edgecolor": "none", "pad": 1.5}
-            axes.text(0.03, 0.04, value, transform=axes.transAxes, color="white", fontsize=8, bbox=ground)
+            label = f"AbsRel {measured[f'centre_{name}_abs_rel']:.3f}"
+            grid.show(row, column, shaded(error / WORST, "magma"), label=label)
         grid.row_title(row, picture.source)
         both = " and ".join(f"{measured[f'centre_{name}_abs_rel']:.4f}" for name in ALIGNMENTS)
         said.append(f"{picture.source} `{picture.id}` (AbsRel {both})")
     grid.colour_key("")
-    colours = ScalarMappable(Normalize(0, WORST), "magma")
-    grid.value_key("absolute relative error", colours, (0, WORST / 2, WORST), left=grid.left(3), extend="max")
+    grid.error_key("absolute relative error", left=grid.left(3))
     return said
 
 

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from dad.evaluation.fitting import fit_image
 from dad.evaluation.score import score_fitted
 from dad.report.colour import colourise
-from dad.report.figures.job import Drawing, Job, Outcome, method_title
+from dad.report.figures.job import Drawing, Job, Outcome, better_on, method_title
 from dad.report.figures.methods import Method, Needs, maps_of
 from dad.report.grid import Tile, picture_grid
 from dad.report.pictures import Picture, as_disparity, photo_pictures, predict, scene_depth
-from dad.report.text import number
 from dad.study.config import StudyConfig
 from dad.study.photos import manifest_name
 
@@ -129,10 +128,6 @@ def measured(job: Job, kind: str, row: Inputs, depth: NDArray[np.float32]) -> li
 
 def outcomes(numbers: list[dict[str, Any]]) -> list[Outcome]:
     """Whether the region alone gives the better label, as the paper's figure shows."""
-    pairs = [(line["abs_rel"], local["abs_rel"]) for line, local in zip(numbers[::2], numbers[1::2], strict=True)]
-    if not pairs:
-        return []
-    better = sum(local < whole for whole, local in pairs)
-    errors = " and ".join(number(float(np.mean(values)), more=1) for values in zip(*pairs, strict=True))
-    ours = f"it is better on {better} of {len(pairs)} photos (mean AbsRel of the region {errors}, cut out and local)"
-    return [Outcome("the local depth is the better label of the region", ours, 2 * better > len(pairs))]
+    pairs = [(whole["abs_rel"], local["abs_rel"]) for whole, local in zip(numbers[::2], numbers[1::2], strict=True)]
+    paper = "the local depth is the better label of the region"
+    return better_on(paper, pairs, things="photos", measure="AbsRel of the region", names="cut out and local")

@@ -1,5 +1,6 @@
 """Fig. 8: a student of the diffusion assistant beside a student of the encoder-decoder teacher, with a detail of each."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from dad.evaluation.detail import DepthEdges, detail_fitted
 from dad.evaluation.score import score_fitted
 from dad.report.colour import colourise
-from dad.report.figures.job import Drawing, Job, column_title, what_model
+from dad.report.figures.job import Drawing, Job, Outcome, better_on, column_title, what_model
 from dad.report.figures.methods import Needs, ablation_sets, all_sets, maps_of, method_in
 from dad.report.grid import Tile, picture_grid
 from dad.report.pictures import Picture, as_disparity, load_method, pictures_of, predict, true_disparity
@@ -25,6 +26,7 @@ NOTES = """\
 - The numbers are of the whole images shown, under the protocol: AbsRel, AbsRel beside depth edges, and F1 of the depth edges. The
   scores over all images are in Table 4.
 """
+ROLES = ("teacher-student", "assistant-student")
 PICTURES = 2
 """Of each benchmark."""
 BOX = (0.35, 0.3, 0.4)
@@ -33,8 +35,7 @@ BOX = (0.35, 0.3, 0.4)
 
 def needs(study: StudyConfig) -> Needs:
     """The two students of Table 4 and images of the ablations' data sets."""
-    roles = ("teacher-student", "assistant-student")
-    methods = tuple(method_in(study, role, "table4", supervision=role) for role in roles)
+    methods = tuple(method_in(study, role, "table4", supervision=role) for role in ROLES)
     return maps_of(methods, datasets=ablation_sets(study) or all_sets(study))
 
 
@@ -77,7 +78,17 @@ def draw(job: Job) -> Drawing:
         "assistant": what_model(job.study.assistant.model),
         "images": ", ".join(f"{picture.source} `{picture.id}`" for picture in pictures),
     }
-    return Drawing(grid.figure, facts, numbers)
+    return Drawing(grid.figure, facts, numbers, outcomes(numbers))
+
+
+def outcomes(numbers: list[dict[str, Any]]) -> list[Outcome]:
+    """Whether the assistant's student has the finer details, as the paper says of its figure."""
+    errors = [[line["edge_abs_rel"] for line in numbers if line["method"] == role] for role in ROLES]
+    # an image without a depth edge says nothing about details
+    pairs = [pair for pair in zip(*errors, strict=True) if all(map(math.isfinite, pair))]
+    paper = "the student of the diffusion model predicts details better than the student of the encoder-decoder teacher"
+    names = "of the teacher's student and of the assistant's"
+    return better_on(paper, pairs, things="images shown", measure="AbsRel beside depth edges", names=names)
 
 
 def measured(job: Job, picture: Picture, prediction: NDArray[np.float32], kind: str) -> dict[str, Any]:

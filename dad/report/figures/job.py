@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dad.files import write_csv, write_text
 from dad.report.figures.methods import TITLES, Method, Needs
 from dad.report.templates import render, render_text
-from dad.report.text import NOTHING
+from dad.report.text import NOTHING, number
 from dad.study.cells import model_slug
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
@@ -51,6 +51,19 @@ class Outcome:
     ours: str
     """What ours shows, in numbers."""
     agrees: bool
+
+
+def better_on(paper: str, pairs: Sequence[tuple[float, float]], *, things: str, measure: str, names: str) -> list[Outcome]:
+    """Whether the second error of most pairs is the smaller one, as the paper's figure shows; nothing where there are no pairs.
+
+    things: what the pairs are of, e.g. `photos`; measure: what the errors are; names: what the first and the second are of.
+    """
+    if not pairs:
+        return []
+    better = sum(second < first for first, second in pairs)
+    errors = " and ".join(number(sum(values) / len(pairs), more=1) for values in zip(*pairs, strict=True))
+    ours = f"it is better on {better} of {len(pairs)} {things} (mean {measure} {errors}, {names})"
+    return [Outcome(paper, ours, 2 * better > len(pairs))]
 
 
 @dataclass

@@ -14,9 +14,10 @@ from dad.report.claims import ORDER
 from dad.report.claims_page import discrepancies_page
 from dad.report.frame import row_label
 from dad.report.page.cells import cell_links, read_runs
+from dad.report.page.clouds import clouds_view
 from dad.report.page.comparer import comparer_view
 from dad.report.page.facts import study_facts
-from dad.report.page.figures import figure_views
+from dad.report.page.figures import data_address, figure_views
 from dad.report.page.sheets import markdown_html
 from dad.report.provenance import short_name
 from dad.report.templates import environment
@@ -29,6 +30,8 @@ from dad.study.tables import table_names, table_of
 
 HERE = Path(__file__).parent
 
+MEDIA = {".csv": "text/csv", ".tex": "text/x-tex"}
+
 
 @dataclass(frozen=True)
 class Section:
@@ -39,6 +42,8 @@ class Section:
     title: str
     text: markupsafe.Markup | str = ""
     details: markupsafe.Markup | str = ""
+    files: tuple[tuple[str, str], ...] = ()
+    """Name and data address of the files behind it."""
     stale: bool = False
     """The files' cells are not this study's: their numbers belong to another configuration."""
 
@@ -67,6 +72,7 @@ def write_page(study: StudyConfig, results: Path, reports: Path, out: Path) -> P
             verdicts=verdicts,
             tables=[table_section(table_of(study, name), rows, reports, targets) for name, rows in tables.items()],
             figures=figure_views(study, reports),
+            clouds=clouds_view(reports / "fig10"),
             comparer=comparer_view(study, layout),
             cells=runs,
             notes=markdown_html(discrepancies_page(), name="notes", targets=targets),
@@ -112,8 +118,14 @@ def table_section(layout: Table, rows: list[Row], reports: Path, targets: dict[s
         layout.title,
         markdown_html(page.read_text(encoding="utf-8"), name=name, deeper=2, extras=extras, targets=targets),
         markdown_html(more, name=f"{name}-more", deeper=2, extras=extras, targets=targets),
+        downloads(reports / f"{name}.csv", reports / f"{name}.tex"),
         is_stale(reports / f"{name}.csv", rows),
     )
+
+
+def downloads(*paths: Path) -> tuple[tuple[str, str], ...]:
+    """Files inside the page, as far as they exist."""
+    return tuple((path.name, data_address(MEDIA[path.suffix], path.read_bytes())) for path in paths if path.is_file())
 
 
 def is_stale(path: Path, rows: list[Row]) -> bool:
@@ -144,5 +156,6 @@ def claims_section(reports: Path, targets: dict[str, str]) -> tuple[Section, lis
         "",
         markdown_html(overview, name="claims", targets=targets),
         markdown_html(f"## How a verdict is reached{rest}", name="claims-more", targets=targets),
+        downloads(numbers),
     )
     return section, [(verdict, counted[verdict]) for verdict in ORDER if counted[verdict] or verdict != ORDER[-1]]

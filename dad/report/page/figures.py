@@ -70,7 +70,7 @@ def embedded(path: Path) -> tuple[str, int, int]:
         with Image.open(io.BytesIO(data)) as opened:
             if opened.format == "PNG" and len(data) <= SMALL:
                 opened.load()
-                return _address("png", data), opened.width, opened.height
+                return data_address("image/png", data), opened.width, opened.height
             picture = opened.convert("RGB")
     except (OSError, SyntaxError, UnidentifiedImageError) as error:
         raise UserError(f"{path} is not a readable picture ({type(error).__name__}); make it again") from None
@@ -83,15 +83,16 @@ def webp(picture: Image.Image) -> str:
     """A picture as the data address of a WebP file; the same pixels give the same text."""
     buffer = io.BytesIO()
     picture.save(buffer, format="WEBP", quality=88, method=3)
-    return _address("webp", buffer.getvalue())
+    return data_address("image/webp", buffer.getvalue())
 
 
 def png(codes: NDArray[np.uint8]) -> str:
     """One channel (H,W), exactly, as the data address of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(codes).save(buffer, format="PNG", compress_level=6)
-    return _address("png", buffer.getvalue())
+    return data_address("image/png", buffer.getvalue())
 
 
-def _address(kind: str, encoded: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
+def data_address(media: str, content: bytes) -> str:
+    """A file of this media type as a data address."""
+    return f"data:{media};base64,{base64.b64encode(content).decode()}"

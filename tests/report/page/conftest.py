@@ -10,6 +10,7 @@ from PIL import Image
 
 from dad.data.scenes import write_scenes
 from dad.files import write_csv, write_json, write_text
+from dad.pointcloud import write_ply
 from dad.report.claims_page import claims_files
 from dad.report.frame import load_frame
 from dad.report.page import write_page
@@ -80,6 +81,9 @@ def page_files(page_study, write_scores, paper_like, tmp_path_factory):
         folder = results / page_study.name / "benchmarks" / f"scenes-{kind}"
         write_scenes(str(folder), kind=kind, count=2, seed=0, height=48, width=64, samples=1, workers=1)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 2400, 3), np.uint8)).save(reports / "fig7.png")
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(reports / "fig10.png")
+    places = np.stack(np.meshgrid(np.linspace(-1, 1, 60), np.linspace(-1, 1, 40), [3.0]), -1).reshape(-1, 3)
+    write_ply(reports / "fig10" / "a-wall.ply", places, np.full(places.shape, 200, np.uint8))
     write_text(
         reports / "fig7.md",
         "# Fig. 7\n\nA **caption** with <b>tags</b>.\n\n![x](http://example.org/x.png)\n\n## What was run\n\n- study\n",

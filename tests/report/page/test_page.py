@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from PIL import Image
 
 from dad.cli import main
 from dad.errors import UserError
+from dad.pointcloud import write_ply
 from dad.report.page import write_page
+from dad.report.page.clouds import clouds_view
 from dad.report.page.curves import POINTS, curve
 from dad.study.cells import all_cells, beside_rows, table_rows
 from dad.study.claims import claims
@@ -78,7 +81,7 @@ def test_ids_are_unique_and_every_link_has_its_target(elements):
     ids = _ids(elements)
     assert len(ids) == len(set(ids))
     for tag, attributes in elements:
-        if tag == "a":
+        if tag == "a" and not ("download" in attributes and attributes["href"].startswith("data:")):
             assert attributes["href"][1:] in ids, attributes["href"]
 
 
@@ -104,6 +107,29 @@ def test_the_header_says_what_stands_in(page):
     text = page.read_text()
     assert "scenes-indoor for ETH3D" in text and "small relatives of the paper" in text
     assert "marigold@1" in text and "2026-01-02" in text and "abcdef012345" in text
+
+
+def test_every_tables_files_are_inside(page_files, elements):
+    links = {attributes["download"]: attributes["href"] for tag, attributes in elements if tag == "a" and "download" in attributes}
+    made = set(paper().tables) - {"table3"}
+    assert links.keys() == {f"{table}.{kind}" for table in made for kind in ("csv", "tex")} | {"claims.csv"}
+    for name, address in links.items():
+        assert base64.b64decode(address.partition(";base64,")[2]) == (page_files[1] / name).read_bytes()
+
+
+def test_clouds_are_stored_to_their_size_over_65535(tmp_path):
+    points = np.random.default_rng(0).uniform((-2, -1, 3), (2, 1, 9), (500, 3))
+    rgb = np.random.default_rng(1).integers(0, 255, (500, 3)).astype(np.uint8)
+    write_ply(tmp_path / "a-b.ply", points, rgb)
+    found = clouds_view(tmp_path)
+    (cloud,) = json.loads(found.data)
+    steps = np.frombuffer(base64.b64decode(cloud["points"]), "<u2").reshape(-1, 3)
+    np.testing.assert_allclose(cloud["low"] + steps * cloud["step"], points, atol=6 / 65535)
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(cloud["colours"]), np.uint8).reshape(-1, 3), rgb)
+    assert found.names == ("a-b",) and clouds_view(tmp_path / "none").names == ()
+    (tmp_path / "bad.ply").write_bytes(b"ply\n")
+    with pytest.raises(UserError, match="bad.ply is not a file of coloured points"):
+        clouds_view(tmp_path)
 
 
 def test_every_table_is_there_with_all_its_rows(page_study, page, elements):

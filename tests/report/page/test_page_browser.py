@@ -204,6 +204,36 @@ def test_colours_mean_the_same_on_the_common_scale(visit, comparer_data):
     assert "AbsRel" in _one(browser, "#plate-right").text
 
 
+def test_points_are_turned_by_keyboard_and_by_hand(visit):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    browser = visit(anchor="#fig10")
+    _focus(browser, "#cloud")
+    drawn = lambda: _one(browser, "#cloud").get_attribute("data-drawn")  # noqa: E731
+    visit.wait(lambda: drawn() == "0 0.00 0.00 1.00")
+    before = _picture(browser, "cloud")
+    _press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_UP, "+")
+    visit.wait(lambda: drawn() == "0 0.20 0.10 1.20")
+    assert (before != _picture(browser, "cloud-turned")).any(axis=2).mean() > 0.005
+    ActionChains(browser).drag_and_drop_by_offset(_one(browser, "#cloud"), -60, 0).perform()
+    visit.wait(lambda: float(drawn().split()[1]) < 0)
+    _one(browser, "#cloud-reset").click()
+    visit.wait(lambda: drawn() == "0 0.00 0.00 1.00")
+
+
+def test_a_tables_first_column_stays_on_a_phone(visit):
+    browser = visit(PHONE)
+    script = """
+        const box = document.querySelector("#table1 .scroll");
+        box.scrollLeft = 150;
+        return [box.scrollLeft, ...[...box.querySelectorAll("thead th:first-child, tbody th")].map(
+          (head) => head.getBoundingClientRect().left - box.getBoundingClientRect().left)];
+    """
+    moved, *places = browser.execute_script(script)
+    assert moved > 100 and len(places) > 5 and max(map(abs, places)) <= 1.5
+
+
 def test_a_link_opens_its_cell(visit, page_study):
     from dad.study.cells import table_rows
 
