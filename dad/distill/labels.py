@@ -12,6 +12,7 @@ import functools
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from dad.study.base import parse_model
 from dad.study.config import LabelPlan
 
 MEMORY = 512
-"""Megabytes of decoded photos that a process keeps: all photos of a small study, a fraction of a large one."""
+"""Megabytes of decoded photos that a process keeps, where all of them fit and are read more than once; else it keeps none."""
 VIEWS = ("square", "patches")
 SHARD = 256
 """Stream positions per shard file; a multiple of every reasonable batch, small enough to lose little when interrupted."""
@@ -65,7 +66,9 @@ def training_photos(plan: LabelPlan, manifest: Path) -> tuple[Photos, int]:
                 f"photos.count is {plan.photos.count}, but {manifest} has only {len(photos)} photos that are large enough"
             )
         photos = photos.subset(plan.photos.count)
-    return photos.remembering(MEMORY), len(small)
+    decoded = sum(3 * photo.width * photo.height for photo in photos.records)
+    again = decoded <= MEMORY * 2**20 and plan.samples > len(photos)
+    return photos.remembering(MEMORY if again else 0), len(small)
 
 
 def stream_batches(
@@ -162,7 +165,9 @@ def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, dev
     per_shard = max(1, SHARD // batch) * batch
     belongs = sha256_json([identity, view])
     shards = []
-    with Progress("labels", samples, "crop") as progress:
+    # one shard is written while the teacher computes the next
+    with Progress("labels", samples, "crop") as progress, ThreadPoolExecutor(1) as writer:
+        written: Future[None] | None = None
         for start in range(0, samples, per_shard):
             stop = min(start + per_shard, samples)
             path = out / f"shard-{start:08d}.safetensors"
@@ -177,8 +182,13 @@ def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, dev
                 for item in loader:
                     labels.append(label_view(teacher, item, view, dtype, chunk=plan.chunk))
                     progress.advance(len(labels[-1]))
-                _write_shard(path, torch.cat(labels), about)
-            shards.append({"file": path.name, "start": start, "stop": stop, "sha256": sha256_file(path)})
+                if written is not None:
+                    written.result()
+                written = writer.submit(_write_shard, path, torch.cat(labels), about)
+            shards.append({"file": path.name, "start": start, "stop": stop})
+        if written is not None:
+            written.result()
+    shards = [shard | {"sha256": sha256_file(out / str(shard["file"]))} for shard in shards]
     index = {"plan": described, "identity": identity, "view": view, "kind": teacher.kind, "photos": photos.digest()}
     write_sealed_json(out / "index.json", index | {"shards": shards})
 

@@ -98,7 +98,9 @@ def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.Optim
         {"params": [p for p in trained if id(p) in encoder], "lr": config.encoder_rate},
         {"params": [p for p in trained if id(p) not in encoder], "lr": config.head_rate},
     ]
-    return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    # one kernel for all parameters; on CPUs the sums of the plain one are kept, so that students stay bit for bit what they are
+    fused = bool(trained) and all(parameter.is_cuda for parameter in trained)
+    return torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=fused or None)
 
 
 @dataclass

@@ -62,17 +62,24 @@ def update_norm(network: nn.Module) -> Callable[[], Tensor]:
 
 
 class CollapseDetector:
-    """Raises CollapseError when a run can not recover: a loss that is not finite, or a dead output for `PATIENCE` steps."""
+    """Raises CollapseError when a run can not recover: a loss that is not finite, or a dead output for `PATIENCE` steps.
+
+    A gradient that is not finite is a collapse, too, unless gradients are `scaled` (`precision: fp16`): their scale begins too
+    large on purpose, the scaler leaves out the steps that show it and halves it. There `PATIENCE` such steps in a row are one.
+    """
 
     PATIENCE = 20
 
-    def __init__(self) -> None:
+    def __init__(self, *, scaled: bool = False) -> None:
         self.dead_steps = 0
+        self.scaled = scaled
+        self.left_out = 0
 
     def __call__(self, rows: list[dict[str, float]]) -> None:
         """Look at the newest rows of the log."""
         for row in rows:
-            if not math.isfinite(row["loss"]) or not math.isfinite(row["gradient_norm"]):
+            self.left_out = 0 if math.isfinite(row["gradient_norm"]) else self.left_out + 1
+            if not math.isfinite(row["loss"]) or self.left_out >= (self.PATIENCE if self.scaled else 1):
                 terms = ", ".join(f"{key} {value:.3g}" for key, value in row.items() if key.startswith("loss"))
                 raise CollapseError(
                     f"step {row['step']}: loss or gradient is not finite ({terms}, gradient {row['gradient_norm']:.3g}); "

@@ -253,7 +253,7 @@ def train_together(
     logs = [
         StepLog(
             run.work / "metrics.csv",
-            listeners=(CollapseDetector(), *run.listeners),
+            listeners=(CollapseDetector(scaled=training.cell.optim.precision == "fp16"), *run.listeners),
             name=cell_id(training.cell) if several else "",
         )
         for run, training in zip(runs, trainings, strict=True)

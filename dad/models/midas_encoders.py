@@ -13,9 +13,14 @@ EPS = 1e-6
 
 
 @functools.lru_cache(maxsize=8)
-def relative_index(height: int, width: int) -> Tensor:
-    """For a grid of patches, which row of the relative-position table each pair of tokens reads, (1+h*w, 1+h*w)."""
-    return gen_relative_position_index((height, width))
+def relative_index(height: int, width: int, device: torch.device = torch.device("cpu")) -> Tensor:  # noqa: B008
+    """For a grid of patches, which row of the relative-position table each pair of tokens reads, (1+h*w, 1+h*w), on the device.
+
+    All blocks read the same one, in every pass.
+    """
+    # an index that inference mode made could not be used in training later
+    with torch.inference_mode(False):
+        return gen_relative_position_index((height, width)).to(device)
 
 
 class MidasBeit(Beit):
@@ -63,7 +68,7 @@ class MidasBeit(Beit):
         patches = table[:-3].reshape(1, side, side, -1).permute(0, 3, 1, 2)
         patches = F.interpolate(patches, size=(2 * grid[0] - 1, 2 * grid[1] - 1), mode="bilinear")
         table = torch.cat([patches.flatten(2)[0].T, table[-3:]])
-        return table[relative_index(*grid).to(table.device)].permute(2, 0, 1)[None]
+        return table[relative_index(*grid, table.device)].permute(2, 0, 1)[None]
 
 
 class MidasVit(VisionTransformer):

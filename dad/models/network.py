@@ -1,5 +1,6 @@
 """What every network here has in common: a config, an input policy, official checkpoints in and out."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -40,9 +41,7 @@ class DepthNetwork(nn.Module):
 
     def normalise(self, rgb: Tensor) -> Tensor:
         """RGB (B,3,H,W) in [0,1] to this network's input scale."""
-        mean, std = (
-            torch.tensor(v, dtype=rgb.dtype, device=rgb.device)[:, None, None] for v in (self.policy.mean, self.policy.std)
-        )
+        mean, std = (_channels(values, rgb.dtype, rgb.device) for values in (self.policy.mean, self.policy.std))
         return (rgb - mean) / std
 
     def check_size(self, x: Tensor) -> None:
@@ -73,6 +72,13 @@ class DepthNetwork(nn.Module):
     def official_state(self) -> dict[str, Tensor]:
         """The weights as an official checkpoint holds them, key by key."""
         return self.to_official(self.state_dict())
+
+
+@functools.lru_cache(maxsize=64)
+def _channels(values: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A value per channel, (3,1,1), on the device once: made anew for every batch it would stop a GPU every time."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device)[:, None, None]
 
 
 def with_counters(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

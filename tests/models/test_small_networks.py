@@ -5,6 +5,8 @@ import torch
 
 from dad.errors import UserError
 from dad.models.config import MidasDptConfig, MidasLargeConfig, MidasSmallConfig, MidasSwinConfig, VitDptConfig
+from dad.models.midas_encoders import relative_index
+from dad.models.network import _channels
 from dad.models.registry import build_network
 
 TOKENS = {"width": 32, "depth": 4, "heads": 2, "taps": (0, 1, 2, 3), "reassemble": (8, 8, 16, 16), "fusion": 8}
@@ -84,3 +86,18 @@ def test_files_for_another_input_size_are_named(family):
     for key in derived[:1]:
         with pytest.raises(UserError, match="for another input size"):
             network.load_official(state | {key: torch.zeros_like(state[key])})
+
+
+def test_a_network_that_was_read_first_can_be_trained():
+    """What is kept between passes (BEiT's index, the channels' means) is usable by a student after a teacher has made it."""
+    relative_index.cache_clear()
+    _channels.cache_clear()
+    sizes = {"width": 32, "depth": 4, "heads": 2, "taps": (0, 1, 2, 3), "grid": 4, "reassemble": (8, 8, 16, 16), "fusion": 16}
+    network = build_network(MidasDptConfig(encoder="beit", classes=0, **sizes))
+    rgb = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        before = network(network.normalise(rgb))
+    after = network(network.normalise(rgb))
+    after.mean().backward()
+    assert torch.equal(before, after)
+    assert all(block.attn.relative_position_bias_table.grad is not None for block in network.encoder.blocks)
