@@ -1,4 +1,4 @@
-"""The two ways a run can stop on purpose: a user's mistake, and a training that is not worth continuing."""
+"""The ways a run can stop on purpose: a user's mistake, a training that is not worth continuing, and being asked to end."""
 
 
 class UserError(ValueError):
@@ -14,3 +14,7 @@ class CollapseError(RuntimeError):
     def __init__(self, message: str, *, step: int | None = None) -> None:
         super().__init__(message)
         self.step = step
+
+
+class EndedError(Exception):
+    """A training was asked to end (SIGTERM) and has kept what it had."""

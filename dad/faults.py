@@ -3,6 +3,7 @@
     0    done                                        2    what was given or where it runs does not allow it; the line says what
     1    a mistake in dad: the line says so, and      3    the training is not worth continuing
          where the traceback was written             130  interrupted (Ctrl-C)
+                                                143  ended on request (SIGTERM); a training has written its checkpoint
 
 With DAD_DEBUG=1 the traceback of every error is printed as well.
 """
@@ -15,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from dad.errors import CollapseError, UserError
+from dad.errors import CollapseError, EndedError, UserError
 
 DEBUG = "DAD_DEBUG"
 
@@ -80,6 +81,8 @@ def explain(error: BaseException) -> tuple[int, str]:
         return 2, text
     if isinstance(error, CollapseError):
         return 3, f"training stopped: {text}"
+    if isinstance(error, EndedError):
+        return 143, text
     if isinstance(error, KeyboardInterrupt):
         return 130, "interrupted; what was finished is kept, and the same command continues where it can"
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in lower for words in _MEMORY)):

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dad.distill.checkpoints import Checkpoints
+from dad.distill.ending import EndRequest
 from dad.distill.heads import Orientation, mirror_head
 from dad.distill.monitor import StepLog, output_statistics, update_norm
 from dad.distill.processes import with_shared_statistics
@@ -166,6 +167,8 @@ class Fitting:
             self._mirrored, seen = state["mirrored"], state["seen"]
             self._bare.load_state_dict(state["network"])
             self._optimizer.load_state_dict(state["optimizer"])
+            if "scaler" in state and accelerator.scaler is not None:
+                accelerator.scaler.load_state_dict(state["scaler"])
         self._segments.append({"from": self.start, "processes": accelerator.num_processes})
         if accelerator.is_main_process:
             if not resume:
@@ -198,8 +201,16 @@ class Fitting:
             self._save(step + 1)
         self.log.progress(step + 1 - self.start, config.steps - self.start, time.monotonic() - self._began)
 
+    def keep(self, step: int) -> None:
+        """Write the checkpoint of the `step` steps that were taken, where none was due by itself."""
+        if step >= self.start and step % self.config.checkpoint_every:
+            self.log.flush()
+            self._save(step)
+
     def _save(self, step: int) -> None:
         trained = {"network": self._bare.state_dict(), "optimizer": self._optimizer.state_dict(), "segments": self._segments}
+        if self._accelerator.scaler is not None:  # of fp16: its factor
+            trained["scaler"] = self._accelerator.scaler.state_dict()
         watched = {"mirrored": self._mirrored, "seen": self._orientation.state(), "log": self.log.path.read_text()}
         self._checkpoints.save({"step": step, "seconds": self.seconds, **trained, **watched})
 
@@ -215,6 +226,11 @@ class Fitting:
             self._random = torch.get_rng_state(), random.getstate()
             torch.set_rng_state(outside[0])
             random.setstate(outside[1])
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes, of one or of several."""
+        return bool(self._accelerator.is_main_process)
 
     @property
     def processes(self) -> int:
@@ -235,13 +251,17 @@ def fit_together(fittings: Sequence[Fitting], batches: Callable[[int], Iterator[
 
     `batches(step)` yields, from that step on, a batch for each. A training that goes on from a later step waits for the others.
     One that collapses ends, and its error stands in its place in the result; the others go on. Of one alone the error is raised.
+    Raises EndedError after SIGTERM, with the steps so far kept.
     """
     alone, running = len(fittings) == 1, list(fittings)
     steps, start = fittings[0].config.steps, min(fitting.start for fitting in fittings)
     assert all(fitting.config.steps == steps for fitting in fittings), "trainings of other lengths see other photos"
     collapsed: dict[Fitting, CollapseError] = {}
     clock = time.monotonic()
-    try:
+    with contextlib.ExitStack() as stack:
+        for fitting in fittings:
+            stack.callback(fitting.close)
+        ending = stack.enter_context(EndRequest())
         for step, parts in zip(range(start, steps), batches(start), strict=False):
             for fitting, batch in zip(fittings, parts, strict=True):
                 if fitting in collapsed or step < fitting.start:
@@ -259,10 +279,11 @@ def fit_together(fittings: Sequence[Fitting], batches: Callable[[int], Iterator[
                 for one in running:
                     one.seconds += (now - clock) / len(running)
                 clock = now
+            if ending.asked and step + 1 < steps and fittings[0].leads:
+                for one in running:
+                    one.keep(step + 1)
+                ending.end(step + 1)
         return [collapsed.get(fitting) or fitting.fitted() for fitting in fittings]
-    finally:
-        for fitting in fittings:
-            fitting.close()
 
 
 def fit(

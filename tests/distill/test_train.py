@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from dad.distill.heads import Orientation, cure_dead_head, make_student, mirror_head
 from dad.distill.labels import LabelCache, compute_labels, training_photos
 from dad.distill.loop import rate_factor
-from dad.distill.monitor import agreement
+from dad.distill.monitor import CollapseDetector, agreement
 from dad.distill.replay import replay
 from dad.distill.train import cell_loss, train
 from dad.errors import CollapseError, UserError
@@ -131,6 +132,34 @@ def test_a_killed_process_resumes_to_the_same_weights(cell, manifest, tmp_path):
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
+def test_asked_to_end_a_training_keeps_its_last_step_and_goes_on_from_there(cell, manifest, tmp_path):
+    # no checkpoint would be due before the end
+    longer = with_values(cell, optim=cell.optim.model_copy(update={"steps": 60, "checkpoint_every": 1000}))
+    whole = run(longer, manifest, tmp_path, "whole")
+    config = tmp_path / "cell.json"
+    config.write_text(json.dumps(longer.model_dump(mode="json")))
+    out, work = tmp_path / "ended", tmp_path / "work"
+    command = [sys.executable, "-m", "dad", "train", "--cell", config, "--manifest", manifest]
+    command += ["--labels", tmp_path / "labels" / cell.mode, "--out", out, "--work", work]
+    how = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(list(map(str, command)), **how) as process:
+        for line in process.stderr:
+            if line.startswith("step "):
+                break
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+    kept = torch.load(work / "last.pt", weights_only=True)["step"]
+    assert process.returncode == 143
+    assert f"after step {kept}, which is kept" in said
+    assert 0 < kept < 60
+    assert not out.exists()
+    subprocess.run(list(map(str, command)), check=True, **how)
+    one, two = load_file(whole / "model.safetensors"), load_file(out / "model.safetensors")
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert rows(whole / "metrics.csv") == rows(out / "metrics.csv")
+    assert [segment["from"] for segment in json.loads((out / "provenance.json").read_text())["segments"]] == [0, kept]
+
+
 def test_another_configs_checkpoint_is_refused(cell, manifest, tmp_path):
     def stop(new_rows):
         raise KeyboardInterrupt
@@ -234,6 +263,24 @@ def test_a_collapsed_run_stops_with_advice(cell, manifest, tmp_path, monkeypatch
     with pytest.raises(CollapseError, match="zero at"):
         run(cell, manifest, tmp_path, "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_steps_that_the_scaler_of_fp16_leaves_out_are_no_collapse():
+    def step(number, *, loss=1.0, gradient=1.0):
+        return {"step": number, "loss": loss, "gradient_norm": gradient, "output_zeros": 0.0}
+
+    infinite = [step(number, gradient=math.inf) for number in range(CollapseDetector.PATIENCE - 1)]
+    detector = CollapseDetector("fp16")
+    detector(infinite)
+    detector([step(19)])  # a finite one: counted from the start again
+    detector(infinite)
+    with pytest.raises(CollapseError, match="step 20: .*gradient nan"):
+        detector([step(20, gradient=math.nan)])
+    with pytest.raises(CollapseError, match="step 0"):
+        CollapseDetector("fp16")([step(0, loss=math.nan)])
+    for precision in ("no", "bf16"):
+        with pytest.raises(CollapseError, match="step 0"):
+            CollapseDetector(precision)(infinite[:1])
 
 
 def test_an_inverted_start_is_found_by_the_end_of_the_first_steps():
