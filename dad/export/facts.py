@@ -24,6 +24,7 @@ FITS = {
     "minimal": "aspect kept, the side that changes least becomes {size} pixels",
     "square": "both sides {size} pixels, aspect lost",
     "longest": "aspect kept, the longer side {size} pixels",
+    "area": "aspect kept, the longer side {size} pixels, shrunk by area",
 }
 
 

@@ -15,6 +15,8 @@ class Source:
     url: str = ""
     restriction: str = ""
     """What the licence keeps one from doing, in a few words; empty if nothing beyond attribution."""
+    here: str = ""
+    """Where it is looked for below `checkpoints/`, if its own name tells nothing."""
 
 
 _NC = "non-commercial use only"
@@ -54,6 +56,13 @@ SOURCES: tuple[Source, ...] = (
         "Apache-2.0",
         url="https://huggingface.co/spaces/LiheYoung/Depth-Anything",
     ),
+    Source(
+        "depth-anything-3-mono-large",
+        "model.safetensors",
+        "Apache-2.0",
+        "depth-anything/DA3MONO-LARGE",
+        here="DA3MONO-LARGE/model.safetensors",
+    ),
     Source("midas-v3.1-beit-large-512", "dpt_beit_large_512.pt", "MIT", url=f"{_MIDAS}/v3_1/dpt_beit_large_512.pt"),
     Source("midas-v3.1-swin2-tiny-256", "dpt_swin2_tiny_256.pt", "MIT", url=f"{_MIDAS}/v3_1/dpt_swin2_tiny_256.pt"),
     Source("midas-v3.0-dpt-large-384", "dpt_large_384.pt", "MIT", url=f"{_MIDAS}/v3/dpt_large_384.pt"),
@@ -86,6 +95,8 @@ def licence_of(name: str) -> str | None:
         return "other"
     if re.search(r"marigold", text):
         return "openrail++"
+    if re.search(r"depth-anything-3|\bda3mono", text):
+        return "apache-2.0"
     if re.search(r"depth-anything-v2", text):
         return (
             "apache-2.0" if re.search(r"small|vits", text) else NON_COMMERCIAL if re.search(r"base|large|vit[bl]", text) else None

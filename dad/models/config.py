@@ -54,6 +54,39 @@ class VitDptConfig(BaseModel):
         return self
 
 
+class DepthAnything3Config(BaseModel):
+    """Depth Anything 3's monocular network: a DINOv2 ViT and a DPT decoder for depth and sky (Depth-Anything-3 `model/da3.py`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: Literal["depth-anything-3"] = "depth-anything-3"
+    width: Positive
+    """Token dimension of the ViT."""
+    depth: Positive
+    """Number of transformer blocks."""
+    heads: Positive
+    """Attention heads per block; must divide `width`."""
+    taps: tuple[int, int, int, int]
+    """0-based blocks whose output the decoder reads."""
+    patch: Positive = 14
+    """Patch side in pixels; input height and width must be multiples of it."""
+    grid: Positive = 37
+    """Side of the stored position-embedding grid, in patches."""
+    reassemble: Four
+    """Channels after the four reassemble projections."""
+    fusion: Positive
+    """Channels inside the decoder's fusion blocks."""
+    head_hidden: Positive = 32
+    """Channels before the last 1x1 convolutions."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DepthAnything3Config":
+        if self.width % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
+        _check_taps(self.taps, self.depth)
+        return self
+
+
 class MidasDptConfig(BaseModel):
     """MiDaS v3.0 (`vit`) and v3.1 (`beit`): a transformer over patches of 16 pixels, class-token readout, DPT decoder
     (isl-org/MiDaS `dpt_depth.py`).
@@ -192,6 +225,7 @@ def _family(value: Any) -> str:
 
 NetworkConfig = Annotated[
     Annotated[VitDptConfig, Tag("vit-dpt")]
+    | Annotated[DepthAnything3Config, Tag("depth-anything-3")]
     | Annotated[MidasDptConfig, Tag("midas-dpt")]
     | Annotated[MidasSwinConfig, Tag("midas-swin")]
     | Annotated[MidasSmallConfig, Tag("midas-small")]
@@ -257,6 +291,7 @@ SD21_TEXT: dict[str, Any] = {
 NETWORKS: dict[str, NetworkConfig] = {
     **{f"depth-anything-v2-{size}": VitDptConfig(**_SIZES[size], taps=_SPREAD[size]) for size in _SIZES},
     **{f"depth-anything-v1-{size}": VitDptConfig(**_SIZES[size], taps=_LAST[size]) for size in _SIZES},
+    "depth-anything-3-mono-large": DepthAnything3Config(**_SIZES["large"], taps=_SPREAD["large"]),
     "midas-v3.1-beit-large-512": MidasDptConfig(encoder="beit", grid=32, **_MIDAS_LARGE),
     "midas-v3.0-dpt-large-384": MidasDptConfig(encoder="vit", grid=24, **_MIDAS_LARGE),
     "midas-v3.1-swin2-tiny-256": MidasSwinConfig(width=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=16, size=256),

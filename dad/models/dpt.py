@@ -70,6 +70,10 @@ class DPTHead(nn.Module):
 
     def forward(self, features: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Decode to `size` pixels; (B,1,*size), before the final ReLU."""
+        return self.scratch.output_conv2[:3](self.fused(features, size))
+
+    def fused(self, features: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """What the last convolutions read: (B,fusion/2,*size)."""
         scratch = self.scratch
         levels = [
             getattr(scratch, f"layer{level}_rn")(resize(project(feature)))
@@ -80,5 +84,4 @@ class DPTHead(nn.Module):
         path = scratch.refinenet3(path, levels[2], shapes[1])
         path = scratch.refinenet2(path, levels[1], shapes[0])
         path = scratch.refinenet1(path, levels[0], (2 * shapes[0][0], 2 * shapes[0][1]))
-        path = F.interpolate(scratch.output_conv1(path), size=size, mode="bilinear", align_corners=True)
-        return scratch.output_conv2[:3](path)
+        return F.interpolate(scratch.output_conv1(path), size=size, mode="bilinear", align_corners=True)

@@ -155,7 +155,7 @@ def torch_cache(file: str) -> Path:
 
 
 def _official(name: str, source: Source) -> Located:
-    here = CHECKPOINTS / Path(source.file).name
+    here = CHECKPOINTS / (source.here or Path(source.file).name)
     if here.is_file():
         return Located(name, "network", here, source.repository, source.file)
     if source.repository:

@@ -120,7 +120,11 @@ def _read_folder(path: Path, name: str, network: str | None) -> tuple[NetworkCon
     if not (path / "config.json").exists():
         known = recognise(state, f"{name}/{preferred.name}", network=network, path=preferred)
         return NETWORKS[known], state, known
-    config = config_from_huggingface(_read_json(path / "config.json"), name)
+    described = _read_json(path / "config.json")
+    if not {"model_type", "architectures"} & described.keys():  # none of transformers: Depth Anything 3's own
+        known = recognise(state, name, network=network, path=preferred)
+        return NETWORKS[known], state, known
+    config = config_from_huggingface(described, name)
     if network is not None and NETWORKS.get(network) != config:
         raise UserError(f"{name} describes another network than {network}: {_described(config)}")
     return config, state, next((known for known, value in NETWORKS.items() if value == config), config.family)

@@ -17,9 +17,11 @@ class InputPolicy:
 
     `size` is in pixels, and `fit` says of what: `lower`: aspect kept, both sides at least `size`; `upper`: both at most; `minimal`:
     the side that needs the least change becomes `size`; `square`: both exactly, aspect lost; `longest`: the longest side, the other
-    truncated, 0 = the image's own size. Sides are rounded to `multiple`s. `back` interpolates the map to the image's size.
+    truncated, 0 = the image's own size; `area`: the longest side, shrunk by area. Sides are rounded to `multiple`s. `back`
+    interpolates the map to the image's size.
 
-    Sources: Depth-Anything-V2 `util/transform.py`, MiDaS `transforms.py` and `model_loader.py`, GenPercept `image_util.py`.
+    Sources: Depth-Anything-V2 `util/transform.py`, MiDaS `transforms.py` and `model_loader.py`, GenPercept `image_util.py`,
+    and Depth-Anything-3 `input_processor.py`.
     """
 
     size: int

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from dad.errors import UserError
-from dad.models.config import NETWORKS, VitDptConfig
+from dad.models.config import NETWORKS, DepthAnything3Config, VitDptConfig
 from dad.models.midas_names import midas_names
 from dad.models.names import depth_anything_names
 from dad.models.network import shorten
@@ -39,6 +39,8 @@ def recognise(state: Mapping[str, Tensor], name: str, *, network: str | None = N
 def _by_keys(state: Mapping[str, Tensor], name: str, network: str | None, path: Path | None) -> str:
     if any(key.startswith("pretrained.model.patch_embed.backbone.") for key in state):
         raise UserError(f"{name} is MiDaS's DPT-Hybrid, which is not supported; use DPT-Large or a v3.1 network")
+    if any(key.removeprefix("model.").startswith("backbone.pretrained.") for key in state):
+        return _depth_anything_3(state, name)
     state = midas_names(state)
     if any(key.startswith(("depth_head.", "neck.", "backbone.embeddings.")) for key in state):
         return _depth_anything(state, name, network, path)
@@ -47,9 +49,22 @@ def _by_keys(state: Mapping[str, Tensor], name: str, network: str | None, path: 
             return known
     keys = shorten(sorted(state)) or "no tensors"
     raise UserError(
-        f"{name} is of no known network (Depth Anything v1 or v2, Distill Any Depth, MiDaS v2.1 to v3.1, GenPercept): it "
+        f"{name} is of no known network (Depth Anything v1, v2 or 3, Distill Any Depth, MiDaS v2.1 to v3.1, GenPercept): it "
         f"holds {keys}"
     )
+
+
+def _depth_anything_3(state: Mapping[str, Tensor], name: str) -> str:
+    """The monocular networks of Depth Anything 3; those of many views have other decoders and attention, and are refused."""
+    state = {key.removeprefix("model."): value for key, value in state.items()}
+    known = {config.width: network for network, config in NETWORKS.items() if isinstance(config, DepthAnything3Config)}
+    width = state["backbone.pretrained.cls_token"].shape[-1] if "backbone.pretrained.cls_token" in state else None
+    if "metric" in "/".join(name.lower().split("/")[-2:]):
+        # the metric network has the same keys, but its depth has the unit of a camera that it is not told here
+        raise UserError(f"{name} is named as a metric model; only relative depth is supported")
+    if "head.scratch.sky_output_conv2.0.weight" not in state or width not in known:
+        raise UserError(f"{name} is of Depth Anything 3, of which only the monocular network (DA3MONO-LARGE) is supported")
+    return known[width]
 
 
 def _depth_anything(state: Mapping[str, Tensor], name: str, network: str | None, path: Path | None) -> str:

@@ -3,6 +3,7 @@
 from dad.errors import UserError
 from dad.models.config import (
     NETWORKS,
+    DepthAnything3Config,
     GenPerceptConfig,
     MidasDptConfig,
     MidasLargeConfig,
@@ -22,6 +23,10 @@ def build_network(config: NetworkConfig) -> DepthNetwork:
             from dad.models.depth_anything import DepthAnything
 
             return DepthAnything(config)
+        case DepthAnything3Config():
+            from dad.models.depth_anything_3 import DepthAnything3
+
+            return DepthAnything3(config)
         case MidasDptConfig():
             from dad.models.midas import MidasDpt
 

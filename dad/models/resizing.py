@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Fit = Literal["lower", "upper", "minimal", "square", "longest"]
+Fit = Literal["lower", "upper", "minimal", "square", "longest", "area"]
 
 LARGEST_INPUT = 2**25
 """Pixels of the largest network input: more needs hours and memory that no machine here has."""
@@ -28,6 +28,8 @@ def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) ->
     if fit == "longest":
         scale = min(size / width, size / height) if size else 1.0
         return int(height * scale), int(width * scale)
+    if fit == "area":
+        return _nearest_multiples(_longest_side(height, width, size), multiple)
     by_height, by_width = size / height, size / width
     if fit == "lower":
         scale = max(by_height, by_width)
@@ -67,12 +69,14 @@ def possible_size(height: int, width: int, size: int, multiple: int, fit: Fit) -
 
 def resize_image(image: Tensor, size: tuple[int, int], fit: Fit) -> Tensor:
     """The image (B,3,H,W) in [0,1] at a network's size (h,w): bicubic without antialiasing, which is what OpenCV's INTER_CUBIC
-    does; for diffusion networks (`longest`) as `resize_eight_bit`.
+    does; for diffusion networks (`longest`) as `resize_eight_bit`, for Depth Anything 3 (`area`) as `resize_by_area`.
     """
     if size == tuple(image.shape[-2:]):
         return image
     if fit == "longest":
         return resize_eight_bit(image, size)
+    if fit == "area":
+        return resize_by_area(image, size)
     return F.interpolate(image, size=size, mode="bicubic", align_corners=False)
 
 
@@ -95,3 +99,39 @@ def resize_eight_bit(image: Tensor, size: tuple[int, int]) -> Tensor:
 
     pixels = (image * 255).round().clip(0, 255).to(torch.uint8)
     return resize(pixels, list(size), InterpolationMode.BILINEAR, antialias=True).float() / 255
+
+
+def resize_by_area(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """As Depth Anything 3 resizes an image (B,3,H,W) in [0,1] to `size` pixels: first to the longest side, then to multiples of the
+    patch, with 8 bits after each.
+
+    A step that only shrinks takes the mean over the area of each new pixel (OpenCV's INTER_AREA), another one is bicubic.
+    """
+    for target in (_longest_side(image.shape[-2], image.shape[-1], max(size)), size):
+        height, width = image.shape[-2:]
+        if target[0] > height or target[1] > width:
+            image = F.interpolate(image, size=target, mode="bicubic", align_corners=False)
+        elif target != (height, width):
+            image = _shares(height, target[0], image) @ image @ _shares(width, target[1], image).T
+        image = (image * 255).round().clip(0, 255) / 255
+    return image
+
+
+def _shares(before: int, after: int, like: Tensor) -> Tensor:
+    """(after, before): the share that each old pixel has in each new one, by the length they have in common."""
+    scale = before / after
+    new = torch.arange(after, dtype=torch.float64)[:, None] * scale
+    old = torch.arange(before, dtype=torch.float64)
+    return ((torch.minimum(new + scale, old + 1) - torch.maximum(new, old)).clamp_min(0) / scale).to(like)
+
+
+def _longest_side(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width with a longest side of `size`."""
+    scale = size / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _nearest_multiples(sides: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """The nearest multiples, of two equally near ones the larger; 0 where a side is less than half of one."""
+    height, width = ((2 * side + multiple) // (2 * multiple) * multiple for side in sides)
+    return height, width
