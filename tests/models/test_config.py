@@ -53,5 +53,5 @@ def test_versions_differ_in_their_taps_only():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UserError, match="unknown network 'depth-anything-v3'; known: depth-anything-v1-base"):
+    with pytest.raises(UserError, match="'depth-anything-v3'; known: depth-anything-3-mono-large, depth-anything-v1-base"):
         build("depth-anything-v3")
