@@ -21,7 +21,7 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 def call(*words: object, **options) -> subprocess.CompletedProcess:
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=170, **options)
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def built(target: Path, *options: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(target), *options]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=170)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600)
 
 
 @pytest.fixture(scope="module")
