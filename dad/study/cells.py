@@ -95,9 +95,10 @@ def load_study(source: str) -> StudyConfig:
 def check_tables(study: StudyConfig) -> None:
     """Raise UserError for the first mistake in the study's own tables; the library's are looked at when they are asked for."""
     known = known_tables(study)
-    for table in study.changes:
-        if table not in known:
-            raise UserError(f"changes: there is no table {table!r}{did_you_mean(table, known)}; the tables are {', '.join(known)}")
+    for key, tables in (("changes", study.changes), ("table_seeds", study.table_seeds)):
+        if unknown := [table for table in tables if table not in known]:
+            near = did_you_mean(unknown[0], known)
+            raise UserError(f"{key}: there is no table {unknown[0]!r}{near}; the tables are {', '.join(known)}")
     for table in table_names(study):
         if table in study.tables or table in study.changes:
             table_rows(study, table)

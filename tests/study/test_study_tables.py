@@ -1,7 +1,9 @@
 """Tables 2 to 5 and Fig. 7 as cells, nested photo sets, the estimate of cost, what is missing on a machine."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,20 @@ def test_a_study_can_change_the_students_of_one_table():
         assert {cell.student.init for row in table_rows(paper, table) for cell in row.cells.values()} == {init}
     rates = {only(row).optim.head_rate for name, row in rows(paper, "table3").items() if "-midas-" in name}
     assert rates == {1e-4}
+
+
+def test_the_study_small_has_the_papers_ratios_and_more_seeds_where_the_argument_rests():
+    study = load_study(str(CONFIG / "small.yaml"))
+    seeds = {table: {len(row.cells) for row in table_rows(study, table) if row.cells} for table in paper().tables}
+    assert seeds == {"table1": {5}, "table2": {5}, "table3": {3}, "table4": {3}, "table5": {3}, "scaling": {3}}
+    sides, full = np.arange(study.crop.min_crop, study.photos.height + 1), np.arange(644, 1501)
+    for of, like in zip(study.crop.size / sides[[0, -1]], 560 / full[[0, -1]], strict=True):
+        assert of == pytest.approx(like, abs=0.01)
+    assert np.mean(study.crop.size / sides) == pytest.approx(np.mean(560 / full), abs=0.02)
+    assert study.photos.style == "rich" and {one.style for one in study.benchmarks} == {"foreign"}
+    assert min(one.count for one in study.benchmarks) >= 200
+    with pytest.raises(UserError, match="table_seeds: there is no table 'table9'"):
+        load_study(json.dumps(read_yaml(CONFIG / "mini.yaml") | {"table_seeds": {"table9": [1]}}))
 
 
 def test_table_5_trains_on_the_largest_set_and_scores_what_the_study_names():

@@ -63,8 +63,8 @@ def table_of(study: "StudyConfig", name: str) -> Table:
 
 
 def seeds_of(study: "StudyConfig", name: str) -> tuple[int, ...]:
-    """The seeds with which a table's rows are trained: its own, or else the study's."""
-    return table_of(study, name).seeds or study.seeds
+    """The seeds with which a table's rows are trained: those that the study gives it, its own, or else the study's."""
+    return study.table_seeds.get(name) or table_of(study, name).seeds or study.seeds
 
 
 @functools.lru_cache(maxsize=64)
