@@ -18,7 +18,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad premises`."""
     study_option(parser)
     set_option(parser)
-    parser.add_argument("--out", help="folder to write into (default: premises in the study's folder of reports)")
+    where = "premises in the study's folder of results, where tables and the page look"
+    parser.add_argument("--out", help=f"folder to write into (default: {where})")
     parser.add_argument("--count", type=positive, default=24, help="photos (default: %(default)s)")
     parser.add_argument("--draws", type=positive, default=2, help="crops of each photo (default: %(default)s)")
     parser.add_argument("--run", dest="runs", action="append", default=[], metavar="DIR", help="a finished run; may be repeated")
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.study.settings import with_settings
 
     study = with_settings(load_study(arguments.config), arguments.settings, what=arguments.config)
-    out = Path(arguments.out) if arguments.out else Layout(study).reports / "premises"
+    out = Path(arguments.out) if arguments.out else Layout(study).premises
     photos = {} if isinstance(study.photos, ScenePhotos) else {"photos.root": study.photos.root}
     check_outputs(folders={"--out": out}, searched=photos, read={"--config": arguments.config, "--run": arguments.runs})
     facts, rows = gather(

@@ -324,6 +324,8 @@ def evaluate_to_files(
     write_csv(out, rows, COLUMNS)
     if summary is not None:
         used = {} if model is None else {"weights": weights_identity(model)}
+        if (size := getattr(getattr(getattr(source, "estimator", None), "policy", None), "size", None)) is not None:
+            used["input_size"] = size
         written = write_sealed_json(summary, written | used | {"files": {out.name: sha256_file(out)}})
     return written
 

@@ -5,6 +5,27 @@ global ones; `leak` asks how far an error of one region reaches under each norma
 `facts` gathers all of it (and `dad.report.premises` writes it down).
 """
 
-from dad.premises.facts import gather, read_facts
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dad.files import read_json
+
+if TYPE_CHECKING:
+    from dad.premises.facts import gather
 
 __all__ = ["gather", "read_facts"]
+
+
+def read_facts(folder: Path) -> dict[str, Any] | None:
+    """The facts that `dad premises` wrote into a folder; None if it has not."""
+    path = folder / "premises.json"
+    return read_json(path) if path.is_file() else None
+
+
+def __getattr__(name: str) -> object:
+    # measuring loads networks, reading what was measured does not
+    if name == "gather":
+        from dad.premises.facts import gather
+
+        return gather
+    raise AttributeError(f"module 'dad.premises' has no attribute {name!r}")

@@ -10,7 +10,6 @@ import numpy as np
 from scipy import stats
 
 from dad.distill.labels import crop_plan
-from dad.files import read_json
 from dad.models.estimator import load
 from dad.premises.leak import leaks, square_labels
 from dad.premises.patches import patch_rows
@@ -189,9 +188,3 @@ def _shown(found: dict[str, Any]) -> str:
     if found["low"] is None:
         return "of one photo only, without an interval" if found["n"] else "not measured"
     return f"{found['mean']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}], {found['n']} photos"
-
-
-def read_facts(folder: Path) -> dict[str, Any] | None:
-    """The facts that `dad premises` wrote into a folder; None if it has not."""
-    path = folder / "premises.json"
-    return read_json(path) if path.is_file() else None

@@ -15,11 +15,14 @@ import pandas as pd
 
 from dad.errors import UserError
 from dad.evaluation import load_protocol
+from dad.premises import read_facts
+from dad.report import runs
 from dad.report.estimates import Interval
 from dad.report.scores import METRICS, check_comparable, read_rows, score_paths
 from dad.report.statistics import table_statistics
 from dad.study.cells import Row, beside_rows, dataset_group, model_slug, study_groups, table_rows
 from dad.study.config import BenchmarkConfig, StudyConfig
+from dad.study.layout import Layout
 from dad.study.paper import AVERAGE, paper
 from dad.study.table import Table
 from dad.study.tables import table_of
@@ -98,6 +101,8 @@ class Frame:
 
     study: StudyConfig
     table: str
+    files: Layout
+    """Where the results lie."""
     layout: Table
     rows: tuple[Row, ...]
     beside: tuple[Row, ...]
@@ -213,6 +218,36 @@ class Frame:
         """The label of the factors that two rows share."""
         return ", ".join(self.layout.label(*pair) for pair in row.factors.items() if other.factors[pair[0]] == pair[1])
 
+    @functools.cached_property
+    def starts(self) -> list[str]:
+        """The trainings whose start had to be cured, or that ended inside out, each in a sentence."""
+        found = []
+        for row in self.trained:
+            told = runs.starts(self.files, row.cells)
+            found += [f"{self.label(row)}, seed {row.cells[cell].seed}: {remark}" for cell, remark in told.items()]
+        return found
+
+    @functools.cached_property
+    def shares(self) -> dict[str, runs.Shares]:
+        """Label of a row -> the share of each term in its objective; rows whose step logs are not there are left out."""
+        found = {self.label(row): runs.shares(self.files, row.cells) for row in self.trained}
+        return {label: shares for label, shares in found.items() if shares}
+
+    @functools.cached_property
+    def input_sizes(self) -> dict[int, list[str]]:
+        """Size of the network's input when it was scored -> labels of the rows; what no summary tells is left out."""
+        groups, found = study_groups(self.study, self.table), {}
+        for row in (*self.beside, *self.scored):
+            places = [self.files.summary(group, row.subjects[0]) for group in groups]
+            if (size := runs.input_size(places)) is not None:
+                found.setdefault(size, []).append(self.label(row))
+        return found
+
+    @functools.cached_property
+    def failed_premises(self) -> list[str]:
+        """The study's premises that do not hold, where they have been measured."""
+        return runs.failed_premises(read_facts(self.files.premises))
+
     def images(self) -> dict[Column, int]:
         """Column -> its scored images; columns that nothing was scored on are left out."""
         counts = self.scores.drop_duplicates(["dataset", "image"])["dataset"].value_counts()
@@ -251,6 +286,7 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
     frame = Frame(
         study=study,
         table=table,
+        files=Layout(study, results),
         layout=layout,
         rows=rows,
         beside=beside,

@@ -31,6 +31,7 @@ from dad.report.provenance import (
 from dad.report.templates import render
 from dad.study.config import Cell, StudyConfig
 from dad.study.layout import Layout
+from dad.study.modes import TERMS
 from dad.study.paper import paper
 
 SUFFIXES = (".csv", ".md", "_details.md", ".tex", ".png", ".svg")
@@ -110,6 +111,7 @@ def page_facts(frame: Frame, provenance: Mapping[str, Provenance]) -> dict[str, 
         "run": _run_line(frame, list(provenance.values())),
         "details": _details(frame, list(provenance.values())),
         "differing": _differing(frame),
+        "shown_terms": [term for term in TERMS if any(term in of for of in frame.shares.values())],
         "short_name": short_name,
         "isnan": math.isnan,
     }

@@ -66,6 +66,11 @@ class Layout:
         """A table's or figure's file, for example `report("table1", "csv")`."""
         return self.reports / f"{name}.{suffix}"
 
+    @property
+    def premises(self) -> Path:
+        """Folder of the study's premises: of the reports they lie with the results, for tables to say whether they hold."""
+        return self.root / "premises"
+
     def outside(self, name: str) -> Path:
         """The record of something that lies outside the results (`dad.study.outside`)."""
         return self.root / "inputs" / f"{name}.json"

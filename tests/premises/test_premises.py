@@ -12,7 +12,8 @@ from dad.data.crops import CropPlan
 from dad.distill.noise import region
 from dad.errors import UserError
 from dad.premises import facts as facts_module
-from dad.premises.facts import frame_facts, gather, interval, local_facts, read_facts
+from dad.premises import read_facts
+from dad.premises.facts import frame_facts, gather, interval, local_facts
 from dad.premises.leak import keys, leak
 from dad.premises.patches import frame, patch_rows
 from dad.premises.shares import term_shares

@@ -65,7 +65,7 @@ rule table:
         runs=lambda wildcards: [
             str(LAYOUT.run(cell) / name)
             for cell in JOBS.table_cells(wildcards.table)
-            for name in ("config.json", "provenance.json")
+            for name in ("config.json", "provenance.json", "metrics.csv")
         ],
         sheet=branch(
             lambda wildcards: wildcards.table != "scaling",
@@ -179,10 +179,10 @@ rule premises:
     input:
         study=study_file,
     output:
-        facts=f"{REPORTS}/premises/premises.json",
-        page=f"{REPORTS}/premises/premises.md",
-        patches=f"{REPORTS}/premises/premises.csv",
-        picture=f"{REPORTS}/premises/premises.png",
+        facts=f"{ROOT}/premises/premises.json",
+        page=f"{ROOT}/premises/premises.md",
+        patches=f"{ROOT}/premises/premises.csv",
+        picture=f"{ROOT}/premises/premises.png",
     log:
         f"{ROOT}/logs/premises.log",
     benchmark:

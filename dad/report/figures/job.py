@@ -145,9 +145,17 @@ def caption(job: Job, figure: ModuleType, drawing: Drawing) -> str:
         "stand_ins": any(map(is_stand_in, [*models, study.teacher, study.student.model])),
         "notes": "" if needs.reason else render_text(figure.NOTES, job=job, study=study, titles=titles, **drawing.facts),
         "header": list(drawing.numbers[0]) if drawing.numbers else [],
+        "starts": [f"`{cell}`: {remark}" for cell, remark in _starts(job).items()],
         "lines": [[_cell(value) for value in line.values()] for line in drawing.numbers],
     }
     return render("figure.md.j2", **facts)
+
+
+def _starts(job: Job) -> dict[str, str]:
+    """The trainings in the figure whose start had to be cured, or that ended inside out."""
+    from dad.report.runs import starts
+
+    return starts(job.layout, dict.fromkeys(cell for method in job.needs.methods for cell in _used(job.needs, method)))
 
 
 def _cell(value: Any) -> str:
