@@ -117,9 +117,9 @@ def test_each_diffusion_stage_moves_its_own_parts(roots, monkeypatch, tmp_path):
     fit = module.fit
 
     def watched(network, *arguments, **named):
-        network, seconds = fit(network, *arguments, **named)
-        states.append({key: value.clone() for key, value in network.state_dict().items()})
-        return network, seconds
+        fitted = fit(network, *arguments, **named)
+        states.append({key: value.clone() for key, value in fitted.network.state_dict().items()})
+        return fitted
 
     monkeypatch.setattr(module, "fit", watched)
     pretrain(recipe, roots, tmp_path, tmp_path / "work")
