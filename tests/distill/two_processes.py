@@ -20,9 +20,10 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     accelerator = accelerator_for("no")
     cell = parse_model(Cell, json.loads((folder / "cell.json").read_text()), source="test")
-    network, frozen = load_network(cell.student.model)[0], load_network(cell.student.model)[0].eval().requires_grad_(False)
-    prepared = accelerator.prepare(network)
     batch = torch.load(folder / "batch.pt", weights_only=True)
+    network, frozen = (load_network(cell.student.model)[0].to(batch["square"].dtype) for _ in range(2))
+    frozen.eval().requires_grad_(False)
+    prepared = accelerator.prepare(network)
     share = len(batch["square"]) // accelerator.num_processes
     mine = slice(accelerator.process_index * share, (accelerator.process_index + 1) * share)
     batch = {key: value[mine] for key, value in batch.items()}
