@@ -227,3 +227,18 @@ def _thick(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.f
 
         shown = ndimage.maximum_filter(shown, size=max(3, round(max(shown.shape) / 85) | 1))
     return np.where(shown >= 0, shown, np.nan)
+
+
+def shrunk(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
+    """A map (H,W) with its longest side at most `largest`: means over the finite pixels of each block, NaN where there is none.
+
+    Sparse truth stays visible this way, and its edges are not mixed with what is not there.
+    """
+    factor = min(1.0, largest / max(values.shape))
+    height, width = (max(1, round(size * factor)) for size in values.shape)
+    rows, columns = (np.arange(size) * small // size for size, small in zip(values.shape, (height, width), strict=True))
+    finite = np.isfinite(values)
+    place = (rows[:, None] * width + columns)[finite]
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(place, values[finite], height * width) / np.bincount(place, minlength=height * width)
+    return means.reshape(height, width)

@@ -12,7 +12,7 @@ from dad.errors import UserError
 from dad.evaluation.evaluate import Scored
 from dad.report.colour import colourise, shaded
 from dad.report.grid import WORST, Grid
-from dad.report.pictures import aligned_disparity, relative_error
+from dad.report.pictures import aligned_disparity, relative_error, shrunk
 from dad.report.style import save_png, styled
 
 LARGEST = 330
@@ -95,18 +95,3 @@ def caption_of(scored: Scored) -> str:
     numbers = [f"{label} {row[name]:.4g}" for name, label in NAMES.items() if row[name] is not None and np.isfinite(row[name])]
     share = f"{row['n']} pixels scored ({row['n'] / scored.fitted.mask.size:.1%})"
     return "   ".join([scored.model, scored.fitted.rules.id, *numbers, share])
-
-
-def shrunk(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
-    """A map (H,W) with its longest side at most `largest`: means over the finite pixels of each block, NaN where there is none.
-
-    Sparse truth stays visible this way, and its edges are not mixed with what is not there.
-    """
-    factor = min(1.0, largest / max(values.shape))
-    height, width = (max(1, round(size * factor)) for size in values.shape)
-    rows, columns = (np.arange(size) * small // size for size, small in zip(values.shape, (height, width), strict=True))
-    finite = np.isfinite(values)
-    place = (rows[:, None] * width + columns)[finite]
-    with np.errstate(invalid="ignore"):
-        means = np.bincount(place, values[finite], height * width) / np.bincount(place, minlength=height * width)
-    return means.reshape(height, width)

@@ -175,20 +175,21 @@ class Store:
         """Write params and tags, cut at MLflow's limits (key 250, param 6000 and tag 8000 characters, 100 per request)."""
         from mlflow.entities import Param, RunTag
 
-        entries = [Param(key[:250], value[:6000]) for key, value in (params or {}).items()]
-        for start in range(0, len(entries), _PAIRS_PER_BATCH):
-            self.client.log_batch(run_id, params=entries[start : start + _PAIRS_PER_BATCH])
-        labels = [RunTag(key[:250], value[:8000]) for key, value in (tags or {}).items()]
-        for start in range(0, len(labels), _PAIRS_PER_BATCH):
-            self.client.log_batch(run_id, tags=labels[start : start + _PAIRS_PER_BATCH])
+        self._log(run_id, _PAIRS_PER_BATCH, params=[Param(key[:250], value[:6000]) for key, value in (params or {}).items()])
+        self._log(run_id, _PAIRS_PER_BATCH, tags=[RunTag(key[:250], value[:8000]) for key, value in (tags or {}).items()])
 
     def log_points(self, run_id: str, points: Sequence[Point]) -> None:
         """Write metric points, at most 1000 per request."""
         from mlflow.entities import Metric
 
         metrics = [Metric(key, value, milliseconds, step) for key, step, value, milliseconds in points]
-        for start in range(0, len(metrics), _POINTS_PER_BATCH):
-            self.client.log_batch(run_id, metrics=metrics[start : start + _POINTS_PER_BATCH])
+        self._log(run_id, _POINTS_PER_BATCH, metrics=metrics)
+
+    def _log(self, run_id: str, most: int, **entities: list[Any]) -> None:
+        """Write entities of one kind, at most so many per request."""
+        for kind, found in entities.items():
+            for start in range(0, len(found), most):
+                self.client.log_batch(run_id, **{kind: found[start : start + most]})
 
 
 @contextlib.contextmanager

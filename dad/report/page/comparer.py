@@ -21,7 +21,7 @@ from dad.evaluation.score import score_fitted
 from dad.report.colour import ENDS
 from dad.report.frame import row_label
 from dad.report.page.figures import png, webp
-from dad.report.pictures import Picture, aligned_disparity, pictures_of, predict
+from dad.report.pictures import Picture, aligned_disparity, pictures_of, predict, shrunk
 from dad.report.provenance import short_name
 from dad.study.cells import Row, model_id, table_rows
 from dad.study.config import StudyConfig
@@ -173,7 +173,7 @@ def _stored(disparity: NDArray[np.float64], scale: tuple[float, float]) -> dict[
 
     `own` holds the ends of the map's own colour scale in the same unit.
     """
-    values = _reduced((disparity - scale[0]) / (scale[1] - scale[0]))
+    values = shrunk((disparity - scale[0]) / (scale[1] - scale[0]), LARGEST)
     finite = np.isfinite(values)
     if not finite.any():
         return {"source": png(np.zeros(values.shape, np.uint8)), "low": 0, "high": 1, "own": [0, 1]}
@@ -184,21 +184,6 @@ def _stored(disparity: NDArray[np.float64], scale: tuple[float, float]) -> dict[
     codes = np.zeros(values.shape, np.uint8)
     codes[finite] = 1 + np.rint(254 * (kept[finite] - low) / spread)
     return {"source": png(codes), "low": _rounded(low), "high": _rounded(low + spread), "own": [_rounded(end) for end in own]}
-
-
-def _reduced(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A map (H,W) with its longest side at most `LARGEST`: means over what is finite, NaN where nothing is."""
-    factor = LARGEST / max(values.shape)
-    if factor >= 1:
-        return values
-    size = (round(values.shape[1] * factor), round(values.shape[0] * factor))
-    finite = np.isfinite(values)
-    totals, weights = (
-        np.asarray(Image.fromarray(part.astype(np.float32)).resize(size, Image.Resampling.BOX), np.float64)
-        for part in (np.where(finite, values, 0), finite)
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(weights > 0.01, totals / weights, np.nan)
 
 
 def _colours(name: str) -> str:

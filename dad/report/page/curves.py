@@ -1,10 +1,11 @@
 """Training curves as inline SVG, drawn from a run's step log without any library."""
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 
 import markupsafe
+
+from dad.report.templates import environment
 
 WIDTH, HEIGHT = 320, 132
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 20
@@ -27,16 +28,25 @@ def curve(steps: Sequence[float], lines: Mapping[str, Sequence[float]], title: s
     if low == high:
         low, high = low - abs(low or 1) / 2, high + abs(high or 1) / 2
     last = max(steps) or 1
-    parts = [_axes(low, high, last)]
-    for number, points in enumerate(thinned.values()):
-        path = " ".join(f"{_x(step, last):.1f},{_y(value, low, high):.1f}" for step, value in points)
-        parts.append(f'<polyline class="line line{number}" points="{path}"/>')
-    words = "; ".join(f"{name} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for name, points in thinned.items())
-    label = html.escape(f"{title} over {last:,.0f} steps: {words}")
-    legend = _legend(list(thinned)) if len(thinned) > 1 else ""
-    drawing = f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
-    caption = f"<figcaption>{html.escape(title)}{legend}</figcaption>"
-    return markupsafe.Markup(f'<figure class="panel">{caption}{drawing}</figure>')
+    drawn = {
+        name: " ".join(f"{_x(step, last):.1f},{_y(value, low, high):.1f}" for step, value in points)
+        for name, points in thinned.items()
+    }
+    return markupsafe.Markup(
+        environment()
+        .get_template("curve.html")
+        .render(
+            title=title,
+            last=last,
+            lines=drawn,
+            ends={name: (points[0][1], points[-1][1]) for name, points in thinned.items()},
+            ticks=[(value, _y(value, low, high)) for value in (low, (low + high) / 2, high)],
+            width=WIDTH,
+            height=HEIGHT,
+            left=LEFT,
+            right=WIDTH - RIGHT,
+        )
+    )
 
 
 def _thinned(steps: Sequence[float], values: Sequence[float]) -> list[tuple[float, float]]:
@@ -57,19 +67,3 @@ def _x(step: float, last: float) -> float:
 
 def _y(value: float, low: float, high: float) -> float:
     return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
-
-
-def _axes(low: float, high: float, last: float) -> str:
-    parts = []
-    for value in (low, (low + high) / 2, high):
-        y = _y(value, low, high)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{value:.3g}</text>')
-    for step, anchor in ((0, "start"), (last, "end")):
-        parts.append(f'<text class="tick" x="{_x(step, last):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{step:,.0f}</text>')
-    return "".join(parts)
-
-
-def _legend(names: Sequence[str]) -> str:
-    keys = "".join(f'<span class="key key{number}">{html.escape(name)}</span>' for number, name in enumerate(names))
-    return f' <span class="legend">{keys}</span>'

@@ -34,20 +34,22 @@ def study_facts(study: StudyConfig, runs: Sequence[Run]) -> StudyFacts:
         ("Scale", f"{f'{plain:,}' if plain else 'all'} photos, {scale_fact(cells[0]) if cells else 'nothing to train'}"),
         ("Students", f"{trained} of {len(runs)} trained; seeds: {len(study.seeds)} ({', '.join(map(str, study.seeds))})"),
         ("Date", dates[-1][:10] if dates else UNKNOWN),
-        ("Commit", commits(known).replace("`", "") if known else UNKNOWN),
+        ("Commit", commits(known) if known else UNKNOWN),
         ("Hardware", devices(known) if known else UNKNOWN),
         ("Protocol", rules.split(", ")[0]),
     ]
     details = [
-        *((name, distinct(cells, fact).replace("`", "")) for name, fact in FACTS.items() if cells),
+        *((name, distinct(cells, fact)) for name, fact in FACTS.items() if cells),
         *((f"Architecture {name}", short_name(one.model)) for name, one in study.architectures.items()),
         ("Data scaling", ", ".join(f"{count:,}" for count in study.scaling) or "none"),
         ("Benchmarks", ", ".join(_benchmark(one.dataset, one.stands_for, one.count) for one in study.scored)),
         ("Protocols", rules),
         ("Training", f"{total_time(known)} over {len(known)} students" if known else UNKNOWN),
-        *((name, value.replace("`", "")) for name, value in (run_facts(known) if known else [])),
+        *(run_facts(known) if known else []),
     ]
-    return StudyFacts(headline, tuple(_stand_ins(study)), details)
+    # the facts are Markdown, of which they use the marks of code only
+    plain = [[(name, value.replace("`", "")) for name, value in facts] for facts in (headline, details)]
+    return StudyFacts(plain[0], tuple(_stand_ins(study)), plain[1])
 
 
 def _stand_ins(study: StudyConfig) -> list[str]:
