@@ -145,8 +145,8 @@ def test_the_log_of_two_is_the_log_of_one_and_the_number_may_change(cell, manife
     assert both[:2] == alone[:2]
     # the first step that two processes take starts from the same weights
     for name in ("loss", "loss_shared", "loss_gradient", "output_median", "output_mad", "output_zeros"):
-        assert both[2][name] == pytest.approx(alone[2][name], rel=TOGETHER[dtype])
-    assert both[2]["gradient_norm"] == pytest.approx(alone[2]["gradient_norm"], rel=5 * TOGETHER)
+        assert both[2][name] == pytest.approx(alone[2][name], rel=TOGETHER["float32"])
+    assert both[2]["gradient_norm"] == pytest.approx(alone[2]["gradient_norm"], rel=5 * TOGETHER["float32"])
     # later ones do not: AdamW divides every gradient by its own size, so one that is rounding alone moves a weight by a whole rate
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "both"))
     apart = sum((one[key] - two[key]).square().sum() for key in one).sqrt() / sum(one[key].square().sum() for key in one).sqrt()
