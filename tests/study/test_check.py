@@ -441,6 +441,7 @@ def test_small_networks_ask_for_no_gpu_and_large_ones_do():
     assert label_needs(large.label_plans["teacher"]).gpu == 1
     online = next(iter(all_cells(tiny("teacher=depth-anything-v2-large", "labels.mode=online")).values()))
     assert train_needs(online).gpu == 1
+    assert (train_needs(cell).threads, train_needs(online).threads) == (1, 4), "beside a GPU photos are decoded by others"
 
 
 def test_minutes_follow_from_the_rates():

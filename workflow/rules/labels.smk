@@ -18,7 +18,7 @@ rule label:
         f"{ROOT}/benchmarks.tsv/labels-{{labels}}-{{view}}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: lambda wildcards: JOBS.label_needs(wildcards.labels).threads
     resources:
         mem_mb=lambda wildcards: JOBS.label_needs(wildcards.labels).mem_mb,
         runtime=lambda wildcards: JOBS.label_needs(wildcards.labels).runtime,

@@ -24,7 +24,7 @@ rule train:
         cell=alternatives(JOBS.alone),
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: lambda wildcards: JOBS.train_needs(wildcards.cell).threads
     resources:
         mem_mb=lambda wildcards: JOBS.train_needs(wildcards.cell).mem_mb,
         runtime=lambda wildcards: JOBS.train_needs(wildcards.cell).runtime,
@@ -40,11 +40,6 @@ rule train:
         " --manifest {input.manifest:q} {params.labels:q} --out {params.out:q} --work {params.work:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
 
 
-def reads(group, name):
-    """What the training of a group reads, when it is asked for."""
-    return lambda wildcards: JOBS.together_reads(group)[name]
-
-
 # students_per_job: what `train` does, for several students that read the same labels in one process
 for GROUP, CELLS in JOBS.together.items():
 
@@ -54,9 +49,9 @@ for GROUP, CELLS in JOBS.together.items():
         input:
             study=ancient(study_file),
             manifest=LAYOUT.manifest(JOBS.cells[CELLS[0]].photos),
-            photos=reads(GROUP, "photos"),
-            labels=reads(GROUP, "labels"),
-            weights=reads(GROUP, "weights"),
+            photos=lambda wildcards, group=GROUP: JOBS.together_reads(group)["photos"],
+            labels=lambda wildcards, group=GROUP: JOBS.together_reads(group)["labels"],
+            weights=lambda wildcards, group=GROUP: JOBS.together_reads(group)["weights"],
         output:
             [
                 str(LAYOUT.run(cell) / file)
@@ -74,7 +69,7 @@ for GROUP, CELLS in JOBS.together.items():
             f"{ROOT}/benchmarks.tsv/train-{GROUP}.tsv"
         conda:
             "../../environment.yml"
-        threads: 1
+        threads: JOBS.train_needs(*CELLS).threads
         resources:
             mem_mb=JOBS.train_needs(*CELLS).mem_mb,
             runtime=JOBS.train_needs(*CELLS).runtime,
