@@ -2,7 +2,7 @@
 
 Pages are written to be read in the repository: links are relative to the file they stand in. On the site, a link to a page of the
 site leads there; one to another file of the repository (code, a YAML file, a folder) is its text alone, for the site does not carry
-it; one to nothing stays as it is, and the strict build fails.
+it; one to nothing stays as is, and the strict build fails.
 """
 
 import posixpath
