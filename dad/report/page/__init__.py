@@ -70,6 +70,7 @@ def write_page(study: StudyConfig, results: Path, reports: Path, out: Path) -> P
             facts=study_facts(study, runs),
             claims=claims,
             verdicts=verdicts,
+            premises=premises_section(layout, targets),
             tables=[table_section(table_of(study, name), rows, reports, targets) for name, rows in tables.items()],
             figures=figure_views(study, reports),
             clouds=clouds_view(reports / "fig10"),
@@ -137,6 +138,16 @@ def is_stale(path: Path, rows: list[Row]) -> bool:
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f"{path} is not a table of results: {' '.join(str(error).split())}; make it again") from None
     return any("+".join(row.cells) not in cells for row in rows if row.cells)
+
+
+def premises_section(layout: Layout, targets: dict[str, str]) -> Section:
+    """The premises as they were measured, their verdicts apart from what they rest on; without text they were not."""
+    page = layout.premises / "premises.md"
+    if not page.is_file():
+        return Section("premises", "Premises", "")
+    verdicts, _, rest = page.read_text(encoding="utf-8").partition("\n## ")
+    more = markdown_html(f"## {rest}", name="premises-more", targets=targets) if rest else ""
+    return Section("premises", "Premises", "", markdown_html(verdicts, name="premises", targets=targets), more)
 
 
 def claims_section(reports: Path, targets: dict[str, str]) -> tuple[Section, list[tuple[str, int]]]:

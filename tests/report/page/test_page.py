@@ -17,11 +17,12 @@ from PIL import Image
 from dad.cli import main
 from dad.errors import UserError
 from dad.pointcloud import write_ply
-from dad.report.page import write_page
+from dad.report.page import premises_section, write_page
 from dad.report.page.clouds import clouds_view
 from dad.report.page.curves import POINTS, curve
 from dad.study.cells import all_cells, beside_rows, table_rows
 from dad.study.claims import claims
+from dad.study.layout import Layout
 from dad.study.paper import paper
 
 MINI = Path(__file__).parents[3] / "config" / "mini.yaml"
@@ -265,3 +266,14 @@ def test_the_verb_writes_the_page(tmp_path, capsys):
 def test_help_stays_quick():
     loaded = "import sys; from dad import cli; cli._parser(); sys.exit('jinja2' in sys.modules or 'torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", loaded], check=True)
+
+
+def test_premises_are_a_section_where_they_were_measured(page, page_study, page_files, tmp_path):
+    assert 'id="premises"' not in page.read_text()
+    results = tmp_path / "results"
+    folder = Layout(page_study, results).premises
+    folder.mkdir(parents=True)
+    table = "| premise | verdict |\n|---|---|\n| a < b | holds |"
+    (folder / "premises.md").write_text(f"# Premises\n\n{table}\n\n## Frames\n\nfar apart\n")
+    section = premises_section(Layout(page_study, results), {})
+    assert "a &lt; b" in section.text and "far apart" in section.details and "far apart" not in section.text

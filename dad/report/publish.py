@@ -1,0 +1,88 @@
+"""A study's results as they are published: what was rendered, and every per-image score, so that anyone can redo an interval."""
+
+import io
+import lzma
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from dad.errors import UserError
+from dad.files import atomic_path, write_text
+from dad.provenance import git_state
+from dad.report.frame import load_frame
+from dad.report.provenance import commits, read_provenance
+from dad.report.scores import score_paths
+from dad.study.cells import all_cells
+from dad.study.config import StudyConfig
+from dad.study.layout import Layout
+from dad.study.tables import known_tables
+
+RENDERED = (".md", ".csv", ".tex", ".png", ".svg")
+"""Endings of reports that are published; the page holds all of them once more."""
+
+
+def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list[Path]:
+    """Copy a study's tables, figures and claims from REPORTS and its premises into OUT; write OUT/scores.csv.xz and OUT/README.md.
+
+    The scores are of every table that has been rendered: a line per table, row, seed, data set and image, with all that was
+    measured of it under the study's first protocol. The same files give the same bytes. Raises UserError where nothing is there.
+    """
+    tables = [name for name in known_tables(study) if (reports / f"{name}.csv").is_file()]
+    if not tables:
+        raise UserError(f"{reports} holds no table of study {study.name}: make one first, e.g. reports/table1.csv")
+    layout = Layout(study, results)
+    names = sorted(path for path in reports.iterdir() if path.is_file() and path.suffix in RENDERED and path.name != "README.md")
+    names += sorted(layout.premises.glob("premises.*")) if layout.premises.is_dir() else []
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path in names:
+        with atomic_path(out / path.name) as place:
+            shutil.copyfile(path, place)
+        written.append(out / path.name)
+    scores = pd.concat([_scores(study, table, results) for table in tables], ignore_index=True)
+    with atomic_path(out / "scores.csv.xz") as place:
+        place.write_bytes(compressed(scores))
+    write_text(out / "README.md", _about(study, layout, tables, scores))
+    return [*written, out / "scores.csv.xz", out / "README.md"]
+
+
+def _scores(study: StudyConfig, table: str, results: Path) -> pd.DataFrame:
+    """The per-image scores in a table's rows."""
+    frame = load_frame(study, table, results)
+    files, parts = score_paths(study, table, results), []
+    for row in (*frame.beside, *frame.scored):
+        for subject in row.subjects:
+            seed = row.cells[subject].seed if row.cells else ""
+            for path in (path for (_, name), path in files.items() if name == subject):
+                lines = pd.read_csv(path, dtype=str, keep_default_na=False)
+                lines = lines[lines["protocol"] == frame.protocol]
+                parts.append(lines.assign(table=table, row=row.name, seed=str(seed)))
+    scores = pd.concat(parts, ignore_index=True)
+    first = ["table", "row", "seed"]
+    return scores[[*first, *(name for name in scores.columns if name not in first)]]
+
+
+def compressed(scores: pd.DataFrame) -> bytes:
+    """A table as xz-compressed CSV; the same lines give the same bytes."""
+    text = io.StringIO()
+    scores.to_csv(text, index=False, lineterminator="\n")
+    return lzma.compress(text.getvalue().encode(), preset=9)
+
+
+def _about(study: StudyConfig, layout: Layout, tables: list[str], scores: pd.DataFrame) -> str:
+    """What is in the folder, of when, and made by which code."""
+    runs = [run for run in read_provenance(layout, all_cells(study, tables)).values() if run]
+    dates = sorted(run["finished"][:10] for run in runs if run.get("finished"))
+    when = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "nothing was trained, or no record says when"
+    commit, dirty = git_state()
+    here = f"`{commit[:12]}`{' with uncommitted changes' if dirty else ''}" if commit else "unknown"
+    return f"""# Results of the study `{study.name}`
+
+{study.description[:1].upper()}{study.description[1:]}.
+
+- Trained: {when}; commit {commits(runs) if runs else "unknown"}. Copied here by commit {here}.
+- Tables: {", ".join(f"[{name}]({name}.md)" for name in tables)}.
+- `scores.csv.xz`: {len(scores):,} lines, one per table, row, seed, data set and image, with everything that was measured of it
+  (`pandas.read_csv` opens it); from these every mean and interval of the tables can be computed again.
+"""
