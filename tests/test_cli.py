@@ -38,7 +38,7 @@ def test_matrix_lists_cells(capsys):
     assert len(told.out.splitlines()) == 49 and "factorial: 48 students" in told.err
     assert main(["matrix", "--config", str(ROOT / "config/mini.yaml")]) == 0
     told = capsys.readouterr()
-    assert "all, shared students once: 28 students, 4,480 steps" in told.err
+    assert "all, shared students once: 33 students, 5,280 steps" in told.err
     assert main(["matrix", "--config", str(ROOT / "config/mini.yaml"), "--format", "json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert len(listed) == len(told.out.splitlines()) - 1
