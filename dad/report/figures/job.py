@@ -50,7 +50,8 @@ class Outcome:
     """In the words of the paper, e.g. `the local fit is better than the global one`."""
     ours: str
     """What ours shows, in numbers."""
-    agrees: bool
+    agrees: bool | None
+    """None where as much speaks for it as against it."""
 
 
 def better_on(paper: str, pairs: Sequence[tuple[float, float]], *, things: str, measure: str, names: str) -> list[Outcome]:
@@ -63,7 +64,7 @@ def better_on(paper: str, pairs: Sequence[tuple[float, float]], *, things: str, 
     better = sum(second < first for first, second in pairs)
     errors = " and ".join(number(sum(values) / len(pairs), more=1) for values in zip(*pairs, strict=True))
     ours = f"it is better on {better} of {len(pairs)} {things} (mean {measure} {errors}, {names})"
-    return [Outcome(paper, ours, 2 * better > len(pairs))]
+    return [Outcome(paper, ours, None if 2 * better == len(pairs) else 2 * better > len(pairs))]
 
 
 @dataclass
