@@ -120,7 +120,7 @@ def test_its_cells_are_the_ones_that_other_tables_have():
     study = mini(tables={"lambda": LAMBDA})
     both = rows(study, "table2")["cross"].cells
     assert list(rows(study, "lambda")["0.5-hybrid"].cells)[:1] == list(both)
-    assert len(all_cells(study)) == 28 + 6 * 3 - 1
+    assert len(all_cells(study)) == 33 + 6 * 3 - 1
     assert table_names(study) == (*table_names(mini()), "lambda")
     assert "lambda: 18 students" in "\n".join(cost_lines(study))
 
@@ -408,7 +408,7 @@ def test_claims_about_an_own_table():
 
 
 @pytest.mark.parametrize(
-    ("table", "shared"), [("factorial", 15), ("groups", 1), ("init", 1), ("patches", 1), ("weights", 1), ("share", 1)]
+    ("table", "shared"), [("factorial", 20), ("groups", 1), ("init", 2), ("patches", 1), ("weights", 1), ("share", 1)]
 )
 def test_library_tables_share_cells_with_the_papers(table, shared):
     study = load_study(str(MINI))
@@ -429,9 +429,14 @@ def test_the_factorial_is_every_normalization_in_every_mode_for_every_pair():
     ]
     assert len(found) == len(all_cells(study, ["factorial"])) == 48
     cells = {tuple(row.factors.values()): list(row.cells) for row in found}
+    methods = {
+        "base": ("baseline", "global"),
+        "crops": ("shared", "global"),
+        "contexts": ("cross", "global"),
+        "ours": ("cross", "hybrid"),
+    }
     for row in table_rows(study, "table3"):
-        method = ("baseline", "global") if row.factors["loss"] == "base" else ("cross", "hybrid")
-        assert cells[(row.factors["teacher"], row.factors["student"], *method)] == list(row.cells)
+        assert cells[(row.factors["teacher"], row.factors["student"], *methods[row.factors["loss"]])] == list(row.cells)
     for row in table_rows(study, "table1"):
         assert cells[("da-l", "da-s", *row.factors.values())] == list(row.cells)
     without = load_study(json.dumps(json.loads(study.model_dump_json()) | {"loss": {"local_global": 0}}))
@@ -457,7 +462,7 @@ def test_the_library_is_beside_the_study_and_is_not_made_unasked(tmp_path):
     (folder / "mine.yaml").write_text("title: t\ngrid: {loss.gradient: [1, 3]}\n")
     study = load_study(str(tmp_path / "study.yaml"))
     assert known_tables(study) == (*table_names(study), "mine")
-    assert len(all_cells(study)) == 28
+    assert len(all_cells(study)) == 33
     extra = all_cells(study, ["mine"])
     assert len(extra) == 2 and not extra.keys() & all_cells(study).keys()
     assert all(find_cell(study, name) == cell for name, cell in extra.items())
