@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from dad.report.curves import curves_figure
 from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
 from dad.report.frame import TO_BEST, TO_REFERENCE, Column, Frame, block_of
 from dad.report.style import HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
@@ -27,10 +28,13 @@ TEACHER_LINES = ("--", ":", "-.")
 
 
 def write_table_figure(frame: Frame, path: Path) -> None:
-    """The picture of a table as PNG (`path`) and SVG: heat maps of a grid, points with intervals of every other table."""
-    effects = effects_of(frame)
+    """The picture of a table as PNG (`path`) and SVG: curves where its file asks for them, heat maps of a grid, points with
+    intervals of every other table.
+    """
+    effects = None if frame.layout.curves else effects_of(frame)
     with styled():
-        figure = grid_figure(frame, effects) if effects else points_figure(frame)
+        drawn = curves_figure(frame) if frame.layout.curves else None
+        figure = drawn or (grid_figure(frame, effects) if effects else points_figure(frame))
         title = f"{frame.layout.name}: {frame.layout.title}"
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", wrap=True)
         save_figure(figure, path)

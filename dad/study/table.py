@@ -88,6 +88,17 @@ class Printed:
     notes: tuple[str, ...]
 
 
+class Curves(Frozen):
+    """How a table is drawn as curves: the error relative to each row's reference against a factor that is a number."""
+
+    along: str
+    """The factor on the axis."""
+    lines: str
+    """The factor with a line for each level."""
+    facets: str
+    """The factor with a panel for each level."""
+
+
 class Table(Frozen):
     """One table. Beside these keys its file may hold `grid`, `where` and `except` (`dad.study.grid`), from which rows are made."""
 
@@ -127,6 +138,8 @@ class Table(Frozen):
     rows: Annotated[tuple[TableRow, ...], Field(min_length=1)]
     """All rows, those of the grid first."""
     claims: tuple[Claim, ...] = ()
+    curves: Curves | None = None
+    """Its picture is of curves; null: points with intervals, or heat maps of a grid."""
 
     @model_validator(mode="before")
     @classmethod
@@ -165,6 +178,7 @@ class Table(Frozen):
     def _known_factors(self) -> None:
         named = {"block": self.block, "headings": self.headings, "labels": self.labels, "levels": self.levels}
         named |= {"percent_of": self.percent_of or ()}
+        named |= {"curves": tuple(self.curves.model_dump().values()) if self.curves else ()}
         named |= {f"reference.{part}": getattr(rule, part) for rule in self.reference for part in ("of", "against")}
         for key, factors in named.items():
             if strange := [factor for factor in factors if factor not in self.factors]:

@@ -1,0 +1,33 @@
+"""The dose-response picture of the table `noise`."""
+
+import pydantic
+import pytest
+
+from dad.report.curves import curve_lines
+from dad.report.frame import load_frame
+from dad.report.plots import write_table_figure
+from dad.study.table import Table
+
+
+def test_a_row_is_drawn_at_its_error_times_that_of_clean_labels(study, results, tmp_path, write_scores):
+    def level(row, dataset, seed):
+        slope = {"global": 2.0, "hybrid": 1.0, "local": 0.5, "none": 0.0}.get(row.factors.get("normalization"), 0.0)
+        return 0.2 * (1 + slope * float(row.factors.get("strength", 0)))
+
+    write_scores(study, results, level, table="noise")
+    frame = load_frame(study, "noise", results)
+    lines = curve_lines(frame)
+    assert set(lines["facet"]) == {"region", "blur", "frame"}
+    assert len(lines) == 3 * 4 * 5 * 2  # kinds, normalizations, four strengths and none, data sets
+    worst = lines[(lines["line"] == "global") & (lines["along"] == 0.4)]
+    assert worst["mean"].to_list() == pytest.approx([1.8] * 6, rel=0.02)
+    assert (worst["low"] < worst["mean"]).all() and (worst["mean"] < worst["high"]).all()
+    assert (lines[lines["along"] == 0]["mean"] == 1).all()
+    write_table_figure(frame, tmp_path / "noise.png")
+    assert (tmp_path / "noise.png").stat().st_size > 10_000 and (tmp_path / "noise.svg").is_file()
+
+
+def test_curves_name_factors_of_the_table():
+    table = {"key": "mine", "title": "t", "grid": {"crop.patches": [1, 2], "normalization": ["global"]}}
+    with pytest.raises(pydantic.ValidationError, match="curves: colour is no factor"):
+        Table.model_validate(table | {"curves": {"along": "crop.patches", "lines": "normalization", "facets": "colour"}})
