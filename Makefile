@@ -7,7 +7,7 @@ CORES ?= 1
 CUDA ?= yes
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: table1 study test fuzz kill lint lock docs
+.PHONY: table1 study test fuzz kill faults lint lock docs
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -41,6 +41,10 @@ test: $(VENV)/installed lint
 KILLS ?= 100
 kill: $(VENV)/installed
 	DAD_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/kill
+
+# every verb without room, without inodes and on a read-only place, in a tmpfs (as root); `make test` takes four of them
+faults: $(VENV)/installed
+	DAD_FAULTS=all $(BIN)/python -m pytest -q tests/faults
 
 # a thousand wrong inputs and more, each with what must come of it; `make test` takes 40 of them
 fuzz: $(VENV)/installed
