@@ -21,7 +21,8 @@ of terabytes are known at once, their checksums are not."""
 PACKAGE = Path(__file__).parents[1]
 
 Files = dict[str, list[Any]]
-"""Name of a file -> size, time of change in ns, and checksum (None: not read)."""
+"""Name of a file -> size, time of change in ns, checksum (None: not read), and the time of change that nobody can set (ctime), by
+which a file is found that was exchanged for one of equal size and set to its time."""
 
 
 def record(path: Path, sources: Mapping[str, Path], suffixes: Iterable[str] = ()) -> Path:
@@ -41,14 +42,14 @@ def record(path: Path, sources: Mapping[str, Path], suffixes: Iterable[str] = ()
         facts = {name: file.stat() for name, file in found.items()}
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}") from None
-    now: Files = {name: [fact.st_size, fact.st_mtime_ns, None] for name, fact in facts.items()}
+    now: Files = {name: [fact.st_size, fact.st_mtime_ns, None, fact.st_ctime_ns] for name, fact in facts.items()}
     before = _read(path)
     if before is not None and _plain(before) == _plain(now):
         return path
-    readable = sum(size for size, _, _ in now.values()) <= HASHED_BYTES
+    readable = sum(entry[0] for entry in now.values()) <= HASHED_BYTES
     for name, entry in now.items():
         known = (before or {}).get(name)
-        if known is not None and known[:2] == entry[:2]:
+        if known is not None and _fact(known) == _fact(entry):
             entry[2] = known[2]
         elif readable:
             entry[2] = sha256_file(found[name])
@@ -80,15 +81,20 @@ def _read(path: Path) -> Files | None:
     """The last record; None if there is none or it is damaged, which makes a new one."""
     try:
         files = read_json(path)["files"]
-        return {name: [int(size), int(changed), checksum] for name, (size, changed, checksum) in files.items()}
+        return {name: [int(size), int(changed), checksum, int(since)] for name, (size, changed, checksum, since) in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _plain(files: Files) -> dict[str, list[Any]]:
-    return {name: entry[:2] for name, entry in files.items()}
+    return {name: _fact(entry) for name, entry in files.items()}
+
+
+def _fact(entry: list[Any]) -> list[Any]:
+    """Size and times."""
+    return [*entry[:2], entry[3]]
 
 
 def _contents(files: Files) -> dict[str, Any]:
     """What two records have in common when nothing changed: checksums, or sizes and times where there are none."""
-    return {name: checksum or [size, changed] for name, (size, changed, checksum) in files.items()}
+    return {name: checksum or [size, changed] for name, (size, changed, checksum, _) in files.items()}

@@ -177,3 +177,10 @@ def test_folders_and_sizes_that_cannot_be_are_refused_before_work(tmp_path):
             write_scenes(tmp_path / "damaged", count=1, **sizes)
         (tmp_path / "damaged" / name).unlink()
     assert not (tmp_path / "many").exists()
+
+
+def test_what_cannot_be_drawn_is_refused_before_anything_is_written(tmp_path):
+    for wrong in ({"seed": -1}, {"height": 0}, {"samples": 0}):
+        with pytest.raises(UserError, match="a scene needs"):
+            write_scenes(tmp_path / "s", kind="indoor", count=1, **{"seed": 0, "height": 32, "width": 32, "samples": 1} | wrong)
+    assert not (tmp_path / "s").exists()

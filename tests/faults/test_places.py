@@ -19,13 +19,13 @@ import pytest
 ALL = os.environ.get("DAD_FAULTS") == "all"
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "COLUMNS": "200"}
 PAGE = 4096
-CONDITIONS = ("no room", "40 % of the room", "80 % of the room", "no inodes", "3 inodes", "read-only")
+CONDITIONS = ("no room", "40 % of the room", "80 % of the room", "no inodes", "half the inodes", "read-only")
 STAGES = ("scenes", "manifest", "label", "train", "evaluate", "predict", "export", "table", "track import") + (
     "figure",
     "claims",
     "report",
 )
-FEW = [("scenes", "40 % of the room"), ("scenes", "3 inodes"), ("manifest", "no room"), ("manifest", "read-only")]
+FEW = [("scenes", "40 % of the room"), ("scenes", "half the inodes"), ("manifest", "no room"), ("manifest", "read-only")]
 
 _spec = importlib.util.spec_from_file_location("kill_stages", Path(__file__).parents[1] / "kill" / "stages.py")
 stages = importlib.util.module_from_spec(_spec)
@@ -97,14 +97,14 @@ def remount(place, options):
     subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True, capture_output=True)
 
 
-def narrow(place, condition, needed):
+def narrow(place, condition, needed, files):
     """Leave the place with no more than the condition says."""
     facts = os.statvfs(place)
     used = (facts.f_blocks - facts.f_bfree) * facts.f_frsize
     if condition == "read-only":
         remount(place, "ro")
     elif condition.endswith("inodes"):
-        count = 0 if condition.startswith("no") else 3
+        count = 0 if condition.startswith("no") else files // 2
         remount(place, f"nr_inodes={facts.f_files - facts.f_ffree + count}")
     else:
         share = 0 if condition.startswith("no") else int(condition.split()[0]) / 100
@@ -125,7 +125,7 @@ def test_one_line_and_the_same_command_finishes_once_there_is_room(flow, room, n
         place.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (flow.folder / made).is_dir() else shutil.copy2)(flow.folder / made, place)
     there = set(room.rglob("*"))
-    narrow(room, condition, flow.size(stage))
+    narrow(room, condition, flow.size(stage), len(flow.expected[name]))
 
     failed = run(stage.command, room)
 

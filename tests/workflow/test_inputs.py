@@ -209,6 +209,13 @@ class TestRecord:
         after, _ = self.made(tmp_path, folder)
         assert after > before
 
+    def test_a_file_exchanged_for_one_of_its_size_and_set_to_its_time_is_found(self, tmp_path, folder):
+        before, _ = self.made(tmp_path, folder)
+        fact = (folder / "a.jpg").stat()
+        (folder / "a.jpg").write_bytes(b"b.jpg")
+        os.utime(folder / "a.jpg", ns=(fact.st_atime_ns, fact.st_mtime_ns))
+        assert self.made(tmp_path, folder)[0] > before
+
     def test_hidden_files_do_not_count(self, tmp_path, folder):
         before = self.made(tmp_path, folder)
         (folder / ".DS_Store").write_bytes(b"x")
@@ -218,7 +225,7 @@ class TestRecord:
     def test_beyond_a_size_times_decide(self, tmp_path, folder, monkeypatch):
         monkeypatch.setattr("dad.study.outside.HASHED_BYTES", 3)
         before, files = self.made(tmp_path, folder)
-        assert {checksum for _, _, checksum in files.values()} == {None}
+        assert {checksum for _, _, checksum, _ in files.values()} == {None}
         os.utime(folder / "a.jpg", (1_600_000_000, 1_600_000_000))
         assert self.made(tmp_path, folder)[0] > before
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dad.data.scenes.layouts import KINDS
-from dad.data.scenes.render import STYLES, VERSIONS, render_scene
+from dad.data.scenes.render import STYLES, VERSIONS, render_scene, require_drawable
 from dad.data.scenes.rich.surfaces import Photographs
 from dad.errors import UserError
 from dad.files import atomic_path, read_json, write_json
@@ -74,6 +74,7 @@ def write_scenes(
         raise UserError(f"unknown scene style {style!r}; choose one of {', '.join(STYLES)}")
     if count < 1 or workers < 1:
         raise UserError(f"count and workers must be at least 1, got count {count}, workers {workers}")
+    require_drawable(seed, height, width, samples)
     root = Path(out)
     check_outputs(folders={"--out": root}, searched={"--textures": textures})
     _require_room(root, count, height, width, samples)

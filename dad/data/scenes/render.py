@@ -137,6 +137,14 @@ def _lidar(
     return sparse
 
 
+def require_drawable(seed: int, height: int, width: int, samples: int) -> None:
+    """Raise UserError for a size without pixels or a negative seed."""
+    if min(height, width, samples) < 1 or seed < 0:
+        raise UserError(
+            f"a scene needs a positive size and a seed >= 0, got height {height}, width {width}, samples {samples}, seed {seed}"
+        )
+
+
 def render_scene(
     kind: str,
     seed: int,
@@ -157,10 +165,7 @@ def render_scene(
         raise UserError(f"unknown scene kind {kind!r}; choose one of {', '.join(KINDS)}")
     if style not in STYLES:
         raise UserError(f"unknown scene style {style!r}; choose one of {', '.join(STYLES)}")
-    if min(height, width, samples) < 1 or seed < 0:
-        raise UserError(
-            f"a scene needs a positive size and a seed >= 0, got height {height}, width {width}, samples {samples}, seed {seed}"
-        )
+    require_drawable(seed, height, width, samples)
     if style != "plain":
         return _rich(kind, seed, height, width, style, textures)
     if textures is not None:
