@@ -24,6 +24,10 @@ class Camera:
     cy: float
 
 
+LARGEST = 1e6
+"""Pixels of the longest focal length and of the farthest centre that a camera file may give; the shortest is its inverse."""
+
+
 def assumed_camera(height: int, width: int, field_of_view: float = FIELD_OF_VIEW) -> Camera:
     """A lens that sees `field_of_view` degrees across the longer side, centred."""
     if not 0 < field_of_view < 180:
@@ -44,6 +48,8 @@ def read_camera(path: Path) -> Camera:
     camera = Camera(*map(float, numbers))
     if not (camera.fx > 0 and camera.fy > 0):
         raise UserError(f"{path}: fx and fy must be positive, got {camera.fx} and {camera.fy}")
+    if min(camera.fx, camera.fy) < 1 / LARGEST or max(map(abs, numbers)) > LARGEST:
+        raise UserError(f"{path}: no lens has such numbers in pixels ({', '.join(f'{number:g}' for number in numbers)})")
     return camera
 
 

@@ -133,7 +133,7 @@ CAMERAS = (
         for key in ("fx", "cy")
         for value in (None, "x", "9", True, [], {}, float("nan"), float("inf"), float("-inf"))
     ),
-    *(json.dumps({"fx": value, "fy": 9, "cx": 9, "cy": 9}) for value in (0, -1)),
+    *(json.dumps({"fx": value, "fy": 9, "cx": 9, "cy": 9}) for value in (0, -1, 1e-300, 1e300)),
     '{"a": ' * 20_000,
     "[" * 100_000,
 )
