@@ -63,23 +63,26 @@ def cure_dead_head(network: nn.Module, rgb: Tensor) -> bool:
 class Orientation:
     """Watches the sign of the correlation between a student's maps and its labels over the first steps.
 
-    The first `WATCHED` steps count, or a fifth of a shorter training. A start is inverted if the mean over the second half of them
-    is negative: what turns around by itself is left alone.
+    It is decided at the end of each of the first `WINDOWS` windows of `WATCHED` steps (a fifth of a short training). A start is
+    inverted if every step of the window's last quarter is. A student that turns around by itself, as most do, is left alone;
+    one that stays inverted, or that a mirroring has not helped, is found by the next window.
     """
 
     WATCHED = 20
+    WINDOWS = 3
 
     def __init__(self, steps: int, seen: list[float] | None = None) -> None:
         self.watched = min(self.WATCHED, steps // 5)
         self.seen: list[float | Tensor] = list(seen or [])
 
     def inverted(self, step: int, agreement: Tensor) -> bool:
-        """Take note of a step's agreement; whether the start turns out inverted, which is decided at the last watched step."""
-        if step >= self.watched:
+        """Take note of a step's agreement; whether the start turns out inverted, which is decided at the end of a window."""
+        if step >= self.WINDOWS * self.watched:
             return False
         self.seen.append(agreement.detach())
-        late = [float(value) for value in self.seen[self.watched // 2 :]]
-        return step == self.watched - 1 and sum(late) < 0
+        if (step + 1) % self.watched:
+            return False
+        return all(float(value) < 0 for value in self.seen[-max(1, self.watched // 4) :])
 
     def state(self) -> list[float]:
         """What has been seen, as plain numbers."""

@@ -190,7 +190,7 @@ class Fitting:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if "agreement" in result.terms and self._orientation.inverted(step, result.terms["agreement"]):
-            self._mirrored = mirror_head(self._bare, optimizer, result.prediction.median().item())
+            self._mirrored |= mirror_head(self._bare, optimizer, result.prediction.median().item())
         row = {"loss": result.loss, **result.terms, **output_statistics(result.prediction)}
         row |= {"gradient_norm": gradient, "update_norm": moved(), "rate": optimizer.param_groups[1]["lr"]}
         if not accelerator.is_main_process:

@@ -264,19 +264,21 @@ def test_a_collapsed_run_stops_with_advice(cell, manifest, tmp_path, monkeypatch
     assert not (tmp_path / "run").exists()
 
 
-def test_an_inverted_start_is_found_by_the_end_of_the_first_steps():
+def test_an_inverted_start_is_found_at_the_end_of_a_window():
     values = lambda *numbers: [torch.tensor(float(number)) for number in numbers]  # noqa: E731
     turned = Orientation(20)
     assert turned.watched == 4
-    assert [turned.inverted(step, value) for step, value in enumerate(values(-0.5, -0.4, -0.3, 0.1, -1))] == [False] * 3 + [
-        True,
-        False,
-    ]
-    by_itself = Orientation(20)
-    assert not any(by_itself.inverted(step, value) for step, value in enumerate(values(-0.9, -0.5, -0.1, 0.2)))
+    told = [turned.inverted(step, value) for step, value in enumerate(values(-0.5, 0.4, 0.3, -0.1, -1))]
+    assert told == [False] * 3 + [True, False]
+    # what has turned around by itself is left alone, however long that took
+    by_itself = Orientation(100)
+    assert not any(by_itself.inverted(step, value) for step, value in enumerate(values(*[-0.9] * 15, *[0.5] * 45)))
+    # a mirroring that did not help is seen by the next window, and after the last one nothing is decided
+    stays = Orientation(100)
+    assert [step for step, value in enumerate(values(*[-0.9] * 100)) if stays.inverted(step, value)] == [19, 39, 59]
     # a resumed run decides as an undisturbed one
     resumed = Orientation(20, turned.state()[:2])
-    assert [resumed.inverted(step, value) for step, value in ((2, values(-0.3)[0]), (3, values(0.1)[0]))] == [False, True]
+    assert [resumed.inverted(step, value) for step, value in ((2, values(0.3)[0]), (3, values(-0.1)[0]))] == [False, True]
     assert not Orientation(3).inverted(0, torch.tensor(-1.0))
     assert Orientation(10_000).watched == Orientation.WATCHED
 
