@@ -13,7 +13,7 @@ from dad.files import write_text
 from dad.report.claims import ORDER
 from dad.report.claims_page import discrepancies_page
 from dad.report.frame import row_label
-from dad.report.page.cells import cell_links, read_runs
+from dad.report.page.cells import cell_links, learning_curves, read_runs
 from dad.report.page.clouds import clouds_view
 from dad.report.page.comparer import comparer_view
 from dad.report.page.facts import study_facts
@@ -76,6 +76,7 @@ def write_page(study: StudyConfig, results: Path, reports: Path, out: Path) -> P
             clouds=clouds_view(reports / "fig10"),
             comparer=comparer_view(study, layout),
             cells=runs,
+            learning=learning_curves(runs),
             notes=markdown_html(discrepancies_page(), name="notes", targets=targets),
             asset=asset,
             command=functools.partial(_command, study),

@@ -85,6 +85,25 @@ def read_runs(layout: Layout, cells: Mapping[str, Cell], tables: Mapping[str, It
     ]
 
 
+def learning_curves(runs: Iterable[Run]) -> list[markupsafe.Markup]:
+    """Per mode and normalization of Tables 1 and 2, of training: the loss, and the agreement with the labels, which unlike the loss
+    can be compared between normalizations. The mean over the seeds and, of several, the lowest and the highest at each step.
+    """
+    groups: dict[str, list[pd.DataFrame]] = {}
+    for run in runs:
+        if {"table1", "table2"} & set(run.tables) and run.log is not None and "agreement" in run.log:
+            groups.setdefault(f"{run.cell.mode}, {run.cell.normalization}", []).append(run.log.set_index("step"))
+    made = []
+    for name, logs in groups.items():
+        for column, title in (("agreement", "agreement with the labels"), ("loss", "loss")):
+            seeds = pd.concat([log[column] for log in logs], axis=1, join="inner")
+            lines = {"mean": seeds.mean(axis=1).tolist()}
+            if len(logs) > 1:
+                lines |= {"lowest seed": seeds.min(axis=1).tolist(), "highest seed": seeds.max(axis=1).tolist()}
+            made.append(curve(seeds.index.tolist(), lines, f"{name}: {title}"))
+    return [one for one in made if one]
+
+
 def _read_log(path: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None

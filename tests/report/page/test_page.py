@@ -18,6 +18,7 @@ from dad.cli import main
 from dad.errors import UserError
 from dad.pointcloud import write_ply
 from dad.report.page import premises_section, write_page
+from dad.report.page.cells import Run, learning_curves
 from dad.report.page.clouds import clouds_view
 from dad.report.page.curves import POINTS, curve
 from dad.study.cells import all_cells, beside_rows, table_rows
@@ -277,3 +278,14 @@ def test_premises_are_a_section_where_they_were_measured(page, page_study, page_
     (folder / "premises.md").write_text(f"# Premises\n\n{table}\n\n## Frames\n\nfar apart\n")
     section = premises_section(Layout(page_study, results), {})
     assert "a &lt; b" in section.text and "far apart" in section.details and "far apart" not in section.text
+
+
+def test_learning_curves_are_means_over_the_seeds_of_a_mode_and_normalization(page_study):
+    cells = [cell for row in table_rows(page_study, "table1") for cell in row.cells.values()][:2]
+    logs = [pd.DataFrame({"step": range(4), "loss": [4.0, 3, 2, 1], "agreement": [0, 0.2, 0.4, 0.6 + end]}) for end in (0, 0.2)]
+    runs = [Run(f"{seed}", cells[0], ("table1",), True, {}, log) for seed, log in enumerate(logs)]
+    runs += [Run("other", cells[1], ("table5",), True, {}, logs[0]), Run("none", cells[1], ("table1",), False, {}, None)]
+    first, second = learning_curves(runs)
+    words = "mean from 0 to 0.7; lowest seed from 0 to 0.6; highest seed from 0 to 0.8"
+    assert f"agreement with the labels over 3 steps: {words}" in first
+    assert f"{cells[0].mode}, {cells[0].normalization}: loss" in second
