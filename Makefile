@@ -7,7 +7,7 @@ CORES ?= 1
 CUDA ?= yes
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: table1 study test fuzz kill faults lint lock docs
+.PHONY: table1 study test fuzz kill faults lint lock docs benchmarks
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -59,6 +59,11 @@ lint: $(VENV)/installed
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "site/index.html"
+
+# speed, ours beside upstream's where CHECKOUTS has it (Depth-Anything-V2, Marigold): benchmarks/RESULTS.md
+CHECKOUTS ?= checkouts
+benchmarks: $(VENV)/installed
+	$(BIN)/python benchmarks/results.py --checkouts $(CHECKOUTS)
 
 # exact versions of what pyproject.toml allows today; CUDA packages exist for Linux on x86-64 only
 lock:
