@@ -7,7 +7,7 @@ CORES ?= 1
 CUDA ?= yes
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: table1 study test fuzz kill faults lint lock docs benchmarks
+.PHONY: table1 study rehearsal test fuzz kill faults lint lock docs benchmarks
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -36,6 +36,12 @@ study: $(VENV)/installed
 
 test: $(VENV)/installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+
+# the paper's study with stand-ins of the official formats, two steps a student: hours on a CPU; docs/rehearsal.md says what has been run
+REHEARSAL ?= rehearsal
+WORDS ?=
+rehearsal: $(VENV)/installed
+	$(BIN)/python benchmarks/rehearsal.py --report $(REHEARSAL)/stages.md $(REHEARSAL) $(WORDS)
 
 # every stage killed at random moments and started again, 100 times; KILLS=N for another number
 KILLS ?= 100
