@@ -7,9 +7,10 @@ from string import ascii_lowercase
 from typing import Any
 
 from dad.files import write_csv, write_text
-from dad.report.claims import ORDER, Finding, findings, orderings
+from dad.report.claims import ORDER, Finding, findings
 from dad.report.effects import effects_of, heading, level_label
 from dad.report.frame import MEANS, METRICS, TO_BEST, TO_REFERENCE, Column, Frame, Line, load_frame
+from dad.report.orderings import orderings
 from dad.report.plots import write_table_figure
 from dad.report.provenance import (
     FACTS,

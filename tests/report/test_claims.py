@@ -4,9 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dad.report.claims import Evidence, better, close, corrected, findings, orderings
+from dad.report.claims import Evidence, better, close, corrected, findings
 from dad.report.estimates import Estimate
 from dad.report.frame import load_frame
+from dad.report.orderings import orderings
 from dad.report.tables import write_texts
 
 
