@@ -81,7 +81,7 @@ def test_a_workflow_is_planned(command, folder):
 
 
 def test_trainings_at_the_papers_scale_ask_for_a_gpu(folder):
-    (command,) = {command for _, command in COMMANDS if re.match(r"snakemake .*config/paper.yaml .*gpu", command)}
+    (command,) = {command for _, command in COMMANDS if re.match(r"snakemake .*config/paper.yaml .*--resources gpu", command)}
     run = [
         sys.executable,
         "-m",

@@ -16,7 +16,7 @@ TINY = {
     "description": "a miniature for the tests",
     "seeds": [0],
     "teacher": "zoo/vit-large",
-    "assistant": {"model": "zoo/genpercept", "share": 0.5},
+    "assistant": {"model": "zoo/genpercept", "share": 0.6},
     "student": {"model": "zoo/vit-small", "init": "encoder"},
     "architectures": {
         "da-l": {"model": "zoo/vit-large"},

@@ -141,7 +141,7 @@ def test_changing_one_network_leaves_the_other_cells_alone(finished, tiny):
     tiny.write_study(finished, architectures=architectures)
     jobs = tiny.planned(tiny.snakemake(finished, *(f"reports/tiny/{table}.csv" for table in TABLES), "--dry-run"))
     tiny.write_study(finished)
-    assert (jobs["train"], jobs["evaluate"]) == (2, 2)
+    assert (jobs["train"], jobs["evaluate"]) == (4, 4)
 
 
 @pytest.mark.parametrize(
