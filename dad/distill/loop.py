@@ -23,6 +23,7 @@ from dad.distill.heads import Orientation, mirror_head
 from dad.distill.monitor import StepLog, output_statistics, update_norm
 from dad.distill.processes import with_shared_statistics
 from dad.errors import CollapseError, UserError
+from dad.models.attention import plain_attention_where_faster
 from dad.study.config import OptimConfig
 
 
@@ -156,6 +157,7 @@ class Fitting:
         accelerator, config = self._accelerator, self.config
         self._checkpoints = Checkpoints(work, identity, speak=accelerator.is_main_process)
         network = with_shared_statistics(network, accelerator)
+        plain_attention_where_faster(network)
         optimizer = make_optimizer(network, config)
         self._network, self._optimizer = accelerator.prepare(network, optimizer)
         self._bare = accelerator.unwrap_model(self._network)

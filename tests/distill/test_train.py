@@ -12,7 +12,9 @@ import time
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from torch.nn import functional
 
 from dad.distill.heads import Orientation, cure_dead_head, make_student, mirror_head
 from dad.distill.labels import LabelCache, compute_labels, training_photos
@@ -74,6 +76,29 @@ def test_outputs_and_provenance(cell, manifest, tmp_path):
     moved = [name for name, value in network.state_dict().items() if not torch.equal(value, start.state_dict()[name])]
     assert any(name.startswith("pretrained.") for name in moved)
     assert any(name.startswith("depth_head.") for name in moved)
+
+
+@pytest.fixture
+def other_precisions():
+    """accelerate allows a process one precision."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("other_precisions")
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_in_half_precision_students_train_with_plain_attention(cell, manifest, tmp_path, monkeypatch, precision):
+    """On the CPU with few tokens; what is only read keeps torch's fused kernel, so that labels are what they were."""
+    seen, real = set(), functional.scaled_dot_product_attention
+
+    def noted(*arguments, **options):
+        seen.add(torch.is_grad_enabled())
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", noted)
+    run(with_values(cell, optim=cell.optim.model_copy(update={"precision": precision})), manifest, tmp_path, "run")
+    assert seen == ({False} if precision == "bf16" else {False, True})
 
 
 def test_each_cell_is_another_training(cell, manifest, tmp_path):
