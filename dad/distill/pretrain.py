@@ -29,7 +29,7 @@ from dad.distill.processes import accelerator_for
 from dad.errors import UserError
 from dad.files import read_json, sha256_json, write_text
 from dad.identity import content_digest
-from dad.models.checkpoints import save_network
+from dad.models.checkpoints import load_network, save_network
 from dad.models.imagenet import from_imagenet
 from dad.models.registry import build_network
 from dad.study.zoo import ZooRecipe
@@ -140,12 +140,38 @@ def start(recipe: ZooRecipe, scenes: LabelledScenes) -> nn.Module:
     """The network before its first step, a pure function of the recipe's seed."""
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.network)
-    if recipe.init is not None:
+    if recipe.init is not None and recipe.init.startswith("zoo/"):
+        source, header = load_network(recipe.init)
+        if header.network != recipe.network:
+            raise UserError(f"recipe {recipe.name}: init {recipe.init} is another network than the recipe's")
+        network.load_state_dict(source.state_dict())
+    elif recipe.init is not None:
         from_imagenet(network, recipe.init)
     if recipe.autoencoder is not None:
         draw_prompt(network, recipe.seed)
     cure_dead_head(network, next(batches(scenes, stages(recipe)[0].recipe, 0))["rgb"])
     return network
+
+
+@torch.no_grad()
+def to_unit_spread(network: nn.Module, rgb: Tensor) -> float:
+    """Divide the network's output by its mean absolute deviation from the median over a batch (B,3,S,S) in [0,1]; returns that.
+
+    One number for all images, which no loss that forgives scale can see: without an anchor it drifts by orders of magnitude, beyond
+    what labels in float16 hold. The last three convolutions, which only ReLU and resizing part, share it, so that no weight leaves
+    the range of half precision.
+    """
+    network.eval()
+    maps = network(network.normalise(rgb.to(next(network.parameters()).device))).float()
+    spread = (maps - maps.median()).abs().mean().item()
+    last = [part for part in network.modules() if isinstance(part, nn.Conv2d)][-3:]
+    if last[-1].bias is not network.last_bias:
+        raise ValueError("the last convolution registered is not the one that ends the decoder")
+    factor = spread ** (-1 / len(last))
+    for depth, part in enumerate(last, 1):
+        part.weight.mul_(factor)
+        part.bias.mul_(factor**depth)
+    return spread
 
 
 def _step(network: nn.Module, batch: dict[str, Tensor], *, stage: Stage, accelerator: Accelerator) -> StepResult:
@@ -182,11 +208,14 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
             accelerator=accelerator,
         ).network
         logs.append(log.path.read_text())
-    start_from = f", encoder from ImageNet ({recipe.init})" if recipe.init else ""
+    if recipe.anchor == 0 and recipe.autoencoder is None:
+        to_unit_spread(network, next(batches(scenes, stages(recipe)[0].recipe, 0))["rgb"])
+    start_from = f", encoder from ImageNet ({recipe.init})" if recipe.init == "efficientnet-lite0" else ""
+    if recipe.init is not None and not start_from:
+        start_from = f", from {recipe.init}"
     origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}{start_from}"
-    save_network(
-        out / f"{recipe.name}.safetensors", network, input_size=recipe.size, origin=origin, dtype=torch.float16, checksum=False
-    )
+    path = out / f"{recipe.name}.safetensors"
+    save_network(path, network, input_size=recipe.size, origin=origin, dtype=torch.float16, checksum=False)
     write_text(out / f"{recipe.name}.csv", thinned(logs))
     shutil.rmtree(work)
 

@@ -197,8 +197,11 @@ def save_network(
     With `checksum` the description holds one of itself and the tensors, which is compared whenever the file is read.
     """
     named = network.official_state() if official_keys else network.state_dict()
-    # a table that several official keys share must be stored several times
-    state = {key: value.detach().to("cpu", dtype if value.is_floating_point() else None).clone() for key, value in named.items()}
+    # a table that several official keys share must be stored several times; files know one order of memory only
+    state = {
+        key: value.detach().to("cpu", dtype if value.is_floating_point() else None).clone(memory_format=torch.contiguous_format)
+        for key, value in named.items()
+    }
     description = describe(network, input_size=input_size, origin=origin, keys="official" if official_keys else "ours")
     with atomic_path(path) as temporary:
         # one entry only: safetensors writes several in an order that changes from process to process

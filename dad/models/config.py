@@ -166,6 +166,8 @@ class MidasSmallConfig(BaseModel):
     """EfficientNet's depth factor over lite0 (lite3: 1.4)."""
     fusion: Positive = 64
     """Channels of the shallowest fusion block; deeper ones have 2, 4 and 8 times as many."""
+    fit: Literal["upper", "lower"] = "upper"
+    """Which side of an image becomes the input's size: the longest, as upstream, or the shortest, as Depth Anything's networks."""
 
     @property
     def patch(self) -> int:

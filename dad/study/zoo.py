@@ -1,7 +1,7 @@
 """The recipe of one member of the procedural zoo: a network, labelled scenes, optimisation."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -51,9 +51,9 @@ class ZooRecipe(Frozen):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     network: NetworkConfig
-    init: Literal["efficientnet-lite0"] | None = None
-    """ImageNet weights that the encoder starts from (`dad.models.imagenet`), of a network of the family midas-small at width and
-    depth 1.0; null: random ones."""
+    init: Annotated[str, Field(pattern=r"^(efficientnet-lite0|zoo/[a-z0-9-]+)$")] | None = None
+    """What the network starts from: `efficientnet-lite0`, ImageNet weights for the encoder of the family midas-small at width and
+    depth 1.0 (`dad.models.imagenet`); `zoo/NAME`, all weights of another member of the same network; null: random ones."""
     scenes: ZooScenes
     size: Positive
     """Side in pixels of the network's input."""
@@ -80,7 +80,7 @@ class ZooRecipe(Frozen):
             raise ValueError(f"autoencoder belongs to the family genpercept and must be given there, not to {self.network.family}")
         if self.scenes.textures is not None and self.scenes.style == "plain":
             raise ValueError("scenes of style plain have no textures: leave scenes.textures out or take style rich")
-        if self.init is not None and self.network.family != "midas-small":
+        if self.init == "efficientnet-lite0" and self.network.family != "midas-small":
             raise ValueError(f"init {self.init} is an encoder of the family midas-small, not of {self.network.family}")
         trainings = (self.optim, self.refine, self.autoencoder and self.autoencoder.optim)
         precisions = {training.precision for training in trainings if training is not None}

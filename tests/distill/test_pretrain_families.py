@@ -9,7 +9,7 @@ from accelerate.state import AcceleratorState
 
 from dad.cli import main
 from dad.distill import pretrain as module
-from dad.distill.pretrain import LabelledScenes, batches, pretrain, stages, start
+from dad.distill.pretrain import LabelledScenes, batches, pretrain, stages, start, to_unit_spread
 from dad.distill.pretrain_diffusion import autoencoder_loss, bounded_map, one_step_loss
 from dad.errors import UserError
 from dad.models import load
@@ -194,3 +194,28 @@ def test_recipes_that_do_not_fit_together_are_refused():
         parse_model(ZooRecipe, values(BEIT, autoencoder={"optim": OPTIM}), source="test")
     with pytest.raises(UserError, match="one precision, got bf16, no"):
         parse_model(ZooRecipe, values(BEIT, refine=OPTIM | {"precision": "bf16"}), source="test")
+
+
+@pytest.mark.parametrize("name", ["zoo/vit-small", "zoo/midas-small", "zoo/midas-large"])
+def test_the_unit_of_the_output_is_set_without_another_change(name):
+    network, _ = load_network(name)
+    network.last_bias.data.add_(0.3)  # not homogeneous by chance
+    rgb = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = network.eval()(network.normalise(rgb))
+        spread = to_unit_spread(network, rgb)
+        after = network(network.normalise(rgb))
+    torch.testing.assert_close(after * spread, before, rtol=1e-4, atol=1e-5 * spread)
+    assert (after - after.median()).abs().mean().item() == pytest.approx(1, rel=1e-4)
+
+
+def test_a_member_goes_on_from_another_of_the_same_network(roots, tmp_path):
+    first = parse_model(ZooRecipe, values(BEIT), source="test")
+    other = parse_model(ZooRecipe, values(BEIT, init="zoo/vit-small"), source="test")
+    start(first, LabelledScenes(roots))
+    with pytest.raises(UserError, match="init zoo/vit-small is another network"):
+        start(other, LabelledScenes(roots))
+    source, header = load_network("zoo/vit-small")
+    warm = parse_model(ZooRecipe, values(header.network.model_dump(mode="json"), size=48, init="zoo/vit-small"), source="test")
+    network = start(warm, LabelledScenes(roots))
+    torch.testing.assert_close(network.state_dict(), source.state_dict(), rtol=0, atol=0)
