@@ -40,7 +40,7 @@ def test_files_describe_themselves_and_follow_their_recipe(member):
     header = read_header(ZOO / f"{member}.safetensors")
     assert header.network == recipe.network
     assert header.input_size == recipe.size
-    assert (ZOO / f"{member}.safetensors").stat().st_size < 5e6
+    assert (ZOO / f"{member}.safetensors").stat().st_size < 15e6
     log = (ZOO / f"{member}.csv").read_text().splitlines()
     assert int(log[-1].split(",")[0]) == sum(stage.recipe.optim.steps for stage in stages(recipe)) - 1
     scores = json.loads((ZOO / f"{member}.json").read_text())
