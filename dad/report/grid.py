@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,12 +33,22 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture uint8 (H,W,3) with a box drawn on it and a label in its corner, or words instead of a picture."""
+    """A picture uint8 (H,W,3) with a box drawn on it and a label in its corner, or words instead of a picture.
+
+    What it is made from may be as large as it likes; it keeps no more pixels than are drawn, because all tiles of a sheet are in
+    memory together, and one at the size of ETH3D's images has 73 MB.
+    """
 
     pixels: NDArray[np.uint8] | None
     box: Box | None = None
     words: str = ""
     label: str = ""
+    shape: tuple[int, int] | None = field(init=False)
+    """The picture's height and width, in whose pixels the box is."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", None if self.pixels is None else self.pixels.shape[:2])
+        object.__setattr__(self, "pixels", None if self.pixels is None else reduced(self.pixels))
 
 
 class Grid:
@@ -106,27 +116,30 @@ class Grid:
 
     def show(self, row: int, column: int, pixels: NDArray[np.uint8], box: Box | None = None, label: str = "") -> "Axes":
         """A picture (H,W,3), whole and with its own aspect, in the middle of its tile; with the outline of a box, and a label."""
-        height, width = pixels.shape[:2]
+        return self._show(row, column, Tile(pixels, box, label=label))
+
+    def _show(self, row: int, column: int, tile: Tile) -> "Axes":
+        height, width = tile.shape
         scale = min(self._widths[column] / width, self._heights[row] / height)
         left = self._left[column] + (self._widths[column] - width * scale) / 2
         top = self._top[row] + (self._heights[row] - height * scale) / 2
         axes = self.box(left, top, width * scale, height * scale)
         # places on the picture are in its own pixels, however many of them are drawn
-        axes.imshow(reduced(pixels), aspect="auto", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+        axes.imshow(tile.pixels, aspect="auto", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
         axes.set_axis_off()
-        if box is not None:
-            x0, y0, x1, y1 = (end - 0.5 for end in box)
+        if tile.box is not None:
+            x0, y0, x1, y1 = (end - 0.5 for end in tile.box)
             for colour, line in (("#000000", 2.2), ("#FFFFFF", 1.1)):  # seen on light and dark ground
                 axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=colour, linewidth=line, clip_on=False)
-        if label:
+        if tile.label:
             ground = {"facecolor": "#000000B0", "edgecolor": "none", "pad": 1.5}
-            axes.text(0.03, 0.04, label, transform=axes.transAxes, color="white", fontsize=8, bbox=ground)
+            axes.text(0.03, 0.04, tile.label, transform=axes.transAxes, color="white", fontsize=8, bbox=ground)
         return axes
 
     def put(self, row: int, column: int, tile: Tile) -> None:
         """A tile, whatever is in it."""
         if tile.pixels is not None:
-            self.show(row, column, tile.pixels, tile.box, tile.label)
+            self._show(row, column, tile)
         elif tile.words:
             axes = self.axes(row, column)
             axes.set_axis_off()
@@ -186,7 +199,7 @@ def picture_grid(
 
     The first column decides how high the rows are. key: the words beside the legend of colours. Other options are `Grid`'s.
     """
-    heights = [tile.pixels.shape[0] / tile.pixels.shape[1] for tile in columns[0][1]]
+    heights = [tile.shape[0] / tile.shape[1] for tile in columns[0][1]]
     grid = Grid(heights, [name for name, _ in columns], title=title, **options)
     for row, name in enumerate(rows):
         grid.row_title(row, name)
@@ -202,7 +215,9 @@ def row_heights(shapes: Sequence[tuple[int, ...]]) -> list[float]:
 
 
 def reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture (H,W,3) with a longest side of at most DRAWN pixels."""
+    """A picture (H,W,3) with a longest side of at most DRAWN pixels; itself where it has no more."""
+    if max(pixels.shape[:2]) <= DRAWN:
+        return pixels
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.thumbnail((DRAWN, DRAWN), Image.Resampling.BOX)
     return np.asarray(image)

@@ -43,6 +43,20 @@ def test_tiles_do_not_overlap_and_keep_the_aspect():
     assert places[0].x1 < places[1].x0 and places[2].y1 < places[0].y0
 
 
+def test_a_tile_keeps_no_more_pixels_than_are_drawn_and_its_box_stays_in_its_own():
+    large = np.zeros((1000, 3000, 3), np.uint8)
+    large[:, 1500:] = 200
+    tile = Tile(large, box=(1500, 0, 3000, 1000))
+    assert tile.shape == (1000, 3000) and tile.pixels.shape == (267, 800, 3) and tile.pixels.max() == 200
+    with styled():
+        grid = picture_grid(["a"], [("photo", [tile])], title="t")
+    axes = next(one for one in grid.figure.axes if one.get_images())
+    place = axes.get_position()
+    assert place.width * grid.width / (place.height * grid.height) == pytest.approx(3)
+    assert axes.get_images()[0].get_extent() == [-0.5, 2999.5, 999.5, -0.5]
+    assert {float(x) for line in axes.lines for x in line.get_xdata()} == {1499.5, 2999.5}
+
+
 def test_a_grid_of_pictures_has_a_row_per_image_and_a_column_per_estimator():
     photos = [np.full((24, 32, 3), 40 * index, np.uint8) for index in range(3)]
     with styled():
