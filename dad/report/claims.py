@@ -1,9 +1,9 @@
 """The claims about a table held against our scores: each comparison by a paired interval, each claim by its comparisons.
 
 A comparison is made image by image and seed by seed on our scores alone; the printed numbers are shown beside it and enter no test.
-It has a p value for the claim and one against it, each one-sided; over the comparisons of a claim both are corrected by Holm's
-method, so that neither `held` nor `did not hold` can come from one interval of twenty. What neither side has evidence for is
-`undecided`, and says what it would take.
+Of whatever kind it is, it is a contrast of rows (`dad.report.statistics`) held against a border. It has a p value for the claim
+and one against it, each one-sided; over the comparisons of a claim both are corrected by Holm's method, so that neither `held` nor
+`did not hold` can come from one interval of twenty. What neither side has evidence for is `undecided`, and says what it would take.
 """
 
 import itertools
@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from dad.report.estimates import LEVEL, Design, Estimate, Values, average_of, design
-from dad.report.frame import METRICS, Column, Frame
-from dad.report.statistics import compare, holm, paired, value_matrices, value_matrix
+from dad.report.estimates import LEVEL, Design, Estimate, average_of, design
+from dad.report.frame import Column, Frame
+from dad.report.statistics import Term, holm
 from dad.study.cells import Row
 from dad.study.claims import ENDS, Claim, Comparison
 from dad.study.paper import paper
@@ -26,6 +26,9 @@ Verdict = Literal["held", "did not hold", "undecided", "cannot be asked"]
 
 ORDER: tuple[Verdict, ...] = ("did not hold", "undecided", "held", "cannot be asked")
 """What came out otherwise is told first."""
+
+Case = tuple[tuple[Row, ...], tuple[Row, ...]]
+"""The rows and the others of one comparison."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +67,28 @@ def corrected(found: Sequence[Evidence]) -> list[Evidence]:
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison of two rows on one column."""
+    """One comparison on one column: of a row with another (`better`, `close`), of the gap between two rows with that between two
+    others (`narrower`), or of rows along a factor that is a number (`trend`).
+    """
 
     comparison: Comparison
-    row: Row
-    other: Row
     column: Column
-    ours: tuple[float, float]
-    """Means of row and other."""
+    rows: tuple[Row, ...]
+    others: tuple[Row, ...]
+    """Empty for a trend of `rows` by themselves."""
+    ours: tuple[float, ...]
+    """Means of row and other; of gaps, how wide they are; of a trend, per level, by how much the other is worse, or our mean."""
     printed: tuple[float, float] | None
-    """The paper's values of the same two, or None unless it prints both."""
+    """The paper's values of the same two, or None unless it prints all that they are made of; a trend has none."""
     interval: Estimate
-    """`better`: by how much the other is worse than `factor` times the row, in the metric's unit; `close`: other minus row."""
+    """`better`: by how much the other is worse than `factor` times the row, in the metric's unit; `close`: other minus row;
+    `narrower`: by how much the others' gap is wider; `trend`: by how much better the largest level is than the smallest."""
+    judged: Estimate
+    """What the verdict rests on: the same; of a trend the slope per doubling of the factor, by least squares over all levels."""
     evidence: Evidence
     """Corrected for the number of the claim's comparisons."""
+    spearman: float = math.nan
+    """Of a trend: rank correlation of level and series, turned so that 1 is what the claim says; NaN below three levels."""
 
     @property
     def verdict(self) -> Verdict:
@@ -85,11 +96,20 @@ class Check:
         return self.evidence.verdict
 
     @property
+    def relation(self) -> str:
+        """What is claimed of the rows."""
+        return self.comparison.relation
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Of a trend's factor, increasing."""
+        return tuple(float(row.factors[self.comparison.along or ""]) for row in self.rows)
+
+    @property
     def needed(self) -> Design | None:
         """What it would take to decide, were the difference as large as the one seen; None where it cannot be told."""
-        margin = self.comparison.margin
-        border = 0.0 if margin is None else math.copysign(margin * abs(self.ours[0]), self.interval.mean)
-        return design(self.interval, self.interval.mean - border)
+        margin, seen = self.comparison.margin, self.judged.mean
+        return design(self.judged, seen - (0.0 if margin is None else math.copysign(margin * abs(self.ours[0]), seen)))
 
     @property
     def within_noise(self) -> bool:
@@ -98,75 +118,15 @@ class Check:
 
     @property
     def printed_holds(self) -> bool | None:
-        """Whether the printed numbers by themselves agree with the claim; None where the paper does not print both."""
+        """Whether the printed numbers by themselves agree with the claim; None where the paper does not print them."""
         if self.printed is None:
             return None
         row, other = self.printed
         if self.comparison.margin is not None:
             return abs(other - row) <= self.comparison.margin * row
-        high, low = (other, row) if paper().metric(self.comparison.metric).better == "lower" else (row, other)
+        falling = self.relation == "narrower" or _is_lower(self.comparison.metric)
+        high, low = (other, row) if falling else (row, other)
         return high > self.comparison.factor * low
-
-
-@dataclass(frozen=True)
-class Trend:
-    """A series of rows along a factor that is a number, on one column, by itself or against a second series."""
-
-    comparison: Comparison
-    rows: tuple[Row, ...]
-    others: tuple[Row, ...]
-    """Empty for a trend of `rows` by themselves."""
-    column: Column
-    levels: tuple[float, ...]
-    """Of the factor, increasing."""
-    series: tuple[float, ...]
-    """Per level: by how much the other is worse, or without others our mean."""
-    interval: Estimate
-    """By how much the series is better at the largest level than at the smallest: the gap wider, or the value better."""
-    slope: Estimate
-    """Of the same per doubling of the factor, by least squares over all levels: what the verdict rests on."""
-    spearman: float
-    """Rank correlation of level and series, turned so that 1 is what the claim says; NaN below three levels."""
-    evidence: Evidence
-    """Of the slope, corrected for the number of the claim's comparisons."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """By the corrected evidence."""
-        return self.evidence.verdict
-
-    @property
-    def needed(self) -> Design | None:
-        """What it would take to decide, were the slope as large as the one seen; None where it cannot be told."""
-        return design(self.slope, self.slope.mean)
-
-
-@dataclass(frozen=True)
-class Gap:
-    """By how much the second of two rows is worse than the first, against the same of two others, on one column."""
-
-    comparison: Comparison
-    rows: tuple[Row, Row]
-    others: tuple[Row, Row]
-    column: Column
-    ours: tuple[float, float]
-    """The gap of `rows`, and of `others`."""
-    printed: tuple[float, float] | None
-    """The paper's gaps of the same, or None unless it prints all four."""
-    interval: Estimate
-    """By how much the gap of `others` is wider."""
-    evidence: Evidence
-    """Corrected for the number of the claim's comparisons."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """By the corrected evidence."""
-        return self.evidence.verdict
-
-    @property
-    def needed(self) -> Design | None:
-        """What it would take to decide, were the difference as large as the one seen; None where it cannot be told."""
-        return design(self.interval, self.interval.mean)
 
 
 @dataclass(frozen=True)
@@ -174,7 +134,7 @@ class Finding:
     """A claim and what became of it."""
 
     claim: Claim
-    checks: tuple[Check | Trend | Gap, ...]
+    checks: tuple[Check, ...]
     missing: int
     """Comparisons that this study cannot make: a row or a data set is not in it."""
     reason: str | None = None
@@ -207,35 +167,18 @@ def findings(frame: Frame) -> list[Finding]:
     return [_finding(frame, claim) for claim in frame.layout.claims]
 
 
-def how_much_worse(
-    frame: Frame, row: Row, other: Row, column: Column, metric: str, factor: float = 1.0, other_metric: str | None = None
-) -> Estimate:
-    """By how much `other` is worse than `row`, beyond the factor; an error counts upwards, an accuracy downwards."""
-    parts = matrices(frame, [(row, metric), (other, other_metric or metric)], column)
-    lower = paper().metric(metric).better == "lower"
-    return average_of([paired(*((b, factor * a) if lower else (a, factor * b))) for a, b in parts])
-
-
-def matrices(frame: Frame, wanted: Sequence[tuple[Row, str]], column: Column) -> list[list[Values]]:
-    """Per data set of a column the (seeds, images) of each row in its metric.
-
-    An image that one of them has no value of, as one without edges, is left out of all; of the metrics of tables none is.
-    """
-    parts = []
-    for dataset in column.datasets:
-        values = [value_matrix(frame.scores, row.name, dataset, metric) for row, metric in wanted]
-        if any(metric not in METRICS for _, metric in wanted):
-            there = np.logical_and.reduce([np.isfinite(one).all(axis=0) for one in values])
-            values = [one[:, there] if there.any() else np.full((len(one), 1), math.nan) for one in values]
-        parts.append(values)
-    return parts
-
-
-def means(frame: Frame, rows: tuple[Row, Row], column: Column, metrics: tuple[str, str]) -> tuple[float, float]:
-    """Our means of two rows, each in its metric."""
-    parts = matrices(frame, list(zip(rows, metrics, strict=True)), column)
-    first, second = (float(np.mean([values[which].mean() for values in parts])) for which in (0, 1))
-    return first, second
+def _finding(frame: Frame, claim: Claim) -> Finding:
+    checks: list[Check] = []
+    missing = 0
+    for comparison in claim.comparisons:
+        cases, absent = _cases(frame, comparison)
+        for name in comparison.datasets:
+            columns = [column for column in frame.columns if column.paper == name]
+            missing += absent + (0 if columns else len(cases))
+            checks += [compared(frame, comparison, *case, column) for column in columns for case in cases]
+    evidence = corrected([check.evidence for check in checks])
+    judged = (replace(check, evidence=one) for check, one in zip(checks, evidence, strict=True))
+    return Finding(claim, tuple(judged), missing)
 
 
 def matching(frame: Frame, levels: dict[str, str]) -> list[Row]:
@@ -249,119 +192,84 @@ def matching(frame: Frame, levels: dict[str, str]) -> list[Row]:
     return rows
 
 
-def _finding(frame: Frame, claim: Claim) -> Finding:
-    checks: list[Check | Trend | Gap] = []
-    missing = 0
-    for comparison in claim.comparisons:
-        if comparison.relation == "narrower":
-            gaps, absent = _gaps(frame, comparison)
-            checks += gaps
-            missing += absent
-            continue
-        pairs, absent = _pairs(frame, comparison)
-        for name in comparison.datasets:
-            columns = [column for column in frame.columns if column.paper == name]
-            missing += absent + (0 if columns else len(pairs))
-            for column in columns:
-                if comparison.relation == "trend":
-                    found = trend(frame, comparison, pairs, column)
-                    checks += [found] if found else []
-                    missing += found is None
-                else:
-                    checks += [_check(frame, comparison, row, other, column) for row, other in pairs]
-    evidence = corrected([check.evidence for check in checks])
-    judged = (replace(check, evidence=one) for check, one in zip(checks, evidence, strict=True))
-    return Finding(claim, tuple(judged), missing)
-
-
-def _pairs(frame: Frame, comparison: Comparison) -> tuple[list[tuple[Row, Row]], int]:
-    """The pairs of scored rows that a comparison is about, and how many more it has that are not in this study.
-
-    A trend of rows by themselves pairs each row with itself.
-    """
+def _cases(frame: Frame, comparison: Comparison) -> tuple[list[Case], int]:
+    """What a comparison compares on each data set, of rows with scores, and how many more it has that are not in this study."""
+    if comparison.relation == "narrower":
+        found = [matching(frame, levels) for levels in (*comparison.rows, *comparison.others)]
+        if any(len(rows) != 1 or not rows[0].subjects for rows in found):
+            return [], 1
+        return [((found[0][0], found[1][0]), (found[2][0], found[3][0]))], 0
     pairs, absent = [], 0
-    for one, two in itertools.product(comparison.rows, comparison.others or (None,)):
-        rows = matching(frame, one)
-        if two is None:
-            found = [(row, row) for row in rows]
-        else:
-            left_out = [factor for factor in frame.layout.factors if factor not in one and factor not in two]
-            found = [
-                (row, other)
-                for row, other in itertools.product(rows, matching(frame, two))
-                if all(row.factors[factor] == other.factors[factor] for factor in left_out)
-            ]
-        possible = [(row, other) for row, other in found if row.subjects and other.subjects]
+    for one, two in itertools.product(comparison.rows, comparison.others or comparison.rows):
+        left_out = [factor for factor in frame.layout.factors if factor not in one and factor not in two]
+        alike = [
+            (row, other)
+            for row, other in itertools.product(matching(frame, one), matching(frame, two))
+            if all(row.factors[factor] == other.factors[factor] for factor in left_out)
+        ]
+        possible = [pair for pair in alike if all(row.subjects for row in pair)]
         pairs += possible
-        if comparison.relation != "trend":
-            absent += max(1, len(found)) - len(possible)
-    return pairs, absent
+        absent += max(1, len(alike)) - len(possible)
+    if comparison.along is None:
+        return [((row,), (other,)) for row, other in pairs], absent
+    series = sorted(pairs, key=lambda pair: float(pair[0].factors[comparison.along or ""]))
+    rows, others = tuple(row for row, _ in series), tuple(other for _, other in series if comparison.others)
+    return ([(rows, others)], 0) if len(rows) > 1 else ([], 1)
 
 
-def _gaps(frame: Frame, comparison: Comparison) -> tuple[list[Gap], int]:
-    """The gaps that a comparison is about, a data set each, and how many cannot be made in this study."""
-    found = [matching(frame, levels) for levels in (*comparison.rows, *comparison.others)]
-    columns = [column for name in comparison.datasets for column in frame.columns if column.paper == name]
-    if any(len(rows) != 1 or not rows[0].subjects for rows in found) or not columns:
-        return [], len(comparison.datasets)
-    four = [rows[0] for rows in found]
-    return [_gap(frame, comparison, four, column) for column in columns], 0
-
-
-def _gap(frame: Frame, comparison: Comparison, four: Sequence[Row], column: Column) -> Gap:
-    metric = comparison.metric
-    sign = 1.0 if paper().metric(metric).better == "lower" else -1.0
-    parts = matrices(frame, [(row, metric) for row in four], column)
-    gaps = [[sign * paired(values[i + 1], values[i]) for values in parts] for i in (0, 2)]
-    narrow, wide = (float(np.mean([values.mean() for values in one])) for one in gaps)
-    difference = average_of([paired(b, a) for a, b in zip(*gaps, strict=True)])
-    values = [(frame.value(row, column, metric) or {"paper": math.nan})["paper"] for row in four]
-    printed = None if any(map(math.isnan, values)) else (sign * (values[1] - values[0]), sign * (values[3] - values[2]))
-    rows, others = (four[0], four[1]), (four[2], four[3])
-    return Gap(comparison, rows, others, column, (narrow, wide), printed, difference, better(difference))
-
-
-def _check(frame: Frame, comparison: Comparison, row: Row, other: Row, column: Column) -> Check:
+def compared(frame: Frame, comparison: Comparison, rows: Sequence[Row], others: Sequence[Row], column: Column) -> Check:
+    """One comparison of rows that have scores on one column, its evidence by itself."""
     metric, theirs = comparison.metric, comparison.other_metric or comparison.metric
-    ours = means(frame, (row, other), column, (metric, theirs))
-    if comparison.relation == "better":
-        difference = how_much_worse(frame, row, other, column, metric, comparison.factor, theirs)
-        evidence = better(difference)
+    sign = 1.0 if _is_lower(metric) else -1.0
+
+    def of(row: Row, weight: float, measure: str = metric) -> Term:
+        return row.name, measure, weight
+
+    def gap(row: Row, other: Row) -> list[Term]:
+        """By how much the other is worse."""
+        return [of(other, sign), of(row, -sign)]
+
+    def estimate(*terms: Term) -> Estimate:
+        return average_of(frame.contrast(column, terms))
+
+    def printed(row: Row, measure: str) -> float:
+        # a metric that tables do not print has no line
+        return (frame.value(row, column, measure) or {"paper": math.nan})["paper"]
+
+    spearman, slope = math.nan, None
+    if comparison.relation == "trend":
+        series = [gap(*pair) for pair in zip(rows, others, strict=True)] if others else [[of(row, -sign)] for row in rows]
+        heights = [estimate(*terms).mean for terms in series]
+        levels = [float(row.factors[comparison.along or ""]) for row in rows]
+        slope = estimate(*_weighted(series, slope_weights(levels)))
+        interval = estimate(*_weighted([series[-1], series[0]], [1.0, -1.0]))
+        if len(levels) > 2 and np.ptp(heights) > 0:
+            spearman = float(stats.spearmanr(levels, heights).statistic)
+        ours, prints = tuple(heights if others else [-sign * height for height in heights]), [math.nan]
+    elif comparison.relation == "narrower":
+        both = [gap(*rows), gap(*others)]
+        ours = tuple(estimate(*terms).mean for terms in both)
+        interval = estimate(*_weighted(both, [-1.0, 1.0]))
+        prints = [sign * (printed(other, metric) - printed(row, metric)) for row, other in (rows, others)]
     else:
-        difference = compare(frame.scores, other.name, row.name, column.datasets, metric).estimate
-        evidence = close(difference, comparison.margin * abs(ours[0]))
-    # a metric that tables do not print has no line
-    pair = [(frame.value(*one) or {"paper": math.nan})["paper"] for one in ((row, column, metric), (other, column, theirs))]
-    printed = None if any(map(math.isnan, pair)) else (pair[0], pair[1])
-    return Check(comparison, row, other, column, ours, printed, difference, evidence)
+        (row,), (other,) = rows, others
+        # each mean is over the images that both have a value of
+        ours = tuple(estimate(of(row, one), of(other, two, theirs)).mean for one, two in ((1.0, 0.0), (0.0, 1.0)))
+        falling = sign > 0 or comparison.relation == "close"
+        terms = ((row, metric, -comparison.factor), (other, theirs, 1.0))
+        if not falling:
+            terms = ((row, metric, 1.0), (other, theirs, -comparison.factor))
+        interval = estimate(*(of(one, weight, measure) for one, measure, weight in terms))
+        prints = [printed(row, metric), printed(other, theirs)]
+    judged = slope or interval
+    evidence = better(judged) if comparison.margin is None else close(judged, comparison.margin * abs(ours[0]))
+    known = None if any(map(math.isnan, prints)) else (prints[0], prints[1])
+    return Check(comparison, column, tuple(rows), tuple(others), ours, known, interval, judged, evidence, spearman)
 
 
-def trend(frame: Frame, comparison: Comparison, pairs: Sequence[tuple[Row, Row]], column: Column) -> Trend | None:
-    """The trend over (row, other) pairs of scored rows, one pair per level (without others each row is paired with itself); None
-    with fewer than two levels.
-    """
-    factor, metric = comparison.along, comparison.metric
-    ordered = sorted(pairs, key=lambda pair: float(pair[0].factors[factor]))
-    levels = tuple(float(row.factors[factor]) for row, _ in ordered)
-    if len(levels) < 2:
-        return None
-    sign = 1.0 if paper().metric(metric).better == "lower" else -1.0
-    against = bool(comparison.others)
-    parts = [_goodness(frame, row, other if against else None, column, metric, sign) for row, other in ordered]
-    heights = [float(np.mean([values.mean() for values in part])) for part in parts]
-    slope = average_of(_combined(parts, slope_weights(levels)))
-    return Trend(
-        comparison=comparison,
-        rows=tuple(row for row, _ in ordered),
-        others=tuple(other for _, other in ordered) if against else (),
-        column=column,
-        levels=levels,
-        series=tuple(heights) if against else tuple(-sign * height for height in heights),
-        interval=average_of(_combined(parts, [-1.0, *[0.0] * (len(parts) - 2), 1.0])),
-        slope=slope,
-        spearman=float(stats.spearmanr(levels, heights).statistic) if len(levels) > 2 and np.ptp(heights) > 0 else math.nan,
-        evidence=better(slope),
-    )
+def _weighted(parts: Sequence[Sequence[Term]], weights: Sequence[float]) -> list[Term]:
+    """The weighted sum of contrasts."""
+    return [(row, metric, factor * weight) for terms, factor in zip(parts, weights, strict=True) for row, metric, weight in terms]
 
 
 def slope_weights(levels: Sequence[float]) -> list[float]:
@@ -371,15 +279,27 @@ def slope_weights(levels: Sequence[float]) -> list[float]:
     return (centred / (centred**2).sum()).tolist()
 
 
-def _goodness(frame: Frame, row: Row, other: Row | None, column: Column, metric: str, sign: float) -> list[Values]:
-    """Per data set (seeds, images): by how much `other` is worse than `row`, or how good `row` is; larger is better."""
-    own = value_matrices(frame.scores, row.name, column.datasets, metric)
-    if other is None:
-        return [-sign * values for values in own]
-    theirs = value_matrices(frame.scores, other.name, column.datasets, metric)
-    return [sign * paired(values, reference) for values, reference in zip(theirs, own, strict=True)]
+def _is_lower(metric: str) -> bool:
+    return paper().metric(metric).better == "lower"
 
 
-def _combined(parts: Sequence[Sequence[Values]], weights: Sequence[float]) -> list[Values]:
-    """The weighted sum over levels, data set by data set."""
-    return [sum(weight * values for weight, values in zip(weights, one, strict=True)) for one in zip(*parts, strict=True)]
+def orderings(frame: Frame, metric: str = "abs_rel") -> list[Check]:
+    """All pairs of rows that the paper prints apart by more than its noise floor, on every data set with a printed column: whether
+    ours are ordered likewise.
+
+    Numbers that were not made under the paper's own protocol order nothing and are left out.
+    """
+    found = []
+    for column, pair in itertools.product(frame.columns, itertools.combinations(frame.scored, 2)):
+        lines = [frame.value(row, column, metric) for row in pair]
+        if any(math.isnan(line["paper"]) or line["foreign"] for line in lines):
+            continue
+        if paper().within_noise(lines[0]["paper"], lines[1]["paper"]):
+            continue
+        in_order = (lines[0]["paper"] < lines[1]["paper"]) == _is_lower(metric)
+        ahead, behind = pair if in_order else pair[::-1]
+        asked = Comparison(
+            relation="better", rows=(ahead.factors,), others=(behind.factors,), datasets=(column.paper,), metric=metric
+        )
+        found.append(compared(frame, asked, (ahead,), (behind,), column))
+    return found

@@ -2,13 +2,13 @@
 paper's discrepancies, which claims and tables cite.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dad.files import write_csv, write_text
-from dad.report.claims import Check, Finding, Gap, Trend, findings
+from dad.report.claims import Check, Finding, findings
 from dad.report.frame import Frame, load_frame
 from dad.report.provenance import short_name
 from dad.report.scores import score_paths
@@ -97,7 +97,7 @@ def claims_markdown(study: StudyConfig, judged: list[Judged]) -> str:
 
 def printed_agreement(finding: Finding) -> tuple[int, int, int]:
     """With how many comparisons the paper's printed numbers agree, how many it prints, and how many are within its noise."""
-    checks = [check for check in finding.checks if isinstance(check, Check) and check.printed is not None]
+    checks = [check for check in finding.checks if check.printed is not None]
     agree = [check for check in checks if check.printed_holds]
     return len(agree), len(checks), sum(check.within_noise for check in checks)
 
@@ -124,58 +124,29 @@ def csv_lines(one: Judged) -> Iterator[dict[str, Any]]:
             yield claim | {"reason": finding.reason or "no row or data set of the claim is in this study"}
             continue
         counts = {column.dataset: count for column, count in one.frame.images().items()}
-        asked = {
-            "protocol": one.frame.protocol,
-            "seeds": one.frame.repeats,
-            "reason": f"{finding.missing} more comparisons could not be made" if finding.missing else "",
-        }
+        claim |= {"protocol": one.frame.protocol, "seeds": one.frame.repeats}
+        claim |= {"reason": f"{finding.missing} more comparisons could not be made" if finding.missing else ""}
         for check in finding.checks:
-            line = _LINES[type(check)](check)
-            yield claim | line | asked | {"n": sum(counts.get(name, 0) for name in check.column.datasets)}
+            yield claim | check_line(check) | {"n": sum(counts.get(name, 0) for name in check.column.datasets)}
 
 
-def _check_line(check: Check) -> dict[str, Any]:
-    comparison = check.comparison
-    line = _interval_line(check) | {"row": check.row.name, "other": check.other.name}
-    line |= {"row_mean": round(check.ours[0], 6), "other_mean": round(check.ours[1], 6)}
-    line |= {"factor": comparison.factor, "margin": "" if comparison.margin is None else comparison.margin}
-    if check.printed is not None:
-        line |= {"printed_row": check.printed[0], "printed_other": check.printed[1], "printed_holds": check.printed_holds}
-    return line
-
-
-def _gap_line(found: Gap) -> dict[str, Any]:
-    line = _interval_line(found) | {"row": "+".join(row.name for row in found.rows)}
-    line |= {"other": "+".join(row.name for row in found.others)}
-    line |= {"row_mean": round(found.ours[0], 6), "other_mean": round(found.ours[1], 6)}
-    if found.printed is not None:
-        line |= {"printed_row": round(found.printed[0], 6), "printed_other": round(found.printed[1], 6)}
-        line |= {"printed_holds": found.printed[1] > found.printed[0]}
-    return line
-
-
-def _trend_line(found: Trend) -> dict[str, Any]:
-    line = _interval_line(found) | {"row": "+".join(row.name for row in found.rows)}
-    line |= {"other": "+".join(row.name for row in found.others), "slope": round(found.slope.mean, 6)}
-    line |= {"slope_low": round(found.slope.low, 6), "slope_high": round(found.slope.high, 6)}
-    return line | {"spearman": round(found.spearman, 6)}
-
-
-_LINES: dict[type, Callable[[Any], dict[str, Any]]] = {Check: _check_line, Gap: _gap_line, Trend: _trend_line}
-
-
-def _interval_line(check: Check | Trend | Gap) -> dict[str, Any]:
-    ends = {"difference": check.interval.mean, "low": check.interval.low, "high": check.interval.high}
-    ends |= {"p": check.evidence.held, "p_against": check.evidence.against}
-    ends |= {"visible": (check.slope if isinstance(check, Trend) else check.interval).visible}
+def check_line(check: Check) -> dict[str, Any]:
+    """A comparison as its line of the CSV, numbers with six digits after the point; what it does not have is left out."""
+    asked, shown, judged = check.comparison, check.interval, check.judged
     needed = check.needed if check.verdict == "undecided" else None
-    return {
-        "needed_seeds": needed.seeds if needed else "",
-        "needed_images": needed.images if needed else "",
-        "relation": check.comparison.relation,
-        "dataset": check.column.dataset,
-        "metric": check.comparison.metric,
-        "other_metric": check.comparison.other_metric or "",
-        "comparison": check.verdict,
-        **{name: round(value, 6) for name, value in ends.items()},
+    line: dict[str, Any] = {
+        **{"relation": asked.relation, "dataset": check.column.dataset, "metric": asked.metric, "comparison": check.verdict},
+        **{"row": "+".join(row.name for row in check.rows), "other": "+".join(row.name for row in check.others)},
+        **{"difference": shown.mean, "low": shown.low, "high": shown.high, "visible": judged.visible},
+        **{"p": check.evidence.held, "p_against": check.evidence.against, "other_metric": asked.other_metric or ""},
+        **({"needed_seeds": needed.seeds, "needed_images": needed.images} if needed else {}),
     }
+    if asked.relation == "trend":
+        line |= {"slope": judged.mean, "slope_low": judged.low, "slope_high": judged.high, "spearman": check.spearman}
+    else:
+        line |= dict(zip(("row_mean", "other_mean"), check.ours, strict=True))
+    if asked.relation in ("better", "close"):
+        line |= {"factor": asked.factor, "margin": "" if asked.margin is None else asked.margin}
+    if check.printed is not None:
+        line |= dict(zip(("printed_row", "printed_other"), check.printed, strict=True)) | {"printed_holds": check.printed_holds}
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in line.items()}

@@ -5,7 +5,7 @@ import seaborn
 from matplotlib.figure import Figure
 
 from dad.report.frame import Frame
-from dad.report.style import INK, MARKERS, PALETTE, new_figure
+from dad.report.style import GIVEN, INK, MARKERS, PALETTE, new_figure
 from dad.study.paper import paper
 
 
@@ -37,7 +37,6 @@ def curves_figure(frame: Frame) -> Figure:
     facets, names = list(dict.fromkeys(table["facet"])), list(dict.fromkeys(table["line"]))
     figure = new_figure(1.0 + 2.7 * len(facets), 0.8 + 2.4 * len(frame.columns))
     grid = figure.subplots(len(frame.columns), len(facets), squeeze=False, sharey="row", sharex="col")
-    given = {"estimator": lambda values: values.iloc[0], "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max())}
     for panels, column in zip(grid, frame.columns, strict=True):
         for axes, facet in zip(panels, facets, strict=True):
             here = table[(table["title"] == column.title) & (table["facet"] == facet)]
@@ -45,7 +44,7 @@ def curves_figure(frame: Frame) -> Figure:
                 long = here[here["line"] == name].melt(["along"], ["mean", "low", "high"])
                 look = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
                 label = layout.label(form.lines, name)
-                seaborn.lineplot(long, x="along", y="value", ax=axes, label=label, legend=False, sort=True, **given, **look)
+                seaborn.lineplot(long, x="along", y="value", ax=axes, label=label, legend=False, sort=True, **GIVEN, **look)
             axes.axhline(1, color=INK, linewidth=0.8)
             axes.set(title=layout.label(form.facets, facet), xlabel=layout.headings.get(form.along, form.along).lower(), ylabel="")
             axes.grid(axis="y")

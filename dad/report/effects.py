@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dad.report.estimates import Interval, Values, average_of
+from dad.report.estimates import Interval, average_of
 from dad.report.frame import Column, Frame
-from dad.report.statistics import value_matrices
 from dad.study.cells import Row
 
 Dimension = tuple[str, ...]
@@ -86,19 +85,13 @@ def effects_of(frame: Frame) -> Effects | None:
         return None
     mains = []
     for column in frame.columns:
-        values = {row.name: value_matrices(frame.scores, row.name, column.datasets, metric) for row in frame.trained}
-        everything = _averaged(frame.trained, values)
         for dimension in dimensions:
             for level in dict.fromkeys(level_of(row, dimension) for row in frame.trained):
                 having = [row for row in frame.trained if level_of(row, dimension) == level]
-                parts = [one - whole for one, whole in zip(_averaged(having, values), everything, strict=True)]
+                shares = {row.name: (row in having) / len(having) - 1 / len(frame.trained) for row in frame.trained}
+                parts = frame.contrast(column, [(name, metric, share) for name, share in shares.items()])
                 mains.append(Effect(dimension, level, column, average_of(parts).interval()))
     return Effects(metric, dimensions, tuple(mains))
-
-
-def _averaged(rows: "list[Row] | tuple[Row, ...]", values: dict[str, list[Values]]) -> list[Values]:
-    """Per data set the mean over rows, (seeds, images)."""
-    return [np.mean(parts, axis=0) for parts in zip(*(values[row.name] for row in rows), strict=True)]
 
 
 def cell_means(frame: Frame, effects: Effects, column: Column) -> pd.DataFrame:

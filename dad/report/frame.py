@@ -5,8 +5,9 @@ row and to the row's reference, what is best of its block, and the reason where 
 """
 
 import functools
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ import pandas as pd
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.premises import read_facts
-from dad.report import runs
-from dad.report.estimates import Interval
+from dad.report.estimates import Interval, Values
+from dad.report.provenance import Shares, failed_premises, input_size, shares, starts
 from dad.report.scores import METRICS, check_comparable, read_rows, score_paths
-from dad.report.statistics import table_statistics
+from dad.report.statistics import MEANS, TO_BEST, TO_REFERENCE, Term, ValueTable, contrast, table_statistics, value_table
 from dad.study.cells import Row, beside_rows, dataset_group, model_slug, study_groups, table_rows
 from dad.study.config import BenchmarkConfig, StudyConfig
 from dad.study.layout import Layout
@@ -32,9 +33,6 @@ __all__ = ["METRICS", "Column", "Frame", "Line", "load_frame", "table_columns"]
 Line = dict[str, Any]
 """One line of the frame; numbers that do not exist are NaN, texts empty."""
 
-MEANS = ("mean", "ci_low", "ci_high", "n", "seeds")
-TO_BEST = ("difference_to_best", "diff_low", "diff_high", "p_holm", "effect")
-TO_REFERENCE = ("ref_difference", "ref_low", "ref_high", "ref_p_holm", "ref_effect")
 BESIDE_LABELS = {
     "teacher": "the teacher",
     "source": "the student's network as shipped",
@@ -42,6 +40,7 @@ BESIDE_LABELS = {
     "no-skill:gradient": "no skill: a gradient from sky to ground",
 }
 """What is above the rows, in words, by role or by model."""
+SCORE_KEYS = ("row", "seed", "dataset", "image", "scene", "n")
 NO_DATA = "this study has no data set for this benchmark"
 
 
@@ -124,11 +123,6 @@ class Frame:
     """
 
     @property
-    def teachers(self) -> tuple[Row, ...]:
-        """The teachers that are not among the rows."""
-        return tuple(row for row in self.beside if row.role == "teacher")
-
-    @property
     def trained(self) -> tuple[Row, ...]:
         """The rows that have cells."""
         return tuple(row for row in self.rows if row.cells)
@@ -170,6 +164,19 @@ class Frame:
         return found
 
     @functools.cached_property
+    def _values(self) -> ValueTable:
+        return value_table(self.scores, self._measured)
+
+    @property
+    def _measured(self) -> list[str]:
+        """The metrics of tables, and the further ones that claims ask for."""
+        return [name for name in self.scores.columns if name not in SCORE_KEYS]
+
+    def contrast(self, column: Column, terms: Sequence[Term]) -> list[Values]:
+        """The weighted sum of scored rows, (seeds, images) per data set of a column; images can be without a further metric."""
+        return contrast(self._values, column.datasets, terms, partial={*self._measured} - {*METRICS})
+
+    @functools.cached_property
     def _records(self) -> dict[tuple[str, str, str], Line]:
         return {(line["row"], line["dataset"], line["metric"]): line for line in self.lines.to_dict("records")}
 
@@ -204,11 +211,7 @@ class Frame:
         if row.role == "row":
             return row_label(self.layout, row)
         several = row.role != "no-skill" and sum(other.role == row.role for other in self.beside) > 1
-        return self.role_label(row) + (f" {model_slug(row.model)}" if several else "")
-
-    def role_label(self, row: Row) -> str:
-        """What a model above the rows is to the table, in words."""
-        return BESIDE_LABELS.get(row.model or "") or BESIDE_LABELS[row.role]
+        return beside_label(row) + (f" {model_slug(row.model)}" if several else "")
 
     def apart(self, row: Row, other: Row) -> str:
         """A row's label without the factors it shares with `other`."""
@@ -219,19 +222,19 @@ class Frame:
         return ", ".join(self.layout.label(*pair) for pair in row.factors.items() if other.factors[pair[0]] == pair[1])
 
     @functools.cached_property
-    def starts(self) -> list[str]:
-        """The trainings whose start had to be cured, or that ended inside out, each in a sentence."""
-        found = []
+    def starts(self) -> dict[str, list[str]]:
+        """Name of a row -> its trainings whose start had to be cured, or that ended inside out, each in a sentence."""
+        found: dict[str, list[str]] = {}
         for row in self.trained:
-            told = runs.starts(self.files, row.cells)
-            found += [f"{self.label(row)}, seed {row.cells[cell].seed}: {remark}" for cell, remark in told.items()]
+            for cell, remark in starts(self.files, row.cells).items():
+                found.setdefault(row.name, []).append(f"{self.label(row)}, seed {row.cells[cell].seed}: {remark}")
         return found
 
     @functools.cached_property
-    def shares(self) -> dict[str, runs.Shares]:
+    def shares(self) -> dict[str, Shares]:
         """Label of a row -> the share of each term in its objective; rows whose step logs are not there are left out."""
-        found = {self.label(row): runs.shares(self.files, row.cells) for row in self.trained}
-        return {label: shares for label, shares in found.items() if shares}
+        found = {self.label(row): shares(self.files, row.cells) for row in self.trained}
+        return {label: of for label, of in found.items() if of}
 
     @functools.cached_property
     def input_sizes(self) -> dict[int, list[str]]:
@@ -239,19 +242,24 @@ class Frame:
         groups, found = study_groups(self.study, self.table), {}
         for row in (*self.beside, *self.scored):
             places = [self.files.summary(group, row.subjects[0]) for group in groups]
-            if (size := runs.input_size(places)) is not None:
+            if (size := input_size(places)) is not None:
                 found.setdefault(size, []).append(self.label(row))
         return found
 
     @functools.cached_property
     def failed_premises(self) -> list[str]:
         """The study's premises that do not hold, where they have been measured."""
-        return runs.failed_premises(read_facts(self.files.premises))
+        return failed_premises(read_facts(self.files.premises))
 
     def images(self) -> dict[Column, int]:
         """Column -> its scored images; columns that nothing was scored on are left out."""
         counts = self.scores.drop_duplicates(["dataset", "image"])["dataset"].value_counts()
         return {column: int(counts[column.dataset]) for column in self.columns if column.dataset in counts}
+
+
+def beside_label(row: Row) -> str:
+    """What a model above the rows is to the table, in words."""
+    return BESIDE_LABELS.get(row.model or "") or BESIDE_LABELS[row.role]
 
 
 def row_label(layout: Table, row: Row) -> str:
@@ -280,7 +288,7 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
     everything = read_rows(study, (*beside, *rows), columns, files, protocol.id, metrics)
     check_comparable(table, protocol.id, everything)
     first = everything[everything["subject"] == everything["subject"].iloc[0]] if len(everything) else everything
-    tidy = everything[everything["n"] > 0][["row", "seed", "dataset", "image", "scene", "n", *metrics]]
+    tidy = everything[everything["n"] > 0][[*SCORE_KEYS, *metrics]]
     is_row = tidy["row"].isin([row.name for row in rows])
     scores = tidy[is_row].reset_index(drop=True)
     frame = Frame(
@@ -298,8 +306,7 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
         lines=pd.DataFrame(),
     )
     statistics = pd.concat([_statistics(frame, scores, rows), _statistics(frame, tidy[~is_row], ())])
-    lines = pd.DataFrame(list(_lines(frame, statistics.set_index(["row", "dataset", "metric"]).to_dict("index"))))
-    return replace(frame, lines=_decided(frame, lines))
+    return replace(frame, lines=_decided(frame, _lines(frame, statistics)))
 
 
 def _is_there(row: Row, files: Mapping[tuple[str, str], Path]) -> bool:
@@ -318,46 +325,42 @@ def _statistics(frame: Frame, scores: pd.DataFrame, rows: tuple[Row, ...]) -> pd
     return table_statistics(scores, better, columns=datasets, references=references)
 
 
-def _lines(frame: Frame, statistics: Mapping[tuple[str, str, str], Line]) -> Iterator[Line]:
+def _lines(frame: Frame, statistics: pd.DataFrame) -> pd.DataFrame:
     """A line per row, column and metric, with what was computed and what was printed."""
-    shown = {column.paper for column in frame.columns}
+    shown, lines = {column.paper for column in frame.columns}, []
     absent = [Column(name, name) for name in frame.layout.datasets if name not in shown]
-    for row in (*frame.beside, *frame.rows):
-        for column in (*frame.columns, *absent):
-            for metric in METRICS:
-                printed = None
-                if row.role == "row" and column.paper is not None:
-                    printed = frame.layout.printed(row.factors, column.paper, metric)
-                scored = column in frame.columns
-                if not scored and not printed:
-                    continue
-                line: Line = dict.fromkeys((*MEANS, *TO_BEST, *TO_REFERENCE, "percent", "paper", "paper_percent"), math.nan)
-                line |= {
-                    "role": row.role,
-                    "row": row.name,
-                    "label": frame.label(row),
-                    "block": ", ".join(block_of(frame.layout, row)) if row.role == "row" else "",
-                    "cell": "+".join(row.subjects),
-                    **row.factors,
-                    "dataset": column.dataset,
-                    "title": column.title,
-                    "benchmark": column.paper or "",
-                    "stands_for": column.paper if column.stand_in else "",
-                    "metric": metric,
-                    "protocol": frame.protocol if scored else "",
-                    "reason": row.reason or ("" if scored else NO_DATA),
-                    "reference": "",
-                    "notes": " ".join(printed.notes) if printed else "",
-                    "foreign": bool(printed) and paper().foreign(printed),
-                }
-                if printed:
-                    line |= {"paper": printed.value}
-                    line |= {"paper_percent": math.nan if printed.percent is None else printed.percent}
-                yield line | {
-                    name: value
-                    for name, value in statistics.get((row.name, column.dataset, metric), {}).items()
-                    if not (isinstance(value, float) and math.isnan(value))
-                }
+    places = itertools.product((*frame.beside, *frame.rows), (*frame.columns, *absent), METRICS)
+    for row, column, metric in places:
+        own, scored = row.role == "row", column in frame.columns
+        printed = frame.layout.printed(row.factors, column.paper, metric) if own and column.paper is not None else None
+        if not scored and not printed:
+            continue
+        lines.append(
+            {
+                "role": row.role,
+                "row": row.name,
+                "label": frame.label(row),
+                "block": ", ".join(block_of(frame.layout, row)) if own else "",
+                "cell": "+".join(row.subjects),
+                **row.factors,
+                "dataset": column.dataset,
+                "title": column.title,
+                "benchmark": column.paper or "",
+                "stands_for": column.paper if column.stand_in else "",
+                "metric": metric,
+                "protocol": frame.protocol if scored else "",
+                "reason": row.reason or ("" if scored else NO_DATA),
+                "paper": printed.value if printed else None,
+                "paper_percent": printed.percent if printed else None,
+                "notes": " ".join(printed.notes) if printed else "",
+                "foreign": bool(printed) and paper().foreign(printed),
+            }
+        )
+    keys, numbers = ["row", "dataset", "metric"], [*MEANS, *TO_BEST, *TO_REFERENCE, "paper", "paper_percent", "percent"]
+    found = statistics.reindex(columns=[*keys, "reference", *MEANS, *TO_BEST, *TO_REFERENCE])
+    table = pd.DataFrame(lines).assign(percent=math.nan).merge(found, how="left", on=keys)
+    table["reference"] = table["reference"].astype(object).where(table["reference"].notna(), "")
+    return table.astype(dict.fromkeys(numbers, float))
 
 
 def _decided(frame: Frame, lines: pd.DataFrame) -> pd.DataFrame:

@@ -1,13 +1,12 @@
-"""Paired differences of per-image scores, and the statistics of a whole table.
+"""Contrasts of rows by their per-image scores, and the statistics of a whole table.
 
 Scores come as a tidy DataFrame with the columns `row` (a table's row), `seed`, `dataset`, `image` and one column per metric: one
-line per image and scored model. Everything here is a pure function of it; what an interval covers says `dad.report.estimates`.
+line per image and scored model. Whatever is asked of rows (a difference, a gap, a slope, a main effect) is a weighted sum of their
+scores, image by image and seed by seed. Everything here is a pure function; what an interval covers says `dad.report.estimates`.
 """
 
 import itertools
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,54 +14,64 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from dad.report.estimates import Estimate, Interval, Values, average_of
+from dad.report.estimates import Interval, Values, average_of
+
+MEANS = ("mean", "ci_low", "ci_high", "n", "seeds")
+TO_BEST = ("difference_to_best", "diff_low", "diff_high", "p_holm", "effect")
+TO_REFERENCE = ("ref_difference", "ref_low", "ref_high", "ref_p_holm", "ref_effect")
+"""What `table_statistics` finds, by name; of a difference its mean and interval, p after Holm's correction, and the effect."""
+
+Term = tuple[str, str, float]
+"""Row, metric and weight in a contrast."""
+ValueTable = Mapping[tuple[str, str, str], Values]
+"""(row, data set, metric) -> (seeds, images), both sorted."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A paired difference of two rows, and the matched-pairs rank-biserial correlation over images in [-1, 1]."""
-
-    estimate: Estimate
-    effect: float
-
-    @property
-    def interval(self) -> Interval:
-        """The 95 % interval."""
-        return self.estimate.interval()
-
-    @property
-    def p(self) -> float:
-        """Of no difference, two-sided."""
-        return self.estimate.p
+def value_table(scores: pd.DataFrame, metrics: Iterable[str]) -> ValueTable:
+    """All scores as matrices. Every seed of a row must have every image of a data set once."""
+    found, metrics = {}, list(metrics)
+    for (row, dataset), lines in scores.groupby(["row", "dataset"], sort=False):
+        wide = lines.pivot(index="seed", columns="image", values=metrics)
+        found |= {(row, dataset, metric): wide[metric].to_numpy(dtype=np.float64) for metric in metrics}
+    return found
 
 
-def paired(values: Values, reference: Values) -> Values:
-    """`values` minus `reference`, image by image and seed by seed; an estimator, which has no seeds, is paired with every seed."""
-    if values.shape[1] != reference.shape[1] or (values.shape[0] != reference.shape[0] and 1 not in (len(values), len(reference))):
-        raise ValueError(f"paired values have different shapes, {values.shape} and {reference.shape}")
-    return values - reference
+def weighted(terms: Sequence[tuple[Values, float]]) -> Values:
+    """The weighted sum of (seeds, images) values, image by image and seed by seed; an estimator without seeds meets every one."""
+    shapes = [values.shape for values, _ in terms]
+    if len({images for _, images in shapes}) > 1 or len({seeds for seeds, _ in shapes} - {1}) > 1:
+        raise ValueError(f"paired values have different shapes, {' and '.join(map(str, dict.fromkeys(shapes)))}")
+    return np.asarray(sum(weight * values for values, weight in terms))
 
 
-def paired_difference(values: Values, reference: Values) -> Difference:
-    """`values` minus `reference`, both (seeds, images), as `paired` pairs them."""
-    return judged_difference([paired(values, reference)])
+def contrast(values: ValueTable, datasets: Sequence[str], terms: Sequence[Term], partial: Collection[str] = ()) -> list[Values]:
+    """The weighted sum of rows, (seeds, images) per data set.
 
-
-def judged_difference(parts: Sequence[Values]) -> Difference:
-    """The estimate and the effect of paired differences, (seeds, images) per data set.
-
-    The effect is (W+ - W-) / (W+ + W-) of the signed ranks over the images of all data sets (of the mean over seeds; images without
-    a difference are left out): 1 where every image is larger than in the reference.
+    partial: metrics that some images have no value of, as one without edges. Where a term is of one of these, an image that any
+    term has no value of is left out.
     """
-    estimate = average_of(parts)
+    parts = []
+    for dataset in datasets:
+        found = [values[row, dataset, metric] for row, metric, _ in terms]
+        if any(metric in partial for _, metric, _ in terms):
+            there = np.logical_and.reduce([np.isfinite(one).all(axis=0) for one in found])
+            found = [one[:, there] if there.any() else np.full((len(one), 1), np.nan) for one in found]
+        parts.append(weighted([(one, weight) for one, (_, _, weight) in zip(found, terms, strict=True)]))
+    return parts
+
+
+def rank_effect(parts: Sequence[Values]) -> float:
+    """The matched-pairs rank-biserial correlation of paired differences, (seeds, images) per data set, in [-1, 1].
+
+    (W+ - W-) / (W+ + W-) of the signed ranks over the images of all data sets (of the mean over seeds; images without a difference
+    are left out): 1 where every image is larger than in the reference.
+    """
     per_image = np.concatenate([values.mean(axis=0) for values in parts])
     if not np.isfinite(per_image).all():
-        return Difference(estimate, math.nan)
+        return np.nan
     per_image = per_image[per_image != 0]
-    if per_image.size == 0:
-        return Difference(estimate, 0.0)
     ranks = stats.rankdata(np.abs(per_image))
-    return Difference(estimate, float((ranks * np.sign(per_image)).sum() / ranks.sum()))
+    return float((ranks * np.sign(per_image)).sum() / ranks.sum()) if per_image.size else 0.0
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
@@ -75,25 +84,6 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
         largest = max(largest, min(1.0, (len(order) - rank) * p[index]))
         adjusted[index] = largest
     return adjusted
-
-
-def value_matrix(scores: pd.DataFrame, row: str, dataset: str, metric: str) -> Values:
-    """(seeds, images) of one metric, seeds and images sorted. Every seed must have every image once."""
-    chosen = scores[(scores["row"] == row) & (scores["dataset"] == dataset)]
-    return chosen.pivot(index="seed", columns="image", values=metric).to_numpy(dtype=np.float64)
-
-
-def value_matrices(scores: pd.DataFrame, row: str, datasets: Sequence[str], metric: str) -> list[Values]:
-    """One (seeds, images) matrix per data set."""
-    return [value_matrix(scores, row, dataset, metric) for dataset in datasets]
-
-
-def compare(
-    scores: pd.DataFrame, row: str, reference: str, datasets: Sequence[str], metric: str, *, factor: float = 1.0
-) -> Difference:
-    """The paired difference of `row` minus `factor` times `reference`, on one data set or averaged over several."""
-    pairs = zip(*(value_matrices(scores, name, datasets, metric) for name in (row, reference)), strict=True)
-    return judged_difference([paired(values, factor * others) for values, others in pairs])
 
 
 def table_statistics(
@@ -109,61 +99,46 @@ def table_statistics(
     columns: name -> the data sets it averages; by default one column per data set.
     references: row -> the row it is compared with; a row may have none.
 
-    Columns: row, dataset (the column's name), metric, mean, ci_low, ci_high, n (images), seeds, difference_to_best, diff_low,
-    diff_high, p_holm, effect, and the same for the reference: reference (its row), ref_difference, ref_low, ref_high, ref_p_holm,
-    ref_effect. Both p are adjusted over the rows of one column and metric. The best row is chosen from the same scores that it is
-    compared on, which favours it a little; its own difference is 0, without an interval.
+    Columns: row, dataset (the column's name), metric, MEANS, TO_BEST, reference (the row compared with) and TO_REFERENCE. Both p
+    are adjusted over the rows of one column and metric. The best row is chosen from the same scores that it is compared on, which
+    favours it a little; its own difference is 0, without an interval.
     """
     if scores.empty:
         return pd.DataFrame(columns=["row", "dataset", "metric"])
-    rows = list(dict.fromkeys(scores["row"]))
+    rows, values, references = list(dict.fromkeys(scores["row"])), value_table(scores, better), references or {}
     columns = columns or {name: (name,) for name in dict.fromkeys(scores["dataset"])}
     lines = []
     for (name, datasets), (metric, direction) in itertools.product(columns.items(), better.items()):
-        parts = {row: value_matrices(scores, row, datasets, metric) for row in rows}
-        lines += _column_lines(name, metric, direction, parts, references or {})
+        parts = {row: contrast(values, datasets, [(row, metric, 1.0)]) for row in rows}
+        intervals = {row: average_of(one).interval() for row, one in parts.items()}
+        sign = 1 if direction == "lower" else -1
+        finite = [row for row in rows if np.isfinite(intervals[row].mean)]
+        best = min(finite, key=lambda row: sign * intervals[row].mean, default=None)
+        to_best = _differences(parts, {row: best for row in rows if best not in (None, row)}, TO_BEST)
+        others = {row: other for row, other in references.items() if row in parts and other in parts}
+        to_reference = _differences(parts, others, TO_REFERENCE)
+        for row in rows:
+            found = (*_ends(intervals[row]), sum(one.shape[1] for one in parts[row]), len(parts[row][0]))
+            line = {"row": row, "dataset": name, "metric": metric} | dict(zip(MEANS, found, strict=True))
+            line |= dict.fromkeys(TO_BEST, np.nan) | ({TO_BEST[0]: 0.0} if row == best else to_best.get(row, {}))
+            line |= {"reference": others.get(row, "")} | dict.fromkeys(TO_REFERENCE, np.nan) | to_reference.get(row, {})
+            lines.append(line)
     order = {name: index for index, name in enumerate(rows)}
     return pd.DataFrame(lines).sort_values("row", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def _column_lines(
-    name: str, metric: str, direction: str, parts: dict[str, list[Values]], references: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """The lines of one column and metric, a row each."""
-    intervals = {row: average_of(values).interval() for row, values in parts.items()}
-    finite = [row for row in parts if np.isfinite(intervals[row].mean)]
-    sign = 1 if direction == "lower" else -1
-    best = min(finite, key=lambda row: sign * intervals[row].mean, default=None)
-    to_best = _differences(parts, {row: best for row in parts if best not in (None, row)})
-    to_reference = _differences(parts, {row: other for row, other in references.items() if row in parts and other in parts})
-    lines = []
-    for row, values in parts.items():
-        line: dict[str, Any] = {"row": row, "dataset": name, "metric": metric}
-        line |= dict(zip(("mean", "ci_low", "ci_high"), _ends(intervals[row]), strict=True))
-        line |= {"n": sum(one.shape[1] for one in values), "seeds": len(values[0])}
-        difference, p = to_best.get(row, (None, np.nan))
-        if difference is None:
-            line |= {"difference_to_best": 0.0 if row == best else np.nan, "diff_low": np.nan, "diff_high": np.nan}
-        else:
-            line |= dict(zip(("difference_to_best", "diff_low", "diff_high"), _ends(difference.interval), strict=True))
-        line |= {"p_holm": p, "effect": difference.effect if difference else np.nan}
-        difference, p = to_reference.get(row, (None, np.nan))
-        ends = _ends(difference.interval) if difference else (np.nan,) * 3
-        line |= {"reference": references[row] if difference else ""}
-        line |= dict(zip(("ref_difference", "ref_low", "ref_high"), ends, strict=True))
-        line |= {"ref_p_holm": p, "ref_effect": difference.effect if difference else np.nan}
-        lines.append(line)
-    return lines
-
-
-def _differences(parts: dict[str, list[Values]], others: Mapping[str, str]) -> dict[str, tuple[Difference, float]]:
-    """Row -> its difference to the other row and p after Holm's correction over all of them."""
+def _differences(parts: dict[str, list[Values]], others: Mapping[str, str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Row -> its difference to the other row, by `names`."""
     found = {
-        row: judged_difference([paired(*pair) for pair in zip(parts[row], parts[other], strict=True)])
+        row: [weighted([(one, 1.0), (two, -1.0)]) for one, two in zip(parts[row], parts[other], strict=True)]
         for row, other in others.items()
     }
-    adjusted = holm([difference.p for difference in found.values()])
-    return {row: (difference, float(p)) for (row, difference), p in zip(found.items(), adjusted, strict=True)}
+    estimates = {row: average_of(differences) for row, differences in found.items()}
+    adjusted = holm([estimate.p for estimate in estimates.values()])
+    return {
+        row: dict(zip(names, (*_ends(estimate.interval()), float(p), rank_effect(found[row])), strict=True))
+        for (row, estimate), p in zip(estimates.items(), adjusted, strict=True)
+    }
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:

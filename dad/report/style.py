@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dad.files import atomic_path
 
@@ -17,6 +17,12 @@ MARKERS = ("o", "s", "D", "^", "v", "P")
 """Shape repeats what colour says."""
 
 INK, QUIET, HAIRLINE = "#222222", "#666666", "#DDDDDD"
+
+GIVEN: dict[str, Any] = {
+    "estimator": lambda values: values.iloc[0],
+    "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max()),
+}
+"""For seaborn: the values of a place are a mean and the ends of its interval, which are given and not computed."""
 
 RC = {
     "font.family": "DejaVu Sans",

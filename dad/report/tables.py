@@ -7,10 +7,9 @@ from string import ascii_lowercase
 from typing import Any
 
 from dad.files import write_csv, write_text
-from dad.report.claims import ORDER, Finding, findings
+from dad.report.claims import ORDER, Finding, findings, orderings
 from dad.report.effects import effects_of, heading, level_label
-from dad.report.frame import MEANS, METRICS, TO_BEST, TO_REFERENCE, Column, Frame, Line, load_frame
-from dad.report.orderings import orderings
+from dad.report.frame import METRICS, Column, Frame, Line, beside_label, load_frame
 from dad.report.plots import write_table_figure
 from dad.report.provenance import (
     FACTS,
@@ -29,6 +28,7 @@ from dad.report.provenance import (
     teacher_fact,
     total_time,
 )
+from dad.report.statistics import MEANS, TO_BEST, TO_REFERENCE
 from dad.report.templates import render
 from dad.study.config import Cell, StudyConfig
 from dad.study.layout import Layout
@@ -114,6 +114,7 @@ def page_facts(frame: Frame, provenance: Mapping[str, Provenance]) -> dict[str, 
         "differing": _differing(frame),
         "shown_terms": [term for term in TERMS if any(term in of for of in frame.shares.values())],
         "short_name": short_name,
+        "beside_label": beside_label,
         "isnan": math.isnan,
     }
 

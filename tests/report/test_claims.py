@@ -4,10 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dad.report.claims import Evidence, better, close, corrected, findings
+from dad.report.claims import Evidence, better, close, corrected, findings, orderings
 from dad.report.estimates import Estimate
 from dad.report.frame import load_frame
-from dad.report.orderings import orderings
 from dad.report.tables import write_texts
 
 
@@ -89,7 +88,7 @@ def test_reversed_orderings_are_named(load, study, results, write_scores, paper_
         return 0.5 if tuple(row.factors.values()) == ("shared", "hybrid") and dataset == "scenes-outdoor" else value
 
     reversed_pairs = [pair for pair in orderings(load(level)) if pair.verdict == "did not hold"]
-    assert {(pair.better.name, pair.column.dataset) for pair in reversed_pairs} == {("shared-hybrid", "scenes-outdoor")}
+    assert {(pair.rows[0].name, pair.column.dataset) for pair in reversed_pairs} == {("shared-hybrid", "scenes-outdoor")}
     assert all(pair.interval.high < 0 for pair in reversed_pairs)
     page = page_of(study, results)
     assert f"reversed in {len(reversed_pairs)}." in page

@@ -12,7 +12,7 @@ from dad.report.effects import cell_means, effects_of, interactions
 from dad.report.frame import load_frame
 from dad.report.page.sheets import markdown_html
 from dad.report.tables import SUFFIXES, table_files, write_texts
-from dad.report.text import number, tex
+from dad.report.templates import number, tex
 from dad.study.cells import load_study, table_rows
 from dad.study.paper import paper
 

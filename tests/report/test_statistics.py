@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,8 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dad.report.estimates import mean_of
-from dad.report.statistics import compare, holm, paired_difference, table_statistics, value_matrix
+from dad.report.estimates import average_of, mean_of
+from dad.report.statistics import contrast, holm, rank_effect, table_statistics, value_table, weighted
+
+
+def paired_difference(values, reference):
+    parts = [weighted([(values, 1.0), (reference, -1.0)])]
+    estimate = average_of(parts)
+    return SimpleNamespace(interval=estimate.interval(), p=estimate.p, effect=rank_effect(parts))
 
 
 def test_p_and_interval_cannot_contradict_each_other():
@@ -111,8 +119,19 @@ def test_a_row_without_a_number_is_neither_best_nor_hidden():
 
 def test_matrices_and_factors():
     scores = tidy({"a": {"x": [[0.1, 0.2, 0.3]]}, "b": {"x": [[0.3, 0.2, 0.4]]}})
-    assert value_matrix(scores, "b", "x", "abs_rel").tolist() == [[0.3, 0.2, 0.4]]
-    assert compare(scores, "b", "a", ["x"], "abs_rel", factor=1.5).interval.mean == pytest.approx(0.3 - 1.5 * 0.2)
+    values = value_table(scores, ["abs_rel"])
+    assert values["b", "x", "abs_rel"].tolist() == [[0.3, 0.2, 0.4]]
+    (difference,) = contrast(values, ["x"], [("b", "abs_rel", 1.0), ("a", "abs_rel", -1.5)])
+    assert difference == pytest.approx(np.array([[0.3, 0.2, 0.4]]) - 1.5 * np.array([[0.1, 0.2, 0.3]]))
+
+
+def test_an_image_that_one_row_has_no_value_of_is_left_out_of_all():
+    scores = tidy({"a": {"x": [[0.1, np.nan, 0.3]]}, "b": {"x": [[0.3, 0.2, 0.4]]}})
+    values, terms = value_table(scores, ["abs_rel"]), [("b", "abs_rel", 1.0), ("a", "abs_rel", 0.0)]
+    assert contrast(values, ["x"], terms, partial={"abs_rel"})[0].tolist() == [[0.3, 0.4]]
+    assert np.isnan(contrast(values, ["x"], terms)[0][0, 1])
+    nothing = value_table(tidy({"a": {"x": [[np.nan]]}}), ["abs_rel"])
+    assert np.isnan(contrast(nothing, ["x"], terms[1:], partial={"abs_rel"})[0]).tolist() == [[True]]
 
 
 def test_an_estimator_without_seeds_is_paired_with_every_seed():
@@ -133,7 +152,7 @@ def test_differences_to_a_reference_are_a_family_of_their_own():
     base = rng.random((1, 25))
     scores = tidy({"base": {"x": base}, "ours": {"x": base - 0.05 * rng.random((1, 25))}, "other": {"x": rng.random((1, 25))}})
     table = table_statistics(scores, {"abs_rel": "lower"}, references={"ours": "base", "other": "base"}).set_index("row")
-    values = {row: value_matrix(scores, row, "x", "abs_rel")[0] for row in ("base", "ours", "other")}
+    values = {row: value_table(scores, ["abs_rel"])[row, "x", "abs_rel"][0] for row in ("base", "ours", "other")}
     raw = [stats.ttest_rel(values[row], values["base"]).pvalue for row in ("ours", "other")]
     assert table.loc[["ours", "other"], "ref_p_holm"].tolist() == pytest.approx(holm(raw).tolist())
     assert table.loc["ours", "ref_difference"] == pytest.approx((values["ours"] - values["base"]).mean())

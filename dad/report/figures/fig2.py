@@ -15,7 +15,7 @@ from dad.report.grid import WORST, Grid, row_heights
 from dad.report.pictures import Picture, load_method, pictures_of, predict, true_disparity
 from dad.report.scores import subject_values
 from dad.report.style import INK, PALETTE, QUIET
-from dad.report.text import signed, with_interval
+from dad.report.templates import signed, with_interval
 from dad.study.config import StudyConfig
 from dad.study.paper import paper
 from dad.study.tables import ABLATION

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dad.report.figures.job import Drawing, Job, method_title
 from dad.report.figures.methods import TITLES, Needs, method_of
-from dad.report.style import INK, MARKERS, PALETTE, QUIET, new_figure
+from dad.report.style import GIVEN, INK, MARKERS, PALETTE, QUIET, new_figure
 from dad.study.cells import study_groups, table_rows
 from dad.study.config import StudyConfig
 
@@ -103,13 +103,12 @@ def _panel(axes: "Axes", curves: "pd.DataFrame", dataset: str, title: str) -> No
 
 
 def _band(axes: "Axes", lines: "pd.DataFrame", colour: str, marker: str = MARKERS[2]) -> None:
-    """A curve with its interval, which is given and not computed from repetitions."""
+    """A curve with its interval."""
     import seaborn
 
     long = lines.melt(["photos"], ["mean", "low", "high"])
     look = {"color": colour, "marker": marker, "linewidth": 1.8, "markersize": 6.5, "err_kws": {"alpha": 0.16, "linewidth": 0.6}}
-    ends = {"estimator": lambda values: values.iloc[0], "errorbar": lambda values: (values.iloc[1], values.iloc[2])}
-    seaborn.lineplot(long, x="photos", y="value", ax=axes, legend=False, sort=False, **ends, **look)
+    seaborn.lineplot(long, x="photos", y="value", ax=axes, legend=False, sort=False, **GIVEN, **look)
     axes.set_ylabel("")
 
 

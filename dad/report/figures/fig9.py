@@ -23,7 +23,7 @@ from dad.report.pictures import (
     true_disparity,
 )
 from dad.report.style import QUIET, log_ticks
-from dad.report.text import number
+from dad.report.templates import number
 from dad.study.config import StudyConfig
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dad.files import write_csv, write_text
 from dad.report.figures.methods import TITLES, Method, Needs
-from dad.report.templates import render, render_text
-from dad.report.text import NOTHING, number
+from dad.report.templates import NOTHING, number, render, render_text
 from dad.study.cells import model_slug
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
@@ -154,7 +153,7 @@ def caption(job: Job, figure: ModuleType, drawing: Drawing) -> str:
 
 def _starts(job: Job) -> dict[str, str]:
     """The trainings in the figure whose start had to be cured, or that ended inside out."""
-    from dad.report.runs import starts
+    from dad.report.provenance import starts
 
     return starts(job.layout, dict.fromkeys(cell for method in job.needs.methods for cell in _used(job.needs, method)))
 

@@ -4,7 +4,7 @@ import pytest
 
 from dad.files import read_json, write_csv, write_json
 from dad.report.frame import load_frame
-from dad.report.runs import start_remark
+from dad.report.provenance import start_remark
 from dad.report.tables import write_texts
 from dad.study.cells import beside_rows, loss_terms, table_rows
 from dad.study.layout import Layout
@@ -54,8 +54,10 @@ def told(study, results, write_scores, paper_like):
 def test_every_page_of_the_table_tells_it_once(told):
     frame, pages = told
     words = "Shared-Context Distillation, Hybrid Norm., seed 0: its maps began inside out, and were turned over"
-    assert frame.starts == [words]
-    assert pages[".md"].count(words) == pages[".tex"].count(words) == 1
+    assert frame.starts == {"shared-hybrid": [words]}
+    assert pages[".md"].count(f"† {words}") == pages[".tex"].count(rf"$^\dagger$ {words}") == 1
+    assert pages[".md"].count(" Hybrid Norm. † |") == 1
+    assert pages["_details.md"].count("Hybrid Norm. †") == 1 and pages[".tex"].count(r"Hybrid Norm. $^\dagger$ &") == 1
 
 
 def test_shares_of_the_loss_are_in_the_details(told):
@@ -77,7 +79,7 @@ def test_sizes_that_differ_and_premises_that_fail_are_said(told):
 def test_what_no_file_tells_is_not_said(study, results, write_scores, paper_like):
     write_scores(study, results, paper_like)
     frame = load_frame(study, "table1", results)
-    assert (frame.starts, frame.shares, frame.input_sizes, frame.failed_premises) == ([], {}, {}, [])
+    assert (frame.starts, frame.shares, frame.input_sizes, frame.failed_premises) == ({}, {}, {}, [])
 
 
 def test_a_score_files_summary_says_at_which_size_it_was_made(tmp_path):
