@@ -1,15 +1,14 @@
 """Premises written down: JSON for programs, CSV of the patches, Markdown for people, one picture."""
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dad.files import write_json, write_text
+from dad.files import write_csv, write_json, write_text
 from dad.premises.leak import keys
 from dad.report.style import PALETTE, QUIET, new_figure, save_png, styled
+from dad.report.templates import render
 from dad.study.modes import TERMS
 
 if TYPE_CHECKING:
@@ -21,11 +20,8 @@ MARKS = {True: "holds", False: "does not hold", None: "undecided"}
 def write_premises(facts: dict[str, Any], rows: list[dict[str, Any]], out: Path) -> None:
     """Write premises.json, premises.csv, premises.md and premises.png into the folder `out`."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows)
-    write_text(out / "premises.csv", table.getvalue())
+    lines = [{key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows]
+    write_csv(out / "premises.csv", lines, columns)
     write_text(out / "premises.md", markdown(facts))
     draw(facts, rows, out / "premises.png")
     write_json(out / "premises.json", facts)  # last: who finds it finds the others
@@ -33,67 +29,15 @@ def write_premises(facts: dict[str, Any], rows: list[dict[str, Any]], out: Path)
 
 def markdown(facts: dict[str, Any]) -> str:
     """The premises and what they rest on, as a page."""
-    photos, crop = facts["photos"], facts["crop"]
-    lines = [
-        f"# Premises of the study {facts['study']}",
-        "",
-        "What must hold before the paper's effects can show, measured before anything is trained. "
-        f"{photos['count']} photos ({photos['with_depth']} with depth), {photos['draws']} crops each, {crop['patches']} patches a "
-        f"crop, input {crop['size']} pixels, squares from {crop['min_crop']} pixels up. Intervals: 95 %, over photos.",
-        "",
-        "| premise | finding | verdict |",
-        "|---|---|---|",
-        *(f"| {one['statement']} | {one['finding']} | {MARKS[one['holds']]} |" for one in facts["premises"]),
-    ]
-    for role in (role for role in ("teacher", "assistant") if role in facts["models"]):
-        of = facts["models"][role]
-        if of.get("by_ratio"):
-            lines += ["", f"## {role.capitalize()}: {of['model']}", ""]
-            lines += ["| patch / square | patches | local better | gain in AbsRel |", "|---|---:|---:|---|"]
-            lines += [
-                f"| {one['from']:g} to {one['to']:g} | {one['patches']} | {one['better']:.0%} | {_interval(one['gain'])} |"
-                for one in of["by_ratio"]
-            ]
-        frames = of["frames"]
-        if frames:
-            lines += ["", f"| frames of the {role}'s patches | p5 | p25 | median | p75 | p95 |", "|---|---:|---:|---:|---:|---:|"]
-            lines += [
-                f"| {name} | " + " | ".join(f"{values[f'p{p}']:.2f}" for p in (5, 25, 50, 75, 95)) + " |"
-                for name, values in ((name, frames[name]) for name in ("scale", "shift"))
-            ]
     leak = _in_order(facts)
-    strengths = list(leak["global"])
-    lines += [
-        "",
-        "## How far an error of one region reaches",
-        "",
-        "Mean absolute change of the normalised labels outside a region that is wrong in scale by a factor of 2, by its share.",
-        "",
-        "| normalization | " + " | ".join(strengths) + " |",
-        "|---|" + "---:|" * len(strengths),
-        *(f"| {name} | " + " | ".join(f"{of[s]['mean']:.4f}" for s in strengths) + " |" for name, of in leak.items()),
-    ]
-    if facts["shares"]:
-        terms = [term for term in TERMS if any(term in run["start"] for run in facts["shares"])]
-        lines += ["", "## Share of each term in the objective, at the start and at the end", ""]
-        lines += ["| run | " + " | ".join(terms) + " |", "|---|" + "---:|" * len(terms)]
-        for run in facts["shares"]:
-            cells = (f"{run['start'][term]:.0%} → {run['end'][term]:.0%}" if term in run["start"] else "" for term in terms)
-            lines.append(f"| {run['cell']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    terms = [term for term in TERMS if any(term in run["start"] for run in facts["shares"])]
+    return render("premises.md.j2", facts=facts, marks=MARKS, leak=leak, strengths=list(leak["global"]), terms=terms)
 
 
 def _in_order(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The leak by normalization and strength, both in their order: a JSON file sorts names."""
     found = facts["leak"]
     return {name: {s: found[name][s] for s in sorted(found[name], key=float)} for name in keys(facts["groups"])}
-
-
-def _interval(found: dict[str, Any]) -> str:
-    if found["mean"] is None:
-        return ""
-    shown = f"{found['mean']:+.4f}"
-    return shown if found["low"] is None else f"{shown} [{found['low']:+.4f}, {found['high']:+.4f}]"
 
 
 def draw(facts: dict[str, Any], rows: list[dict[str, Any]], path: Path) -> None:
