@@ -5,6 +5,7 @@ of an image, and every map can have its own as well.
 """
 
 import base64
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,10 @@ from dad.evaluation import load_protocol
 from dad.evaluation.score import score_fitted
 from dad.report.colour import ENDS
 from dad.report.frame import row_label
-from dad.report.page.figures import png, webp
+from dad.report.page.figures import webp
 from dad.report.pictures import Picture, aligned_disparity, pictures_of, predict, shrunk
 from dad.report.provenance import short_name
-from dad.study.cells import Row, model_id, table_rows
+from dad.study.cells import Row, table_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 from dad.study.tables import table_of
@@ -31,7 +32,7 @@ from dad.study.tables import table_of
 TABLES = ("table2", "table4", "table5")
 """Whose first-seed students are shown; all tables together would be a page of a hundred megabytes for a large study."""
 PER_DATASET = 4
-LARGEST = 384
+LARGEST = 320
 """Longest side in pixels of what is stored."""
 ROOM = 0.5
 """How far beyond the ends of the common scale values are kept, in lengths of the scale."""
@@ -47,24 +48,32 @@ class Method:
     group: str
     source: str
     """What `dad.models.load` takes."""
-    cell: str = ""
 
 
 @dataclass(frozen=True)
 class ComparerView:
-    """The comparer's data as JSON text that is safe inside a script element, and what could not be shown."""
+    """The comparer's data as JSON text that is safe inside a script element, its choices, and what could not be shown."""
 
     data: str
-    images: int
     methods: tuple[Method, ...]
+    datasets: tuple[tuple[str, list[tuple[int, str, str]]], ...]
+    """Data set -> its images: number, name, and the photo's data address."""
     protocol: str
     absent: tuple[tuple[str, str], ...]
     """(what, why)."""
+    colours = tuple(COLOURS)
 
     @property
     def made(self) -> bool:
         """Whether there is anything to compare."""
-        return bool(self.images and self.methods)
+        return bool(self.datasets and self.methods)
+
+    @property
+    def choices(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """What can be shown on a side: (group, its (key, label) pairs)."""
+        yield "The image", [("photo", "photo"), ("truth", "ground truth")]
+        for group, methods in itertools.groupby(self.methods, key=lambda method: method.group):
+            yield group, [(method.key, method.label) for method in methods]
 
 
 def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
@@ -86,48 +95,30 @@ def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
         for image, one, picture in zip(images, fitted, pictures, strict=True):
             score = _rounded(score_fitted(one)["abs_rel"])
             image["maps"][method.key] = _stored(aligned_disparity(one), _scale(picture)) | {"score": score}
-    data = {
-        "colours": {name: _colours(name) for name in COLOURS},
-        "methods": [{"key": one.key, "label": one.label, "group": one.group, "cell": one.cell} for one in shown],
-        "images": images,
-    }
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
-    return ComparerView(text, len(images), tuple(shown), load_protocol(study.protocols[0]).id, tuple(absent))
+    text = json.dumps({"colours": {name: _colours(name) for name in COLOURS}, "images": images}, separators=(",", ":"))
+    thumbnails = [(picture.source, (place, picture.id, webp(_photo(picture)))) for place, picture in enumerate(pictures)]
+    datasets = tuple((name, [one for _, one in of]) for name, of in itertools.groupby(thumbnails, key=lambda one: one[0]))
+    return ComparerView(text.replace("<", "\\u003c"), tuple(shown), datasets, load_protocol(study.protocols[0]).id, tuple(absent))
 
 
 def comparer_methods(study: StudyConfig, layout: Layout) -> list[Method]:
     """The estimators that tables score as is, then the students of `TABLES` whose weights exist; each once."""
-    labels: dict[str, list[tuple[str, str]]] = {}
-    sources: dict[str, tuple[str, str]] = {}
-    for table in TABLES:
-        form = table_of(study, table)
-        for row in table_rows(study, table):
-            for key, source, cell in _shown(row, layout):
-                labels.setdefault(key, []).append((form.name, row_label(form, row)))
-                sources.setdefault(key, (source, cell))
-    # estimators before students, whatever the order of the tables
-    keys = sorted(sources, key=lambda key: bool(sources[key][1]))
-    return [_method(study, key, labels[key], *sources[key]) for key in keys]
+    places: dict[str, list[Row]] = {}
+    for row in (row for table in TABLES for row in table_rows(study, table)):
+        for key in row.subjects[:1]:  # the first seed's
+            if row.model or layout.weights(key).is_file():
+                places.setdefault(key, []).append(row)
+    return sorted((_method(study, layout, *place) for place in places.items()), key=lambda method: method.group)
 
 
-def _shown(row: Row, layout: Layout) -> Iterator[tuple[str, str, str]]:
-    """(key, what to load, cell id or nothing) of what a row shows."""
-    if row.model:
-        yield model_id(row.model), row.model, ""
-    elif row.cells:
-        cell = next(iter(row.cells))
-        if layout.weights(cell).is_file():
-            yield cell, str(layout.run(cell)), cell
-
-
-def _method(study: StudyConfig, key: str, places: Sequence[tuple[str, str]], source: str, cell: str) -> Method:
-    if not cell:
+def _method(study: StudyConfig, layout: Layout, key: str, rows: Sequence[Row]) -> Method:
+    forms = [table_of(study, row.table) for row in rows]
+    (table, words), *others = [(form.name, row_label(form, row)) for form, row in zip(forms, rows, strict=True)]
+    if model := rows[0].model:
         roles = {study.teacher: "teacher"} | ({study.assistant.model: "assistant"} if study.assistant else {})
-        role = roles.get(source, places[0][1])
-        return Method(key, f"{role}, {short_name(source)}", "Estimators as they are", source)
-    (table, words), *others = places
+        return Method(key, f"{roles.get(model, words)}, {short_name(model)}", "Estimators as they are", model)
     also = "".join(f" (also {other}: {text})" for other, text in others)
-    return Method(key, f"{table}: {words}{also}", "Students, first seed", source, cell)
+    return Method(key, f"{table}: {words}{also}", "Students, first seed", str(layout.run(key)))
 
 
 def _pictures(study: StudyConfig, layout: Layout, absent: list[tuple[str, str]]) -> Iterator[Picture]:
@@ -154,18 +145,16 @@ def _scale(picture: Picture) -> tuple[float, float]:
     return float(low), float(high if high > low else low + 1e-6)
 
 
-def _image(picture: Picture) -> dict[str, Any]:
-    """An image's entry: the photo and the truth; the methods add their maps."""
+def _photo(picture: Picture) -> Image.Image:
     photo = Image.fromarray(picture.rgb)
     photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    return {
-        "dataset": picture.source,
-        "name": picture.id,
-        "width": photo.width,
-        "height": photo.height,
-        "photo": webp(photo),
-        "maps": {"truth": _stored(_truth(picture), _scale(picture))},
-    }
+    return photo
+
+
+def _image(picture: Picture) -> dict[str, Any]:
+    """An image's entry: its size and the truth; the methods add their maps."""
+    width, height = _photo(picture).size
+    return {"width": width, "height": height, "maps": {"truth": _stored(_truth(picture), _scale(picture))}}
 
 
 def _stored(disparity: NDArray[np.float64], scale: tuple[float, float]) -> dict[str, Any]:
@@ -176,14 +165,15 @@ def _stored(disparity: NDArray[np.float64], scale: tuple[float, float]) -> dict[
     values = shrunk((disparity - scale[0]) / (scale[1] - scale[0]), LARGEST)
     finite = np.isfinite(values)
     if not finite.any():
-        return {"source": png(np.zeros(values.shape, np.uint8)), "low": 0, "high": 1, "own": [0, 1]}
+        return {"source": webp(Image.fromarray(np.zeros(values.shape, np.uint8)), exact=True), "low": 0, "high": 1, "own": [0, 1]}
     own = np.percentile(values[finite], ENDS)
     kept = np.clip(values, -ROOM, 1 + ROOM)
     low, high = float(kept[finite].min()), float(kept[finite].max())
     spread = high - low if high > low else 1.0
     codes = np.zeros(values.shape, np.uint8)
     codes[finite] = 1 + np.rint(254 * (kept[finite] - low) / spread)
-    return {"source": png(codes), "low": _rounded(low), "high": _rounded(low + spread), "own": [_rounded(end) for end in own]}
+    ends = {"low": _rounded(low), "high": _rounded(low + spread), "own": [_rounded(end) for end in own]}
+    return {"source": webp(Image.fromarray(codes), exact=True)} | ends
 
 
 def _colours(name: str) -> str:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import markupsafe
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dad.errors import UserError
@@ -16,10 +14,8 @@ from dad.report.page.sheets import markdown_html
 from dad.study.config import StudyConfig
 from dad.study.tables import table_names, table_of
 
-WIDEST = 2000
-"""Pixels; figures are drawn for print at more than a screen shows."""
-SMALL = 300_000
-"""Bytes of a PNG file up to which it goes into the page as it is: plots are smaller and sharper so."""
+WIDEST = 1600
+"""Pixels; figures are drawn for print at more than a screen shows. The page is at most 1216 wide; the rest is for a closer look."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +60,9 @@ def _figure(study: StudyConfig, reports: Path, name: str) -> FigureView:
 
 
 def embedded(path: Path) -> tuple[str, int, int]:
-    """A picture as (data address, width, height): a small PNG file as it is, others as WebP at most `WIDEST` pixels wide."""
+    """A picture as (data address, width, height), at most `WIDEST` pixels wide."""
     try:
-        data = path.read_bytes()
-        with Image.open(io.BytesIO(data)) as opened:
-            if opened.format == "PNG" and len(data) <= SMALL:
-                opened.load()
-                return data_address("image/png", data), opened.width, opened.height
+        with Image.open(path) as opened:
             picture = opened.convert("RGB")
     except (OSError, SyntaxError, UnidentifiedImageError) as error:
         raise UserError(f"{path} is not a readable picture ({type(error).__name__}); make it again") from None
@@ -79,18 +71,11 @@ def embedded(path: Path) -> tuple[str, int, int]:
     return webp(picture), picture.width, picture.height
 
 
-def webp(picture: Image.Image) -> str:
-    """A picture as the data address of a WebP file; the same pixels give the same text."""
+def webp(picture: Image.Image, *, exact: bool = False) -> str:
+    """A picture as the data address of a WebP file, every pixel as it is where `exact`; the same pixels give the same text."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", quality=88, method=3)
+    picture.save(buffer, format="WEBP", lossless=exact, quality=60 if exact else 82, method=3)
     return data_address("image/webp", buffer.getvalue())
-
-
-def png(codes: NDArray[np.uint8]) -> str:
-    """One channel (H,W), exactly, as the data address of a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(codes).save(buffer, format="PNG", compress_level=6)
-    return data_address("image/png", buffer.getvalue())
 
 
 def data_address(media: str, content: bytes) -> str:

@@ -188,26 +188,33 @@ def _pixels(source):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",", 1)[1]))))
 
 
-def test_the_comparer_shows_teacher_students_and_truth(page_study, page, comparer_data):
+@pytest.fixture(scope="module")
+def thumbnails(page):
+    """The comparer's images: (data set, name, picture)."""
+    found = re.findall(r'<img id="photo-\d+" src="([^"]+)" alt="(\S+) ([^"]+)">', page.read_text())
+    return [(dataset, name, _pixels(source)) for source, dataset, name in found]
+
+
+def test_the_comparer_shows_teacher_students_and_truth(page_study, page, comparer_data, thumbnails):
     students = {next(iter(row.cells)) for table in ("table2", "table4") for row in table_rows(page_study, table) if row.cells}
-    keys = {method["key"] for method in comparer_data["methods"]}
-    assert keys == {"model-vit-large"} | students
-    assert len(comparer_data["images"]) == 6
-    for image in comparer_data["images"]:
+    keys = {"model-vit-large"} | students
+    choices = re.search(r'<select id="compare-left">(.*?)</select>', page.read_text(), re.DOTALL)[1]
+    assert set(re.findall('<option value="([^"]+)"', choices)) == keys | {"photo", "truth"}
+    assert len(comparer_data["images"]) == len(thumbnails) == 6
+    for image, (_, _, photo) in zip(comparer_data["images"], thumbnails, strict=True):
         assert set(image["maps"]) == keys | {"truth"}
-        assert (image["width"], image["height"]) == (64, 48) == _pixels(image["photo"]).shape[1::-1]
+        assert (image["width"], image["height"]) == (64, 48) == photo.shape[1::-1]
     assert "Left out, assistant, zoo/diffusion" in page.read_text()
 
 
-def test_maps_of_an_image_share_the_truths_scale(page_files, page_study, comparer_data):
-    image = next(one for one in comparer_data["images"] if one["dataset"] == "scenes-indoor")
-    depth = np.load(
-        page_files[0] / page_study.name / "benchmarks/scenes-indoor" / image["name"].replace("rgb", "depth").replace("png", "npy")
-    )
+def test_maps_of_an_image_share_the_truths_scale(page_files, page_study, comparer_data, thumbnails):
+    place = next(place for place, (dataset, _, _) in enumerate(thumbnails) if dataset == "scenes-indoor")
+    image, name = comparer_data["images"][place], thumbnails[place][1].replace("rgb", "depth").replace("png", "npy")
+    depth = np.load(page_files[0] / page_study.name / "benchmarks/scenes-indoor" / name)
     seen = (depth > 1e-3) & (depth < 10)
     low, high = np.percentile(1 / depth[seen].astype(np.float64), (2, 98))
     stored = image["maps"]["truth"]
-    codes = _pixels(stored["source"]).astype(float)
+    codes = _pixels(stored["source"])[..., 0].astype(float)  # WebP has no single channel
     values = low + (stored["low"] + (codes - 1) / 254 * (stored["high"] - stored["low"])) * (high - low)
     inside = seen & (1 / np.maximum(depth, 1e-3) < low + 1.5 * (high - low))
     assert np.abs(values - 1 / np.maximum(depth, 1e-3))[inside].max() < 0.01 * (high - low)
