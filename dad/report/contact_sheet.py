@@ -1,8 +1,8 @@
-"""The contact sheet of a table: what its teachers, estimators and students make of some photos and of unseen benchmark images."""
+"""The contact sheet of a table: what all that is in it makes of some photos and of unseen benchmark images."""
 
 from pathlib import Path
 
-from dad.report.frame import row_label, table_columns
+from dad.report.frame import beside_label, row_label, table_columns
 from dad.report.grid import Tile, picture_grid
 from dad.report.pictures import (
     Picture,
@@ -16,7 +16,7 @@ from dad.report.pictures import (
 )
 from dad.report.provenance import short_name
 from dad.report.style import save_png, styled
-from dad.study.cells import Row, table_rows, teacher_rows
+from dad.study.cells import Row, beside_rows, table_rows
 from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig
 from dad.study.layout import Layout
 from dad.study.table import Table
@@ -33,9 +33,9 @@ Column = tuple[str, list[Tile]]
 def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: Path) -> Path:
     """Predict a few pictures with everything that stands in a table, a column each; writes OUT/<table>_photos.png.
 
-    Columns are the teachers without a row of their own, then the rows: the model that is scored as is, or the first seed's
-    student; rows that were not run are named in the title. Reads the students from RESULTS/<study>/runs and the photos from the
-    manifest of the set that the table's first student is trained on.
+    Columns are the models above the rows (teachers, what students start from, no skill), then the rows: the model that is scored as
+    is, or the first seed's student; rows that were not run are named in the title. Reads the students from RESULTS/<study>/runs and
+    the photos from the manifest of the set that the table's first student is trained on.
 
     Where the truth is known, maps are aligned to it by the study's first protocol and share its scale of colours; they carry their
     AbsRel, and their errors stand below. Beside the sheet of all, every student gets a small one of its own, with its teacher, in
@@ -56,7 +56,7 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
             known[model] = sheet_maps(load(model), pictures, protocol)
         return known[model]
 
-    for row in (*teacher_rows(study, table), *rows):
+    for row in (*beside_rows(study, table), *rows):
         if row.model:
             columns.append((column_title(form, row), of_model(row.model)))
         elif row.cells:
@@ -85,10 +85,10 @@ def training_photos(study: StudyConfig, rows: list[Row]) -> ScenePhotos | Folder
 
 
 def column_title(layout: Table, row: Row) -> str:
-    """The row in the table's words, or the teacher, and the model that is scored as is."""
-    lines = [layout.label(factor, level) for factor, level in row.factors.items()]
-    if row.factors.keys() == {"teacher"} and row.model:
-        lines = ["teacher"]
+    """The row in the table's words, or what a model above the rows is, and the model that is scored as is."""
+    if row.role == "no-skill":
+        return beside_label(row)
+    lines = [layout.label(factor, level) for factor, level in row.factors.items()] if row.role == "row" else [beside_label(row)]
     return "\n".join([*lines, *([short_name(row.model)] if row.model else [])])
 
 

@@ -2,7 +2,8 @@
 
 import math
 import textwrap
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from dad.report.curves import curves_figure
 from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
-from dad.report.frame import TO_BEST, TO_REFERENCE, Column, Frame, block_of
-from dad.report.style import HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
+from dad.report.frame import Column, Frame, block_of
+from dad.report.statistics import TO_BEST, TO_REFERENCE
+from dad.report.style import GIVEN, HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
 from dad.study.cells import Row
 from dad.study.paper import paper
 
 SPREAD = 0.5
 """Part of a row's height over which the blocks are set apart."""
-TEACHER_LINES = ("--", ":", "-.")
-"""Dashes of the teachers that have no row of their own."""
+DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+"""Of the lines of several models of one kind above the rows."""
+BESIDE = {"teacher": INK, "source": PALETTE[2], "no-skill": QUIET}
+"""Colours of the lines of models above the rows."""
 
 
 def write_table_figure(frame: Frame, path: Path) -> None:
@@ -125,7 +129,6 @@ def _point_plot(axes: Axes, places: Places, rows: list[tuple[Row, tuple[float, .
             for value in values
         ]
     )
-    given = {"estimator": lambda values: values.iloc[0], "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max())}
     seaborn.pointplot(
         long,
         x="value",
@@ -140,7 +143,7 @@ def _point_plot(axes: Axes, places: Places, rows: list[tuple[Row, tuple[float, .
         legend=False,
         ax=axes,
         err_kws={"linewidth": 1.6},
-        **(given if len(rows[0][1]) > 1 else {"errorbar": None}),
+        **(GIVEN if len(rows[0][1]) > 1 else {"errorbar": None}),
         **look,
     )
 
@@ -161,11 +164,19 @@ def _ours(axes: Axes, places: Places, column: Column, metric: str) -> None:
     size = {"markersize": 6, "markeredgewidth": 0.9}
     _point_plot(axes, places, [one for one in known if not one[0].model], **size)
     _point_plot(axes, places, [one for one in known if one[0].model], markerfacecolor="white", **size)
-    for row, dashes in zip(frame.teachers, TEACHER_LINES, strict=False):
+    for row, look in _beside(frame):
         mean = frame.interval(row, column, metric).mean
         if not math.isnan(mean):
-            axes.axvline(mean, color=INK, linewidth=1.0, linestyle=dashes)
+            axes.axvline(mean, **look)
     axes.set_title(f"ours: {column.title}" if frame.printed else column.title, loc="left", fontsize=9)
+
+
+def _beside(frame: Frame) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """The models above the rows, as lines: a colour for what they are, dashes for which."""
+    counts: Counter[str] = Counter()
+    for row in frame.beside:
+        yield row, {"color": BESIDE[row.role], "linewidth": 1.0, "linestyle": DASHES[counts[row.role] % len(DASHES)]}
+        counts[row.role] += 1
 
 
 def _differences(axes: Axes, places: Places, column: Column, metric: str) -> None:
@@ -232,8 +243,7 @@ def _legend(places: Places) -> list[Line2D]:
     for index, name in enumerate(places.names() if frame.layout.block else []):
         colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
         handles.append(Line2D([], [], color=colour, marker=marker, linewidth=1.6, label=name))
-    for row, dashes in zip(frame.teachers, TEACHER_LINES, strict=False):
-        handles.append(Line2D([], [], color=INK, linewidth=1.0, linestyle=dashes, label=f"{frame.label(row)}, ours"))
+    handles += [Line2D([], [], label=f"{frame.label(row)}, scored by us", **look) for row, look in _beside(frame)]
     if any(row.model for row in frame.rows):
         handles.append(Line2D([], [], color=QUIET, linewidth=1.6, **hollow, label="ours, an estimator scored as is"))
     covers = "images" if frame.repeats == 1 else f"images and {frame.repeats} seeds"

@@ -68,8 +68,11 @@ def drawn(monkeypatch, whole, study, tmp_path):
 
 def test_teachers_without_a_row_come_first_and_every_student_gets_a_sheet_of_its_own(drawn, whole):
     found = drawn("table3")
-    assert found.titles[:3] == ["teacher\nzoo/big", "teacher\nzoo/midas-big", "DA-L\nDA-S\nBase"]
-    assert len(found.titles) == 2 + 12
+    teachers = ["the teacher\nzoo/big", "the teacher\nzoo/midas-big"]
+    shipped = [f"the student's network as shipped\n{model}" for model in ("zoo/small", "zoo/midas-small")]
+    assert found.titles[:4] == [*teachers, *shipped]
+    assert found.titles[4:7] == ["no skill: the best constant", "no skill: a gradient from sky to ground", "DA-L\nDA-S\nBase"]
+    assert len(found.titles) == 2 + 2 + 2 + 12
     assert found.small == sorted(f"{name}.png" for row in table_rows(whole, "table3") for name in row.cells)
     assert found.opened.count("zoo/big") == 1
     assert "photos-12.jsonl" in found.opened
@@ -77,8 +80,9 @@ def test_teachers_without_a_row_come_first_and_every_student_gets_a_sheet_of_its
 
 def test_estimators_are_columns_and_depth_is_turned_round(drawn):
     found = drawn("table4")
-    assert found.titles[:2] == ["DepthAnything v2 (w/o)\nzoo/big", "Genpercept(Disparity) (w/o)\nzoo/diffusion"]
-    teacher, assistant = (found.columns[title][0].pixels for title in found.titles[:2])
+    both = ["DepthAnything v2 (w/o)\nzoo/big", "Genpercept(Disparity) (w/o)\nzoo/diffusion"]
+    assert [title for title in found.titles if "(w/o)" in title] == both
+    teacher, assistant = (found.columns[title][0].pixels for title in both)
     ramp = np.arange(24 * 32, dtype=np.float32).reshape(24, 32)
     assert np.array_equal(teacher, colourise(ramp)) and np.array_equal(assistant, colourise(-ramp))
 
@@ -131,7 +135,7 @@ def test_a_rendered_photo_brings_its_truth(tmp_path):
 
 def test_a_table_without_students_still_has_its_sheet(drawn, study):
     found = drawn("table3", study)
-    assert found.titles == ["teacher\nzoo/big"]
+    assert found.titles == ["the teacher\nzoo/big", "no skill: the best constant", "no skill: a gradient from sky to ground"]
     rows = "; ".join(f"DA-L, DA-S, {loss}" for loss in ("Base", "Base + random crops", "Base + both contexts", "Ours"))
     assert f"Not shown, because the study names no da-l and no da-s (architectures): {rows}." in found.title
 
