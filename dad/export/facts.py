@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dad.export.huggingface import EXACT, STOCK, native_to_transformers
+from dad.export.huggingface import EXACT, STOCK
 from dad.export.parity import Parity
+from dad.export.stock import differs, has_stock_class
 from dad.files import read_json
 from dad.identity import RECORD, read_record, require_of_weights
 from dad.models.catalogue import NON_COMMERCIAL, licence_notice, licence_of
@@ -54,7 +55,8 @@ def gather(
         "family": network.config.family,
         "kind": network.kind,
         "origin": header.origin,
-        "native": native_to_transformers(network.config),
+        "native": has_stock_class(network.config),
+        "differs": differs(network.config, policy) if has_stock_class(network.config) else "",
         "policy": asdict(policy) | {"words": FITS[policy.fit].format(size=policy.size or "its own")},
         "patch": network.config.patch,
         "training": _training(cell, made),

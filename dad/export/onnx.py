@@ -1,6 +1,7 @@
 """ONNX with dynamic batch, height and width, checked with onnxruntime.
 
-The graph takes `image`: normalised RGB (B,3,H,W), H and W multiples of the patch, and gives `map`: (B,1,H,W). What comes before and
+The graph takes `image`: normalised RGB (B,3,H,W), H and W multiples of the patch (over Swin v2: the one size), and gives `map`:
+(B,1,H,W). What comes before and
 after it stands beside it as code, `predict_onnx.py`, which needs numpy, Pillow and onnxruntime only.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
@@ -26,7 +28,7 @@ from dad.export.parity import Parity, as_rgb, compare, require, sample_image
 from dad.export.quantise import accuracy, quantise
 from dad.identity import seal_file
 from dad.models.checkpoints import describe
-from dad.models.config import MidasLargeConfig, MidasSmallConfig, NetworkConfig, VitDptConfig
+from dad.models.config import DepthAnything3Config, GenPerceptConfig, MidasDptConfig, MidasSwinConfig, NetworkConfig, VitDptConfig
 from dad.models.estimator import Estimator
 from dad.models.network import DepthNetwork
 from dad.models.onnx_estimator import SEAL, load_onnx
@@ -37,15 +39,19 @@ CUBIC = -0.75
 
 
 def require_onnx(config: NetworkConfig) -> None:
-    """Raise UserError where the packages are not installed or the family can not be exported with dynamic sizes."""
+    """Raise UserError where the packages are not installed or there is no form of the family that gives the source's maps."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(f"ONNX export needs the packages onnx, onnxruntime and onnxscript: {error}") from None
-    if not isinstance(config, VitDptConfig | MidasSmallConfig | MidasLargeConfig):
-        raise UserError(f"networks of the family {config.family} can not be exported to ONNX with dynamic sizes; use safetensors")
+    if isinstance(config, GenPerceptConfig | DepthAnything3Config):
+        # measured for GenPercept: Pillow's answer differs from torchvision's in one of seven values, by one level of 256
+        raise UserError(
+            f"networks of the family {config.family} are not exported to ONNX: they see images that PyTorch's or torchvision's "
+            "resizing has rounded to 8 bits, which the numpy code beside a graph cannot repeat to the bit; use hf or safetensors"
+        )
 
 
 def write_onnx(
@@ -53,7 +59,7 @@ def write_onnx(
 ) -> tuple[list[Parity], dict[str, Any]]:
     """Write `model.onnx` and the code that uses it (`predict_onnx.py`) into `folder`.
 
-    Returns the parities of two input sizes that the graph was not traced with and of every picture, through the code beside it;
+    Returns the parities of two inputs that the graph was not traced with and of every picture, through the code beside it;
     with `int8` these are the losses, nothing is required of them, and a second value says how the quantised graph scores.
     """
     require_onnx(network.config)
@@ -62,7 +68,8 @@ def write_onnx(
     _trace(network, path)
     _describe(network, policy, origin, path)
     patch = network.config.patch
-    plain = [require(_parity(network, path, batch, h * patch, w * patch)) for batch, h, w in ((1, 4, 6), (3, 7, 5))]
+    others = ((1, 1, 1), (3, 1, 1)) if _one_size(network.config) else ((1, 4, 6), (3, 7, 5))
+    plain = [require(_parity(network, path, batch, h * patch, w * patch)) for batch, h, w in others]
     expected = Estimator(network, name="source", short_side=policy.size)
     checked = [require(parity) for parity in _on_pictures("onnxruntime", expected, path, pictures)]
     if not int8:
@@ -80,26 +87,36 @@ def write_onnx(
 
 def _trace(network: DepthNetwork, path: Path) -> None:
     traced = copy.deepcopy(network).eval().requires_grad_(False)
-    if isinstance(network.config, VitDptConfig):
-        traced.pretrained._pos_embed = types.MethodType(_pos_embed, traced.pretrained)
+    config, patch = network.config, network.config.patch
+    if isinstance(config, VitDptConfig):
+        traced.encoder._pos_embed = types.MethodType(_pos_embed, traced.encoder)
+    if isinstance(config, MidasDptConfig) and config.encoder == "beit":
+        traced.encoder.pairs = pairs
     _fix_padding(traced)
-    patch = network.config.patch
-    rows, columns = (torch.export.Dim(name, min=1, max=256) for name in ("rows", "columns"))
-    shapes = {"x": {0: torch.export.Dim("batch", min=1, max=1024), 2: patch * rows, 3: patch * columns}}
+    sample, free = torch.zeros(2, 3, 3 * patch, 5 * patch), {0: torch.export.Dim("batch", min=1, max=1024)}
+    if _one_size(config):
+        sample = torch.zeros(2, 3, patch, patch)
+    else:
+        free |= {axis: patch * torch.export.Dim(name, min=1, max=256) for axis, name in ((2, "rows"), (3, "columns"))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
             traced,
-            (torch.zeros(2, 3, 3 * patch, 5 * patch),),
+            (sample,),
             str(path),
             input_names=["image"],
             output_names=["map"],
-            dynamic_shapes=shapes,
+            dynamic_shapes={"x": free},
             dynamo=True,
             external_data=False,
             verbose=False,
         )
+
+
+def _one_size(config: NetworkConfig) -> bool:
+    """Whether a network takes inputs of its own size only."""
+    return isinstance(config, MidasSwinConfig)
 
 
 def _describe(network: DepthNetwork, policy: InputPolicy, origin: str, path: Path) -> None:
@@ -181,6 +198,16 @@ def _pos_embed(self: nn.Module, x: Tensor) -> Tensor:
     table = (horizontal @ table).reshape(1, height * width, channels)
     x = torch.cat([self.cls_token.expand(batch, -1, -1), x.reshape(batch, height * width, channels)], dim=1)
     return x + torch.cat([self.pos_embed[:, :1], table], dim=1)
+
+
+def pairs(grid: tuple[int, int], device: torch.device) -> Tensor:
+    """`MidasBeit.pairs` by arithmetic on a grid whose size a graph leaves open; the table's last three rows count from its end."""
+    height, width = grid
+    row = torch.arange(height, device=device)[:, None].expand(height, width).reshape(-1)
+    column = torch.arange(width, device=device)[None].expand(height, width).reshape(-1)
+    down, right = row[:, None] - row + height - 1, column[:, None] - column + width - 1
+    patches = F.pad(down * (2 * width - 1) + right, (1, 0), value=-2)
+    return torch.cat([F.pad(torch.full_like(patches[:1, 1:], -3), (1, 0), value=-1), patches])
 
 
 def bicubic_matrix(outputs: int, inputs: int, step: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dad.files import scratch_folder
-from dad.models.config import NetworkConfig, VitDptConfig
+from dad.models.config import MidasLargeConfig, MidasSmallConfig, NetworkConfig
 
 SCENES = 6
 """Rendered scenes of each kind that accuracy is measured on before and after."""
@@ -28,7 +28,7 @@ def quantise(plain: Path, out: Path, config: NetworkConfig, inputs: Sequence[NDA
     with scratch_folder() as folder:
         prepared = folder / "prepared.onnx"
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
-        if isinstance(config, VitDptConfig):
+        if not isinstance(config, MidasSmallConfig | MidasLargeConfig):
             q.quantize_dynamic(
                 str(prepared), str(out), weight_type=q.QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
             )

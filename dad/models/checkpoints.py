@@ -42,7 +42,7 @@ class Header:
     origin: str
     keys: Keys = "ours"
     """How the tensors are named: as in the network here, as in the official checkpoints (which a few families of ours do not do
-    everywhere), or as in a transformers folder: by its own Depth Anything class, or wrapped by the class that we bring along."""
+    everywhere), or as in a transformers folder: by a class of its own, or wrapped by the class that we bring along."""
     kind: str | None = None
     """What the map is, where it is not what the network's family gives: `depth` for a student of a depth teacher."""
 

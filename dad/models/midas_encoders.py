@@ -43,32 +43,37 @@ class MidasBeit(Beit):
     def features(self, x: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
         """Raw outputs (B,1+h*w,C) of the tapped blocks, class token first."""
         x = self.patch_embed.proj(x)
-        grid = tuple(x.shape[-2:])
+        grid = (x.shape[-2], x.shape[-1])
+        pairs = self.pairs(grid, x.device)
         x = x.flatten(2).transpose(1, 2)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
         found = []
         for number, block in enumerate(self.blocks[: taps[-1] + 1]):
-            x = x + block.gamma_1 * self._attend(block.attn, block.norm1(x), grid)
+            x = x + block.gamma_1 * self._attend(block.attn, block.norm1(x), grid, pairs)
             x = x + block.gamma_2 * block.mlp(block.norm2(x))
             if number in taps:
                 found.append(x)
         return found
 
-    def _attend(self, attention: Attention, x: Tensor, grid: tuple[int, int]) -> Tensor:
+    def pairs(self, grid: tuple[int, int], device: torch.device) -> Tensor:
+        """Which row of a block's bias table each pair of tokens of a grid reads, (1+h*w, 1+h*w)."""
+        return relative_index(*grid, device)
+
+    def _attend(self, attention: Attention, x: Tensor, grid: tuple[int, int], pairs: Tensor) -> Tensor:
         batch, count, channels = x.shape
         bias = torch.cat([attention.q_bias, torch.zeros_like(attention.q_bias), attention.v_bias])
         qkv = F.linear(x, attention.qkv.weight, bias).reshape(batch, count, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(*qkv.unbind(0), attn_mask=self._position_bias(attention, grid).to(qkv.dtype))
+        mixed = F.scaled_dot_product_attention(*qkv.unbind(0), attn_mask=self._position_bias(attention, grid, pairs).to(qkv.dtype))
         return attention.proj(mixed.transpose(1, 2).reshape(batch, count, channels))
 
-    def _position_bias(self, attention: Attention, grid: tuple[int, int]) -> Tensor:
+    def _position_bias(self, attention: Attention, grid: tuple[int, int], pairs: Tensor) -> Tensor:
         """The block's bias table, bilinearly resampled to `grid`, spread over pairs of tokens: (1,heads,N,N)."""
         table, side = attention.relative_position_bias_table.float(), 2 * self.grid - 1
         # the last three rows are class token to patch, patch to class token and class token to itself
         patches = table[:-3].reshape(1, side, side, -1).permute(0, 3, 1, 2)
         patches = F.interpolate(patches, size=(2 * grid[0] - 1, 2 * grid[1] - 1), mode="bilinear")
         table = torch.cat([patches.flatten(2)[0].T, table[-3:]])
-        return table[relative_index(*grid, table.device)].permute(2, 0, 1)[None]
+        return table[pairs].permute(2, 0, 1)[None]
 
 
 class MidasVit(VisionTransformer):

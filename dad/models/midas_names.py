@@ -1,4 +1,4 @@
-"""transformers' spelling of MiDaS's transformer networks (DPTForDepthEstimation), turned into the official names.
+"""transformers' spelling of MiDaS's transformer networks (DPTForDepthEstimation), turned into the official names and back.
 
 Sources: transformers `models/dpt/convert_dpt_to_pytorch.py`, `convert_dpt_beit_to_hf.py` and `convert_dpt_swinv2_to_hf.py`: the
 names of files on the hub (Intel/dpt-large, Intel/dpt-beit-large-512, Intel/dpt-swinv2-tiny-256). Modules of transformers 5 call
@@ -115,3 +115,75 @@ def with_unused(named: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[
         if re.fullmatch(r"pretrained\.model\.(head|norm|fc_norm)\..*", key) and key not in named
     }
     return {**named, **absent}
+
+
+_BACK: list[tuple[str, str]] = [
+    (r"pretrained\.model\.cls_token", "{stem}.embeddings.cls_token"),
+    (r"pretrained\.model\.pos_embed", "{stem}.embeddings.position_embeddings"),
+    (r"pretrained\.model\.patch_embed\.proj\.", "{stem}.embeddings.patch_embeddings.projection."),
+    (r"pretrained\.model\.patch_embed\.norm\.", "{stem}.embeddings.norm."),
+    (r"pretrained\.model\.norm\.", "{stem}.layernorm."),
+    (r"pretrained\.model\.blocks\.(\d+)\.", r"{stem}.encoder.layer.\1."),
+    (r"pretrained\.model\.layers\.", "{stem}.encoder.layers."),
+    (r"pretrained\.act_postprocess(\d)\.0\.project\.", r"neck.reassemble_stage.readout_projects.\1-1."),
+    (r"pretrained\.act_postprocess(\d)\.3\.", r"neck.reassemble_stage.layers.\1-1.projection."),
+    (r"pretrained\.act_postprocess(\d)\.4\.", r"neck.reassemble_stage.layers.\1-1.resize."),
+    (r"scratch\.layer(\d)_rn\.", r"neck.convs.\1-1."),
+    (r"scratch\.refinenet(\d)\.out_conv\.", r"neck.fusion_stage.layers.4-\1.projection."),
+    (
+        r"scratch\.refinenet(\d)\.resConfUnit(\d)\.conv(\d)\.",
+        r"neck.fusion_stage.layers.4-\1.residual_layer\2.convolution\3.",
+    ),
+    (r"scratch\.output_conv\.", "head.head."),
+]
+_BLOCK_BACK: list[tuple[str, str]] = [
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"\.attn\.cpb_mlp\.", ".attention.{attention}.continuous_position_bias_mlp."),
+    (r"\.attn\.logit_scale", ".attention.{attention}.logit_scale"),
+    (r"\.attn\.relative_position_bias_table", ".attention.{attention}.relative_position_bias.relative_position_bias_table"),
+    (r"\.attn\.(query|key|value)\.", r".attention.{attention}.\1."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.gamma_([12])", r".lambda_\1"),
+]
+_UNWRITTEN = re.compile(r".*\.(relative_position_index|attn_mask)|pretrained\.model\.(head|fc_norm)\..*")
+"""What official files hold and transformers derives from the size, or has no use for."""
+
+
+def transformers_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Official names to those of files on the hub (transformers 4), which every release of transformers reads.
+
+    The inverse of `midas_names`, without what transformers does not hold: classifiers, index tables and masks.
+    """
+    vit, swin = "pretrained.model.pos_embed" in state, "pretrained.model.patch_embed.norm.weight" in state
+    stem, attention = "dpt" if vit else "backbone", "self" if swin else "attention"
+    named: dict[str, Tensor] = {}
+    for key, value in _split(state).items():
+        # only the ViT's class ends in a norm
+        if _UNWRITTEN.fullmatch(key) or (not vit and key.startswith("pretrained.model.norm.")):
+            continue
+        new = key
+        for pattern, replacement in [*((f"^{start}", there) for start, there in _BACK), *_BLOCK_BACK]:
+            new = re.sub(pattern, replacement, new)
+        # levels count from 0 there, and fusion from the deepest
+        new = re.sub(r"(\d)-(\d)", lambda found: str(int(found[1]) - int(found[2])), new)
+        named[new.format(stem=stem, attention=attention)] = value
+    return named
+
+
+def _split(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Queries, keys and values apart; BEiT and Swin have no bias on keys."""
+    apart: dict[str, Tensor] = {}
+    for key, value in state.items():
+        joint = re.fullmatch(r"(.*\.attn)\.qkv\.(weight|bias)", key)
+        alone = re.fullmatch(r"(.*\.attn)\.([qv])_bias", key)
+        if joint:
+            thirds = zip(("query", "key", "value"), value.chunk(3), strict=True)
+            apart |= {f"{joint[1]}.{part}.{joint[2]}": third.contiguous() for part, third in thirds}
+        elif alone:
+            apart[f"{alone[1]}.{'query' if alone[2] == 'q' else 'value'}.bias"] = value
+        else:
+            apart[key] = value
+    return apart

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dad.errors import UserError
 from dad.identity import seal_problem
+from dad.models.config import MidasSwinConfig
 from dad.models.estimator import Estimator
 from dad.models.policy import InputPolicy
 
@@ -68,8 +69,11 @@ class OnnxNetwork:
         return (rgb - mean) / std
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Run the graph; raises UserError for sides that the patch does not divide, which the graph itself would cut or fail at."""
+        """Run the graph; raises UserError for sizes that the network does not take, which the graph itself would cut or fail at."""
         height, width = x.shape[-2:]
+        if isinstance(self.config, MidasSwinConfig) and {height, width} != {self.config.size}:
+            side = self.config.size
+            raise UserError(f"input of {height}x{width} pixels: this Swin network takes {side}x{side} only")
         if height % self.config.patch or width % self.config.patch:
             raise UserError(
                 f"input of {height}x{width} pixels: height and width must be multiples of the patch, {self.config.patch}"

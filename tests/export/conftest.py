@@ -7,7 +7,14 @@ import torch
 
 from dad.export import export
 from dad.models.checkpoints import read_header, save_network
-from dad.models.config import MidasDptConfig, MidasLargeConfig, MidasSmallConfig, MidasSwinConfig, VitDptConfig
+from dad.models.config import (
+    DepthAnything3Config,
+    MidasDptConfig,
+    MidasLargeConfig,
+    MidasSmallConfig,
+    MidasSwinConfig,
+    VitDptConfig,
+)
 from dad.models.locate import ZOO
 from dad.models.registry import build_network
 
@@ -16,10 +23,13 @@ CONFIGS = {
     "patch": VitDptConfig(**TOKENS, grid=4, head_hidden=8),
     "hybrid": VitDptConfig(**TOKENS, grid=4, head_hidden=8, patch=8, stem="hybrid"),
     "beit": MidasDptConfig(encoder="beit", grid=4, classes=0, **TOKENS),
+    "vit": MidasDptConfig(encoder="vit", grid=4, classes=10, **TOKENS),
+    "da3": DepthAnything3Config(**TOKENS, grid=4, head_hidden=8),
     "cnn": MidasSmallConfig(channel_multiplier=0.25, depth_multiplier=0.5, fusion=8),
     "resnext": MidasLargeConfig(layers=(1, 1, 1, 1), groups=2, group_width=4, fusion=8),
     "swin": MidasSwinConfig(width=16, depths=(1, 1, 1, 1), heads=(1, 2, 2, 4), window=2, size=64, fusion=8, classes=0),
     "genpercept": read_header(ZOO / "genpercept.safetensors").network,
+    "genpercept-dpt": read_header(ZOO / "genpercept.safetensors").network.model_copy(update={"head": "dpt", "head_fusion": 16}),
 }
 
 
@@ -55,7 +65,7 @@ def runs(tmp_path):
     return make
 
 
-SIZES = {"patch": 56, "hybrid": 64, "beit": 80, "cnn": 64, "resnext": 64, "swin": 64, "genpercept": 48}
+SIZES = dict.fromkeys(CONFIGS, 64) | {"patch": 56, "da3": 70, "beit": 80, "vit": 96, "genpercept": 48, "genpercept-dpt": 48}
 """Own sizes: one that is no multiple of upstream's 32 (`beit`), for the processor must not ask for more than the patch."""
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from timm.models.beit import gen_relative_position_index
 
 from dad.errors import UserError
 from dad.evaluation.evaluate import evaluate_to_files
 from dad.export import export
-from dad.export.onnx import bicubic_matrix
+from dad.export.onnx import bicubic_matrix, pairs
 from dad.export.parity import drawn
 from dad.export.shipped import predict_onnx
 from dad.models import load
@@ -98,7 +99,7 @@ def test_the_code_beside_the_graph_resizes_as_pytorch_does(kernel, mode):
         np.testing.assert_allclose(found, expected[0, 0].numpy(), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["hybrid", "patch", "cnn"])
+@pytest.mark.parametrize("kind", ["hybrid", "patch", "beit", "vit", "swin", "cnn", "resnext"])
 def test_an_onnx_export_is_read_back_and_scored(onnx_exports, tmp_path, scene_folders, kind):
     run, folder, _ = onnx_exports(kind)
     picture = drawn(60, 100, 3)
@@ -119,6 +120,8 @@ def test_what_an_onnx_file_can_not_do_is_said_in_one_line(onnx_exports, runs, tm
     _, folder, _ = onnx_exports("hybrid")
     with pytest.raises(UserError, match="multiples of the patch, 8"):
         load(folder).network(torch.zeros(1, 3, 60, 64))
+    with pytest.raises(UserError, match="this Swin network takes 64x64 only"):
+        load(onnx_exports("swin")[1]).network(torch.zeros(1, 3, 128, 64))
     with pytest.raises(UserError, match="no network to train or to export again"):
         load_network(folder / "model.onnx")
     with pytest.raises(UserError, match="run on the CPU here"):
@@ -126,9 +129,11 @@ def test_what_an_onnx_file_can_not_do_is_said_in_one_line(onnx_exports, runs, tm
     (tmp_path / "x.onnx").write_bytes(b"nothing")
     with pytest.raises(UserError, match="not a readable ONNX file"):
         load(tmp_path / "x.onnx")
-    with pytest.raises(UserError, match="midas-dpt can not be exported to ONNX"):
-        export(runs("beit", 64), tmp_path / "beit", form="onnx")
-    assert not (tmp_path / "beit").exists()
+    for kind in ("genpercept", "da3"):
+        with pytest.raises(UserError, match="not exported to ONNX: they see images that .* rounded to 8 bits") as caught:
+            export(runs(kind, 56), tmp_path / kind, form="onnx")
+        assert "\n" not in str(caught.value)
+        assert not (tmp_path / kind).exists()
 
 
 @pytest.mark.parametrize(("name", "said"), [("vit-small", "dynamic quantisation"), ("midas-small", "static quantisation")])
@@ -151,6 +156,12 @@ def test_eight_bits_are_smaller_and_their_loss_is_measured(tmp_path, name, said)
     assert sorted(path.name for path in (tmp_path / "int8").iterdir()) == [
         "README.md", "facts.json", "model.onnx", "parity.json", "predict_onnx.py"
     ]  # fmt: skip
+
+
+def test_pairs_of_tokens_read_the_rows_that_timm_says():
+    for grid in ((3, 5), (5, 2), (1, 1)):
+        table = torch.randn((2 * grid[0] - 1) * (2 * grid[1] - 1) + 3)
+        assert torch.equal(table[pairs(grid, torch.device("cpu"))], table[gen_relative_position_index(grid)])
 
 
 def test_bicubic_matrix_is_pytorchs_interpolation():
