@@ -46,7 +46,8 @@ class MidasBeit(Beit):
         grid = (x.shape[-2], x.shape[-1])
         pairs = self.pairs(grid, x.device)
         x = x.flatten(2).transpose(1, 2)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+        # not len(x), which is a number where a graph is traced
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
         found = []
         for number, block in enumerate(self.blocks[: taps[-1] + 1]):
             x = x + block.gamma_1 * self._attend(block.attn, block.norm1(x), grid, pairs)
