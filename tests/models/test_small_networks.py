@@ -71,7 +71,7 @@ def test_a_grid_of_its_own_needs_no_resampling(encoder):
     if encoder == "beit":
         attention = network.encoder.blocks[0].attn
         torch.nn.init.normal_(attention.relative_position_bias_table)
-        ours = network.encoder._position_bias(attention, (4, 4))
+        ours = network.encoder._position_bias(attention, (4, 4), network.encoder.pairs((4, 4), torch.device("cpu")))
         torch.testing.assert_close(ours.double(), attention._get_rel_pos_bias().double(), atol=1e-6, rtol=0)
     else:
         torch.nn.init.normal_(network.encoder.pos_embed)
