@@ -120,8 +120,9 @@ class CropPlan:
         patches = _patch_corners(uniform, self.patches, side - patch_side)
         return Crop(x, y, side, self.flip and bool(for_flip < 0.5), patch_side, patches)
 
-    def views(self, image: np.ndarray, crop: Crop, *, patches: bool = True) -> Views:
+    def views(self, image: np.ndarray, crop: Crop, *, patches: bool = True, eight_bit: bool = False) -> Views:
         """Cut a crop out of its photo, uint8 (H,W,3) RGB; without `patches` their pixels are left out, (0,3,S,S), not their boxes.
+        `eight_bit`: the pixels stay uint8, a quarter of the memory; `unit` makes of them what they are otherwise.
 
         Regions are cut first and then resized by Pillow's bicubic filter, which averages when it shrinks, so no pixel
         outside a region enters its view; a region that has the size already is taken as it is.
@@ -132,15 +133,26 @@ class CropPlan:
         square = image[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side]
         end = crop.patch_side
         cut = [self._view(square[y : y + end, x : x + end], crop.flip) for x, y in crop.patches] if patches else []
-        empty = np.empty((0, 3, self.size, self.size), np.float32)
-        return Views(self._view(square, crop.flip), np.stack(cut) if cut else empty, crop.boxes())
+        empty = np.empty((0, 3, self.size, self.size), np.uint8)
+        pixels = self._view(square, crop.flip), np.stack(cut) if cut else empty
+        if not eight_bit:
+            pixels = pixels[0].astype(np.float32) / np.float32(255), pixels[1].astype(np.float32) / np.float32(255)
+        return Views(*pixels, crop.boxes())
 
     def _view(self, region: np.ndarray, flip: bool) -> np.ndarray:
         if region.shape[:2] != (self.size, self.size):
             region = np.asarray(Image.fromarray(region).resize((self.size, self.size), Image.Resampling.BICUBIC))
         if flip:
             region = region[:, ::-1]
-        return np.ascontiguousarray(region.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
+        return np.ascontiguousarray(region.transpose(2, 0, 1))
+
+
+def unit(pixels: torch.Tensor) -> torch.Tensor:
+    """Pixels as networks take them, float32 in [0,1]: eight-bit ones divided by 255, on their device; others as they are."""
+    if pixels.dtype != torch.uint8:
+        return pixels
+    # a tensor, since by a number a GPU divides by multiplying with its rounded reciprocal
+    return pixels.float() / torch.full((), 255.0, device=pixels.device)
 
 
 def _too_small(photo_id: str, width: int, height: int, min_crop: int) -> UserError:
@@ -218,14 +230,17 @@ class CropStream(Dataset):
 
     An item is a dict: square float32 (3,S,S), patches (N,3,S,S), boxes (N,4) (see `Views`), side int (photo pixels),
     index int (position in the stream), draw int, photo_id str. Raises UserError when a photo is too small for the plan
-    (take `usable` first). `patches=False` leaves the patches' pixels out, which nothing needs once they are labelled.
+    (take `usable` first). `patches=False` leaves the patches' pixels out, which nothing needs once they are labelled. `eight_bit`:
+    see `CropPlan.views`.
     """
 
-    def __init__(self, photos: Photos, plan: CropPlan, start: int, stop: int, *, patches: bool = True) -> None:
+    def __init__(
+        self, photos: Photos, plan: CropPlan, start: int, stop: int, *, patches: bool = True, eight_bit: bool = False
+    ) -> None:
         for photo in photos.records:
             if min(photo.width, photo.height) < plan.min_crop:
                 raise _too_small(photo.id, photo.width, photo.height, plan.min_crop)
-        self.photos, self.plan, self.patches = photos, plan, patches
+        self.photos, self.plan, self.patches, self.eight_bit = photos, plan, patches, eight_bit
         self.positions = range(start, stop)
         self.order = SampleOrder(photos.ids, plan.seed)
 
@@ -237,6 +252,6 @@ class CropStream(Dataset):
         which, draw = self.order(position)
         photo_id, (width, height) = self.photos.id(which), self.photos.size(which)
         crop = self.plan.draw(photo_id, draw, width, height)
-        views = self.plan.views(self.photos.read(which), crop, patches=self.patches)
+        views = self.plan.views(self.photos.read(which), crop, patches=self.patches, eight_bit=self.eight_bit)
         tensors = {name: torch.from_numpy(value) for name, value in views._asdict().items()}
         return {**tensors, "side": crop.side, "index": position, "draw": draw, "photo_id": photo_id}

@@ -6,6 +6,7 @@ import pickle
 import random
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class Checkpoints:
         self.identity = json.loads(json.dumps(identity))
         self.speak = speak
         self._last_is_whole = True
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
 
     @property
     def last(self) -> Path:
@@ -47,9 +50,32 @@ class Checkpoints:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a checkpoint; the newest of before becomes the previous one, unless it was found damaged."""
+        self.save_meanwhile(state)
+        self.wait()
+
+    def save_meanwhile(self, state: Mapping[str, Any]) -> None:
+        """Begin to write a checkpoint of what `state` and the random generators are now, and return: a thread writes a copy.
+
+        Raises what the checkpoint before failed with.
+        """
+        self.wait()
         described = {"identity": json.dumps(self.identity), "torch_rng": torch.get_rng_state(), "python_rng": random.getstate()}
+        self._writing = self._writer.submit(self._write, _copied({**state, **described}))
+
+    def check(self) -> None:
+        """Raise what writing has failed with, if it has; does not wait."""
+        if self._writing is not None and self._writing.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Return when what was begun is written; raises what it failed with."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, state: Mapping[str, Any]) -> None:
         with atomic_path(self.last) as temporary:
-            torch.save({**state, **described}, temporary)
+            torch.save(state, temporary)
             seal_file(temporary)
             if self._last_is_whole and self.last.exists():
                 os.replace(self.last, self.previous)
@@ -97,6 +123,17 @@ class Checkpoints:
     def _say(self, line: str) -> None:
         if self.speak:
             print(line, file=sys.stderr, flush=True)
+
+
+def _copied(state: Any) -> Any:
+    """The same nested values with tensors of their own, on the CPU."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, Mapping):
+        return {key: _copied(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_copied(value) for value in state]
+    return state
 
 
 def _read(path: Path) -> tuple[dict[str, Any] | None, str]:

@@ -86,21 +86,27 @@ def _image_gradients(
     """
     if scales < 1:
         raise UserError(f"scales {scales} is not possible; it must be at least 1")
+    everywhere = mask is None and contexts is None
     prediction, target, mask = check_maps(prediction, target, mask)
     with torch.autocast(prediction.device.type, enabled=False):
         difference, mask = (prediction - target)[:, 0], mask[:, 0]
         share = mask if weight is None else torch.where(mask, weight[:, 0].detach().to(torch.float32), 0.0)
-        group = torch.zeros_like(mask, dtype=torch.int64) if contexts is None else contexts[:, 0]
+        group = None if contexts is None else contexts[:, 0]
         sums, counts = [], []
         for step in (2**scale for scale in range(scales)):
-            d, m, w, g = (of[:, ::step, ::step] for of in (difference, mask, share, group))
+            d, m, w = (of[:, ::step, ::step] for of in (difference, mask, share))
+            g = None if group is None else group[:, ::step, ::step]
             total = d.new_zeros(len(d))
             for low, high in (_ACROSS, _DOWN):
-                pair = m[high] & m[low] & (g[high] == g[low]) & (g[low] >= 0)
                 change = (d[high] - d[low]).abs()
                 if weight is not None:
                     change = change * torch.minimum(w[high], w[low])
-                total = total + torch.where(pair, change, 0.0).sum((1, 2))
+                if not everywhere:
+                    pair = m[high] & m[low]
+                    if g is not None:
+                        pair = pair & (g[high] == g[low]) & (g[low] >= 0)
+                    change = torch.where(pair, change, 0.0)
+                total = total + change.sum((1, 2))
             sums.append(total)
             counts.append(w.sum((1, 2)))
         return torch.stack(sums, 1), torch.stack(counts, 1)

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from dad.data.crops import CropPlan, CropStream, usable
+from dad.data.crops import CropPlan, CropStream, unit, usable
 from dad.data.manifest import open_photos
 from dad.data.photos import Photos
 from dad.distill.inputs import Identity, label_identity, photos_as_used, say_photos
@@ -113,7 +113,8 @@ def label_view(teacher: AnyEstimator, batch: dict[str, Any], view: str, dtype: t
     """
     pixels = batch[view]
     flat = pixels.flatten(0, 1) if view == "patches" else pixels
-    maps = torch.cat([teacher(part).to("cpu", torch.float32) for part in flat.split(chunk or len(flat))])
+    device = getattr(teacher, "device", flat.device)
+    maps = torch.cat([teacher(unit(part.to(device))).to("cpu", torch.float32) for part in flat.split(chunk or len(flat))])
     per_photo = len(maps) // len(pixels)
     infinite = ~torch.isfinite(maps.to(dtype)).flatten(1).all(1)
     if infinite.any():
@@ -161,7 +162,7 @@ def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, dev
     write_json(out / "plan.json", {"plan": described, "identity": identity})
     teacher = load_teacher(plan, device)
     samples, batch, dtype = plan.samples, plan.batch, getattr(torch, plan.dtype)
-    stream = CropStream(photos, crop_plan(plan), 0, samples, patches=view == "patches")
+    stream = CropStream(photos, crop_plan(plan), 0, samples, patches=view == "patches", eight_bit=True)
     per_shard = max(1, SHARD // batch) * batch
     belongs = sha256_json([identity, view])
     shards = []

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from dad.distill.checkpoints import Checkpoints
 from dad.distill.ending import EndRequest
 from dad.distill.heads import Orientation, mirror_head
-from dad.distill.monitor import StepLog, output_statistics, update_norm
+from dad.distill.monitor import UPDATE_EVERY, StepLog, output_statistics, update_norm
 from dad.distill.processes import with_shared_statistics
+from dad.distill.saving import save_where_asked
 from dad.errors import CollapseError, UserError
 from dad.models.attention import plain_attention_where_faster
 from dad.study.config import OptimConfig
@@ -71,12 +72,13 @@ def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> It
 
 
 def _moved(batch: Any, device: torch.device) -> Any:
-    """A batch on `device`."""
+    """A batch on `device`; to a GPU it is copied from memory that the system leaves in its place, so that nothing waits for it."""
     moved: dict[int, Tensor] = {}
     parts = batch if isinstance(batch, tuple) else (batch,)
     for tensor in (tensor for part in parts for tensor in part.values()):
         if id(tensor) not in moved:
-            moved[id(tensor)] = tensor.to(device, non_blocking=True)
+            kept = tensor.pin_memory() if device.type == "cuda" and tensor.device.type == "cpu" else tensor
+            moved[id(tensor)] = kept.to(device, non_blocking=True)
     there = tuple({key: moved[id(tensor)] for key, tensor in part.items()} for part in parts)
     return there if isinstance(batch, tuple) else there[0]
 
@@ -141,6 +143,7 @@ class Fitting:
     ) -> None:
         self.config, self.log, self._loss, self._accelerator = config, log, loss, accelerator
         self._lock = filelock.FileLock(work / "lock")
+        self._checkpoints = Checkpoints(work, identity, speak=accelerator.is_main_process)
         if accelerator.is_main_process:
             work.mkdir(parents=True, exist_ok=True)
             try:
@@ -148,16 +151,16 @@ class Fitting:
             except filelock.Timeout:
                 raise UserError(f"another process is training in {work}: wait for it or end it, then try again") from None
         try:
-            self._begin(network, work, identity, resume)
+            self._begin(network, resume)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, network: nn.Module, work: Path, identity: Mapping[str, Any], resume: bool) -> None:
+    def _begin(self, network: nn.Module, resume: bool) -> None:
         accelerator, config = self._accelerator, self.config
-        self._checkpoints = Checkpoints(work, identity, speak=accelerator.is_main_process)
         network = with_shared_statistics(network, accelerator)
         plain_attention_where_faster(network)
+        save_where_asked(network, config)
         optimizer = make_optimizer(network, config)
         self._network, self._optimizer = accelerator.prepare(network, optimizer)
         self._bare = accelerator.unwrap_model(self._network)
@@ -188,33 +191,35 @@ class Fitting:
         # every process has the whole batch's loss and the gradient of its own share; the mean over processes is taken of these
         accelerator.backward(result.loss * accelerator.num_processes)
         gradient = accelerator.clip_grad_norm_(self._network.parameters(), config.clip)
-        moved = update_norm(self._bare)
+        moved = update_norm(self._bare) if step % UPDATE_EVERY == 0 else None
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if "agreement" in result.terms and self._orientation.inverted(step, result.terms["agreement"]):
             self._mirrored |= mirror_head(self._bare, optimizer, result.prediction.median().item())
         row = {"loss": result.loss, **result.terms, **output_statistics(result.prediction)}
-        row |= {"gradient_norm": gradient, "update_norm": moved(), "rate": optimizer.param_groups[1]["lr"]}
+        row |= {"gradient_norm": gradient, "update_norm": moved() if moved else None, "rate": optimizer.param_groups[1]["lr"]}
         if not accelerator.is_main_process:
             return
         self.log.add(step, row)
+        self._checkpoints.check()
         if step + 1 == config.steps or (step + 1) % config.checkpoint_every == 0:
             self.log.flush()
             self._save(step + 1)
         self.log.progress(step + 1 - self.start, config.steps - self.start, time.monotonic() - self._began)
 
     def keep(self, step: int) -> None:
-        """Write the checkpoint of the `step` steps that were taken, where none was due by itself."""
+        """Have a checkpoint of the `step` steps that were taken, also where none was due by itself."""
         if step >= self.start and step % self.config.checkpoint_every:
             self.log.flush()
             self._save(step)
+        self._checkpoints.wait()
 
     def _save(self, step: int) -> None:
         trained = {"network": self._bare.state_dict(), "optimizer": self._optimizer.state_dict(), "segments": self._segments}
         if self._accelerator.scaler is not None:  # of fp16: its factor
             trained["scaler"] = self._accelerator.scaler.state_dict()
         watched = {"mirrored": self._mirrored, "seen": self._orientation.state(), "log": self.log.path.read_text()}
-        self._checkpoints.save({"step": step, "seconds": self.seconds, **trained, **watched})
+        self._checkpoints.save_meanwhile({"step": step, "seconds": self.seconds, **trained, **watched})
 
     @contextlib.contextmanager
     def own_randomness(self) -> Iterator[None]:
@@ -244,8 +249,11 @@ class Fitting:
         return Fitted(self._bare, self.seconds, self._segments, self._mirrored)
 
     def close(self) -> None:
-        """Let another process have the work folder."""
-        self._lock.release()
+        """Let another process have the work folder, with the last checkpoint written. Raises what writing it failed with."""
+        try:
+            self._checkpoints.wait()
+        finally:
+            self._lock.release()
 
 
 def fit_together(fittings: Sequence[Fitting], batches: Callable[[int], Iterator[tuple[Any, ...]]]) -> list[Fitted | CollapseError]:

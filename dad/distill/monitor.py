@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from dad.errors import CollapseError
 from dad.files import write_text
 
+UPDATE_EVERY = 10
+"""Steps from one measurement of how far the parameters move to the next: it needs a copy of them all, on a GPU beside the rest."""
+
 
 @torch.no_grad()
 def output_statistics(prediction: Tensor) -> dict[str, Tensor]:
@@ -99,8 +102,8 @@ class StepLog:
     """The metrics of every step: rows in a CSV file, a progress line now and then, and listeners (tracking) that get
     the rows.
 
-    Values stay on the device until `flush`, so that logging does not synchronise a GPU at every step. `name`, if there is one,
-    begins the progress lines.
+    Values stay on the device until `flush`, so that logging does not synchronise a GPU at every step. A value that is None has not
+    been measured in its step: its place stays empty. `name`, if there is one, begins the progress lines.
     """
 
     def __init__(
@@ -142,7 +145,10 @@ class StepLog:
         """Write what is queued and hand it to the listeners."""
         if not self._pending:
             return
-        rows = [{key: float(value) if key != "step" else value for key, value in row.items()} for row in self._pending]
+        rows = [
+            {key: float(value) if key != "step" else value for key, value in row.items() if value is not None}
+            for row in self._pending
+        ]
         self._pending = []
         first = self._columns is None
         if self._columns is None:

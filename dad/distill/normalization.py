@@ -10,8 +10,8 @@ same contexts:
 - `spatial`: S x S tiles of the image plane.
 
 The levels are nested: every context of level 4 lies inside one of level 2. So one integer per pixel (its group at the
-finest level) describes all of them, and the medians of all contexts come from one radix selection over that integer,
-without a sort and without a loop over images or contexts.
+finest level) describes all of them, and the medians of all contexts come from one selection over that integer,
+without a sort (`dad.distill.selection`).
 
 Two variants of the arithmetic:
 
@@ -99,7 +99,8 @@ class Contexts:
 
     def level(self, number: int) -> Tensor:
         """(R,N) int64: each pixel's context at the level with this position in the list of levels."""
-        return self.parents[number].take(self.finest)
+        finest = len(self.counts) - 1
+        return self.finest if number == finest else self.parents[number].take(self.finest)
 
 
 def contexts_of(target: Tensor, mask: Tensor, normalization: str, groups: str, variant: str) -> Contexts:
@@ -248,7 +249,7 @@ def levels_of(contexts: Contexts, *maps: Tensor) -> list[Level]:
     sizes.index_add_(1, joined.flatten(), members.repeat(1, len(widths)))
     times = len(maps)
     ranks = (sizes - 1).clamp(min=0) // 2
-    medians = select(torch.cat(maps).detach(), contexts.finest.repeat(times, 1), joined, ranks.repeat(times, 1))
+    medians = select(torch.cat(maps).detach(), contexts.finest, joined, ranks.repeat(times, 1))
     copy = torch.arange(contexts.finest.shape[1], device=joined.device) % _COPIES
     return [
         Level(contexts.level(number) + width * copy, of_size, of_median.chunk(times))

@@ -189,6 +189,8 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
     accelerator = accelerator_for(recipe.optim.precision)
     if accelerator.num_processes > 1:
         raise UserError(f"pretraining runs in one process, but {accelerator.num_processes} were started")
+    if recipe.autoencoder is not None and any(stage.recipe.optim.micro_batch for stage in stages(recipe)):
+        raise UserError("optim.micro_batch: a diffusion network's losses call its parts by themselves: leave it out")
     scenes = LabelledScenes(roots)
     network = start(recipe, scenes)
     identity = {"cell": recipe.model_dump(mode="json"), "scenes": scenes.digest()}

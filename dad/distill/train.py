@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dad.data.crops import CropStream
+from dad.data.crops import CropStream, unit
 from dad.data.manifest import open_photos
 from dad.distill.features import encoder_identity
 from dad.distill.heads import cure_dead_head, make_student
@@ -47,15 +47,15 @@ from dad.study.modes import MODES
 def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: nn.Module | None) -> StepResult:
     """Eq. 9 for one batch; of several processes each gives its share, and gets the whole batch's loss.
 
-    `batch` holds `square` (B,3,S,S) in [0,1], `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where labels are not trusted
-    everywhere, `mask_<view>` or `weight_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of the two by
-    itself; with `tokens` (B,N,C) feature alignment compares with these.
+    `batch` holds `square` (B,3,S,S), in [0,1] or eight-bit, `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where labels are
+    not trusted everywhere, `mask_<view>` or `weight_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of
+    the two by itself; with `tokens` (B,N,C) feature alignment compares with these.
 
     `frozen` is the encoder that gives the tokens where the batch has none; None where feature alignment has no weight.
     """
     loss = cell.loss
     how: dict[str, Any] = {"normalization": cell.normalization, "groups": loss.groups, "variant": loss.variant}
-    pixels = unwrapped(network).normalise(batch["square"])
+    pixels = unwrapped(network).normalise(unit(batch["square"]))
     prediction, features = network(pixels, with_features=True)
     prediction = gathered(prediction.float())
     batch = {key: value if key == "turn" else gathered(value) for key, value in batch.items() if key != "square"}
@@ -130,10 +130,10 @@ class Training:
         self.weights = {**self.supervisor.weights, "student": weights_identity(cell.student.model)} | encoder_identity(cell)
         self.identity = training_identity(cell, self.photos, weights=self.weights, labels=self.supervisor.identities)
 
-    def stream(self, *, patches: bool) -> CropStream:
+    def stream(self, *, patches: bool, eight_bit: bool = False) -> CropStream:
         """The crops of all steps, with the patches' pixels where a teacher needs them."""
         plan = self.cell.label_plans["teacher"]
-        return CropStream(self.photos, crop_plan(plan), 0, plan.samples, patches=patches)
+        return CropStream(self.photos, crop_plan(plan), 0, plan.samples, patches=patches, eight_bit=eight_bit)
 
     def photo_ids(self, step: int) -> list[str]:
         """The photos of a step's batch over all processes."""
@@ -155,7 +155,8 @@ def _batches(trainings: Sequence[Training], start: int) -> Iterator[tuple[dict[s
     """The batches of trainings that see the same crops: one read of the photos, one pass of each teacher that somebody needs."""
     lead = trainings[0]
     rank, ranks = lead.accelerator.process_index, lead.accelerator.num_processes
-    stream = lead.stream(patches=any(training.labels_patches for training in trainings))
+    # pixels become numbers in [0,1] where the networks are: loading processes and the bus carry a quarter
+    stream = lead.stream(patches=any(training.labels_patches for training in trainings), eight_bit=True)
     items = stream_batches(stream, lead.cell.optim.batch, start, workers=lead.workers, rank=rank, ranks=ranks)
     for step, item in enumerate(items, start):
         common = {key: item[key] for key in ("square", "boxes", "side")}
@@ -175,7 +176,7 @@ def _with_tokens(
             key = (training.frozen, policy.mean, policy.std)
             if key not in found:
                 with torch.no_grad():
-                    found[key] = training.frozen(training.network.normalise(batch["square"]))
+                    found[key] = training.frozen(training.network.normalise(unit(batch["square"])))
             batch["tokens"] = found[key]
         yield parts
 

@@ -70,7 +70,11 @@ class DPTHead(nn.Module):
 
     def forward(self, features: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Decode to `size` pixels; (B,1,*size), before the final ReLU."""
-        return self.scratch.output_conv2[:3](self.fused(features, size))
+        return self.read_out(self.fused(features, size))
+
+    def read_out(self, x: Tensor) -> Tensor:
+        """The last convolutions: (B,fusion/2,H,W) -> (B,1,H,W)."""
+        return self.scratch.output_conv2[:3](x)
 
     def fused(self, features: list[Tensor], size: tuple[int, int]) -> Tensor:
         """What the last convolutions read: (B,fusion/2,*size)."""

@@ -80,6 +80,10 @@ class MidasDecoder(nn.Module):
         path = self.refinenet3(path, levels[2], shapes[1])
         path = self.refinenet2(path, levels[1], shapes[0])
         path = self.refinenet1(path, levels[0], (2 * shapes[0][0], 2 * shapes[0][1]))
+        return self.read_out(path)
+
+    def read_out(self, path: Tensor) -> Tensor:
+        """The last convolutions: (B,fusion,h,w) -> (B,1,2h,2w)."""
         path = self.output_conv[0](path)
         path = F.interpolate(path, scale_factor=2, mode="bilinear", align_corners=self.align_corners)
         return self.output_conv[2:](path)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from timm.models.beit import Attention, Beit, gen_relative_position_index
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 EPS = 1e-6
 """Epsilon of every LayerNorm, as timm's entry points set it."""
@@ -50,8 +50,7 @@ class MidasBeit(Beit):
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)
         found = []
         for number, block in enumerate(self.blocks[: taps[-1] + 1]):
-            x = x + block.gamma_1 * self._attend(block.attn, block.norm1(x), grid, pairs)
-            x = x + block.gamma_2 * block.mlp(block.norm2(x))
+            x = self.through(block, x, grid, pairs)
             if number in taps:
                 found.append(x)
         return found
@@ -59,6 +58,11 @@ class MidasBeit(Beit):
     def pairs(self, grid: tuple[int, int], device: torch.device) -> Tensor:
         """Which row of a block's bias table each pair of tokens of a grid reads, (1+h*w, 1+h*w)."""
         return relative_index(*grid, device)
+
+    def through(self, block: nn.Module, x: Tensor, grid: tuple[int, int], pairs: Tensor) -> Tensor:
+        """Tokens (B,1+h*w,C) after one of the blocks."""
+        x = x + block.gamma_1 * self._attend(block.attn, block.norm1(x), grid, pairs)
+        return x + block.gamma_2 * block.mlp(block.norm2(x))
 
     def _attend(self, attention: Attention, x: Tensor, grid: tuple[int, int], pairs: Tensor) -> Tensor:
         batch, count, channels = x.shape

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, mod
 from dad.errors import UserError
 from dad.study.reading import WrittenFloat, WrittenInt, read_yaml
 
-__all__ = ["AddedLater", "Frozen", "as_text", "identity", "one_of", "parse_model", "problems_of", "read_yaml"]
+__all__ = ["AddedLater", "Frozen", "SameResult", "as_text", "identity", "one_of", "parse_model", "problems_of", "read_yaml"]
 
 _SHOWN = 20
 """Problems named one by one."""
@@ -61,15 +61,21 @@ class AddedLater:
     """Marks a field (`Annotated[bool, AddedLater]`) that came after results: `identity` leaves it out at its default."""
 
 
+class SameResult:
+    """Marks a field whose value changes how a result comes about and no bit of it: `identity` leaves it out."""
+
+
 def identity(model: BaseModel) -> dict[str, Any]:
-    """What a model's id is the hash of: all its values as JSON, without the fields marked `AddedLater` that are at their defaults.
+    """What a model's id is the hash of: all its values as JSON, without the fields marked `AddedLater` that are at their defaults,
+    and without those marked `SameResult`.
 
     So a new key leaves the ids of everything that does not use it as they were.
     """
     described = model.model_dump(mode="json")
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
-        if AddedLater in field.metadata and value == field.get_default(call_default_factory=True):
+        unused = AddedLater in field.metadata and value == field.get_default(call_default_factory=True)
+        if unused or SameResult in field.metadata:
             del described[name]
         elif isinstance(value, BaseModel):
             described[name] = identity(value)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dad.study.base import AddedLater, Frozen, one_of
+from dad.study.base import AddedLater, Frozen, SameResult, one_of
 from dad.study.modes import MODES
 from dad.study.normalizations import NORMALIZATIONS
 
@@ -150,6 +150,14 @@ class OptimConfig(Frozen):
     """Mixed precision of the forward pass; losses are always float32."""
     checkpoint_every: Positive = 500
     """Steps between resumable checkpoints in the work folder."""
+    micro_batch: Annotated[Positive | None, AddedLater] = None
+    """Images that a process runs through the student at once; their activations are computed again in the backward pass. The loss
+    is the whole batch's, to the rounding of sums. null: the batch."""
+    compile: Annotated[Literal["inductor", "aot_eager"] | None, AddedLater] = None
+    """torch's compiler for the student's passes: `inductor`, or `aot_eager`, which only shows that a network can be compiled.
+    Equal to rounding."""
+    activation_checkpointing: Annotated[bool, SameResult] = False
+    """Whether the student's blocks keep only what goes into them and are computed again in the backward pass."""
 
 
 class StudentConfig(Frozen):

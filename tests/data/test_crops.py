@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from dad.data.crops import CropPlan, CropStream, SampleOrder, usable
+from dad.data.crops import CropPlan, CropStream, SampleOrder, unit, usable
 from dad.data.manifest import open_photos
 from dad.errors import UserError
 
@@ -275,6 +275,19 @@ def test_leaving_the_patches_pixels_out_changes_nothing_else(make_folder, photo_
     for whole, lean in zip(CropStream(photos, plan, 0, 6), CropStream(photos, plan, 0, 6, patches=False), strict=True):
         assert lean["patches"].shape == (0, 3, 16, 16)
         assert all(torch.equal(whole[key], lean[key]) for key in ("square", "boxes"))
+
+
+def test_eight_bit_pixels_become_the_same_numbers_where_they_are_needed(make_folder, photo_files):
+    photos = open_photos(make_folder(photo_files))
+    plan = CropPlan(seed=1, min_crop=24, size=16, patches=2)
+    for plain, small in zip(CropStream(photos, plan, 0, 6), CropStream(photos, plan, 0, 6, eight_bit=True), strict=True):
+        for view in ("square", "patches"):
+            assert small[view].dtype == torch.uint8
+            assert torch.equal(unit(small[view]), plain[view])
+            assert unit(plain[view]) is plain[view]
+        assert torch.equal(small["boxes"], plain["boxes"])
+    every = torch.arange(256, dtype=torch.uint8)
+    assert np.array_equal(unit(every).numpy(), np.arange(256, dtype=np.float32) / np.float32(255))
 
 
 def test_remembered_photos_are_the_same_photos(make_folder, photo_files):

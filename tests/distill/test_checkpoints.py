@@ -1,6 +1,9 @@
 """Interrupted trainings with something amiss in their work folder: the checkpoint before is taken, or nothing, never a guess."""
 
+import errno
 import json
+import threading
+import time
 
 import pytest
 import torch
@@ -107,3 +110,45 @@ def test_an_undisturbed_resumption_says_nothing(broken_off, capsys):
     said = capsys.readouterr().err
     assert "lost" not in said
     assert "damaged" not in said
+
+
+def test_a_checkpoint_is_of_the_moment_it_was_asked_for(tmp_path, monkeypatch):
+    """Training goes on while it is written: neither waits for the other, and what comes after is not in it."""
+    begin, real = threading.Event(), torch.save
+
+    def late(*arguments):
+        assert begin.wait(20)
+        real(*arguments)
+
+    monkeypatch.setattr(torch, "save", late)
+    checkpoints = Checkpoints(tmp_path, {})
+    weights, nested = torch.zeros(3), {"moments": [torch.zeros(2)]}
+    torch.manual_seed(1)
+    checkpoints.save_meanwhile({"step": 1, "weights": weights, "nested": nested})
+    expected = torch.rand(1)
+    weights.add_(1)
+    nested["moments"][0].add_(1)
+    checkpoints.check()
+    assert not checkpoints.last.exists()
+    begin.set()
+    checkpoints.wait()
+    state = Checkpoints(tmp_path, {}).load()
+    assert state["step"] == 1
+    assert state["weights"].tolist() == [0, 0, 0]
+    assert state["nested"]["moments"][0].tolist() == [0, 0]
+    assert torch.rand(1) == expected
+
+
+@pytest.mark.parametrize("found_by", ["check", "wait", "save_meanwhile"])
+def test_a_checkpoint_that_could_not_be_written_is_an_error_of_the_training(tmp_path, monkeypatch, found_by):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr(torch, "save", full)
+    checkpoints = Checkpoints(tmp_path, {})
+    checkpoints.save_meanwhile({"step": 1})
+    while not checkpoints._writing.done():
+        time.sleep(0.01)
+    with pytest.raises(OSError, match="No space left"):
+        getattr(checkpoints, found_by)(*([{"step": 2}] if found_by == "save_meanwhile" else []))
+    checkpoints.wait()  # said once

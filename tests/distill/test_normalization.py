@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dad.distill.normalization import group_index, normalise
-from dad.distill.selection import select
+from dad.distill.selection import by_radix, select
 from dad.errors import UserError
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "losses"
@@ -109,7 +109,8 @@ def test_hdn_leaves_out_only_the_maximum(seed, groups):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("pixels", [50, 40000])  # either number of bits per pass
-def test_selection_equals_sorting(dtype, pixels):
+@pytest.mark.parametrize("select", [select, by_radix])  # a CPU's way, a GPU's
+def test_selection_equals_sorting(dtype, pixels, select):
     generator = torch.Generator().manual_seed(5)
     values = torch.randn(3, pixels, generator=generator, dtype=dtype) * 10.0 ** torch.randint(
         -20, 20, (3, pixels), generator=generator
@@ -129,6 +130,17 @@ def test_selection_equals_sorting(dtype, pixels):
                 expected = values[row][chosen].sort().values[ranks[row, context]]
                 place = places[row, context]
                 assert values[row, place] == expected and chosen[place]
+                if expected:  # zeros have two signs
+                    assert place == (chosen & (values[row] == expected)).nonzero()[0]
+
+
+@pytest.mark.parametrize("select", [select, by_radix])
+def test_what_there_is_nothing_to_select_from_gives_the_first_pixel(select):
+    values = torch.tensor([[3.0, 1.0, 2.0, torch.nan], [4.0, 5.0, 6.0, 7.0]])
+    group = torch.tensor([[0, 0, 0, 2], [1, 1, 1, 1]])
+    contexts = torch.tensor([[0, 1, 2]])
+    places = select(values, group, contexts, torch.tensor([[1, 0, 0], [0, 3, 0]]))
+    assert places[:, :2].tolist() == [[2, 0], [0, 3]]
 
 
 @pytest.mark.parametrize("variant", ["hdn", "paper"])
