@@ -173,6 +173,7 @@ def local_global_loss(
     groups: str = "range",
     variant: str = "hdn",
     patch_weights: Tensor | None = None,
+    crops: Tensor | None = None,
 ) -> Tensor:
     """L_lg, paper equation 8: the student's map of the whole square, cropped at each patch, against the teacher's map
     of that patch.
@@ -180,15 +181,17 @@ def local_global_loss(
     global_prediction: (B,1,S,S); patch_boxes: (B,N,4) and square: see `crop_patches`; patch_labels: (B,N,1,s,s) the
         teacher's maps (no gradient);
     patch_masks: (B,N,1,s,s) bool, all valid if not given; patch_weights: (B,N,1,s,s), see
-        `distillation_loss`. The batch of every n is one call of `distillation_loss`; the
-        N losses are averaged. Returns a scalar. Raises UserError on unknown names and on shapes that do not fit.
+        `distillation_loss`; crops: what `crop_patches` gives for these boxes, where it has been asked already. The batch of
+        every n is one call of `distillation_loss`; the N losses are averaged.
+        Returns a scalar. Raises UserError on unknown names and on shapes that do not fit.
     """
     batch, patches = patch_boxes.shape[:2]
     if patch_labels.ndim != 5 or patch_labels.shape[:2] != (batch, patches) or patches == 0:
         raise UserError(
             f"patch labels {tuple(patch_labels.shape)} must be (B,N,1,s,s) with the boxes' B and N {(batch, patches)}, N at least 1"
         )
-    crops = crop_patches(global_prediction, patch_boxes, square=square, size=patch_labels.shape[-1])
+    if crops is None:
+        crops = crop_patches(global_prediction, patch_boxes, square=square, size=patch_labels.shape[-1])
     masks = None if patch_masks is None else patch_masks.flatten(0, 1)
     weights = None if patch_weights is None else patch_weights.flatten(0, 1)
     check_choices(normalization, groups, variant)

@@ -64,10 +64,10 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
     trust: dict[str, Tensor | None] = {view: batch.get(f"weight_{view}") for view in ("square", "patches")}
     if "local_global" in weights:
         labels, mask = batch["labels_patches"].float(), batch.get("mask_patches")
-        terms["local_global"] = local_global_loss(
-            prediction, batch["boxes"], labels, mask, square=batch["side"], patch_weights=trust["patches"], **how
-        )
         crops = crop_patches(prediction, batch["boxes"], square=batch["side"], size=labels.shape[-1])
+        terms["local_global"] = local_global_loss(
+            prediction, batch["boxes"], labels, mask, square=batch["side"], patch_weights=trust["patches"], crops=crops, **how
+        )
         compared["patches"] = crops.flatten(0, 1), labels.flatten(0, 1), None if mask is None else mask.flatten(0, 1)
     if "shared" in weights:
         labels, mask = batch["labels_square"].float(), batch.get("mask_square")

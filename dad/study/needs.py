@@ -117,7 +117,7 @@ def training_gib(*cells: Cell) -> float:
 
 def _activations_gib(cell: Cell) -> float:
     scale = (cell.crop.size / _SIZE) ** 2 * (1.0 if cell.optim.precision == "no" else 0.75)
-    return needs_of(cell.student.model).train_gib * scale * cell.optim.batch
+    return needs_of(cell.student.model).train_gib * scale * min(cell.optim.micro_batch or cell.optim.batch, cell.optim.batch)
 
 
 def _patches(cell: Cell) -> int:
