@@ -172,8 +172,8 @@ def test_asked_to_end_a_training_keeps_its_last_step_and_goes_on_from_there(cell
                 break
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
+    assert process.returncode == 143, said
     kept = torch.load(work / "last.pt", weights_only=True)["step"]
-    assert process.returncode == 143
     assert f"after step {kept}, which is kept" in said
     assert 0 < kept < 60
     assert not out.exists()
