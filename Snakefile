@@ -34,6 +34,10 @@ rule all:
         f"{ROOT}/tracked",
 
 
+onstart:
+    JOBS.trainings.write()
+
+
 onsuccess:
     note_times(LAYOUT)
     logger.info(made(workflow.dag_settings.targets))

@@ -38,15 +38,26 @@ def devices(environment: Mapping[str, str] = os.environ) -> list[str]:
     for name in (DEVICES, VISIBLE):
         if name in environment:
             return [device.strip() for device in environment[name].split(",") if device.strip() not in ("", "-1", "NoDevFiles")]
+    return [line for line in _told("index") if line.isdigit()]
+
+
+def memory_gib() -> float | None:
+    """Memory of the smallest GPU of this machine in GiB; None where there is none that can be asked."""
+    found = [int(line) / 1024 for line in _told("memory.total", "nounits") if line.isdigit()]
+    return min(found, default=None)
+
+
+def _told(what: str, *form: str) -> list[str]:
+    """What the driver's program says of each GPU; nothing where there is no such program."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     try:
-        query = [program, "--query-gpu=index", "--format=csv,noheader"]
+        query = [program, f"--query-gpu={what}", f"--format={','.join(('csv', 'noheader', *form))}"]
         told = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    return [line.strip() for line in told.splitlines() if line.strip().isdigit()]
+    return [line.strip() for line in told.splitlines()]
 
 
 def lock_folder() -> Path:

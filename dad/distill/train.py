@@ -278,15 +278,15 @@ def train_together(
         return
     for run, training, log, fitted in zip(runs, trainings, logs, results, strict=True):
         if isinstance(fitted, Fitted):
-            _write(run.out, training, log, fitted, started=started, together=len(runs))
+            _write(run.out, training, log, fitted, started=started, company=[cell_id(one.cell) for one in trainings])
     if messages:
         raise CollapseError("; ".join(text for _, text in messages), step=messages[0][0].step) from None
     for run in runs:
         shutil.rmtree(run.work)
 
 
-def _write(out: Path, training: Training, log: StepLog, fitted: Fitted, *, started: datetime, together: int) -> None:
-    """A finished student's files."""
+def _write(out: Path, training: Training, log: StepLog, fitted: Fitted, *, started: datetime, company: list[str]) -> None:
+    """A finished student's files; `company`: those it was trained with, and itself."""
     cell, photos, accelerator = training.cell, training.photos, training.accelerator
     write_json(out / "config.json", cell.model_dump(mode="json"))
     write_bytes(out / "metrics.csv", log.path.read_bytes())
@@ -308,7 +308,8 @@ def _write(out: Path, training: Training, log: StepLog, fitted: Fitted, *, start
         "assistant_share": training.supervisor.realised_share(),
         "parameters": sum(p.numel() for p in fitted.network.parameters()),
         "processes": accelerator.num_processes,
-        "students_together": together,
+        "students_together": len(company),
+        "company": company,
         "segments": fitted.segments,
     }
     write_sealed_json(out / "provenance.json", facts | provenance(str(accelerator.device), started))

@@ -22,12 +22,13 @@ from dad.study.cells import (
 )
 from dad.study.config import BenchmarkConfig, Cell, FolderPhotos, LabelPlan, ScenePhotos, StudyConfig
 from dad.study.layout import Layout
-from dad.study.needs import JobNeeds, label_needs, score_needs, train_needs
+from dad.study.needs import JobNeeds, label_needs, score_needs, train_needs, training_gib
 from dad.study.outside import record
 from dad.study.paper import paper
 from dad.study.photos import manifest_name, of_kind, rendered_counts
 from dad.study.tables import known_tables, library, table_names
-from dad.study.together import groups
+from dad.study.together import Lanes
+from dad.study.trainings import Company, Trainings
 
 Paths = list[str]
 
@@ -77,10 +78,10 @@ def _most(needs: list[JobNeeds]) -> JobNeeds:
 
 class Jobs:
     """The jobs of one study. What lies outside is recorded when it is first asked for; what is not there is left out, for the check
-    of the study to say.
+    of the study to say. How students are divided into jobs follows from what the machine has (`lanes`) and what is asked for.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, lanes: Lanes | None = None, targets: Iterable[str] = ()) -> None:
         self.layout, self.study = layout, layout.study
         self._rows = {table: table_rows(self.study, table) for table in known_tables(self.study)}
         self._beside = {table: beside_rows(self.study, table) for table in self._rows}
@@ -88,6 +89,9 @@ class Jobs:
         self.cells: dict[str, Cell] = {name: cell for row in rows for name, cell in row.cells.items()}
         self.models: dict[str, str] = {model_id(row.model): row.model for row in rows if row.model}
         self._records: dict[str, Paths] = {}
+        tables = {table: self.table_cells(table) for table in self._rows}
+        how = {"gpu": lambda cell: bool(train_needs(cell).gpu), "gib": training_gib}
+        self.trainings = Trainings(layout, tables, self.cells, lanes=lanes or Lanes(), targets=targets, **how)
 
     @cached_property
     def labels(self) -> dict[str, LabelPlan]:
@@ -180,11 +184,15 @@ class Jobs:
         return self._record("protocols", files) if files else []
 
     def label_caches(self, cell: str) -> Paths:
+        """The label caches that a cell of the study trains on."""
+        return self.labels_of(self.cells[cell])
+
+    def labels_of(self, cell: Cell) -> Paths:
         """The label caches that a cell trains on; nothing where its teachers run beside it."""
-        if self.cells[cell].labels.mode == "online":
+        if cell.labels.mode == "online":
             return []
-        caches = [label_id(plan) for plan in self.cells[cell].label_plans.values()]
-        return [str(self.layout.labels(name, view) / "index.json") for name in caches for view in label_views(self.cells[cell])]
+        caches = [label_id(plan) for plan in cell.label_plans.values()]
+        return [str(self.layout.labels(name, view) / "index.json") for name in caches for view in label_views(cell)]
 
     def label_options(self, cell: str) -> list[str]:
         """The options of `dad train` that name a cell's label caches."""
@@ -194,10 +202,13 @@ class Jobs:
         return [f"{options[role]}={self.layout.labels(label_id(plan))}" for role, plan in self.cells[cell].label_plans.items()]
 
     def trained_from(self, cell: str) -> Paths:
+        """The weights that the training of a cell of the study reads."""
+        return self.weights_of(self.cells[cell])
+
+    def weights_of(self, cell: Cell) -> Paths:
         """The weights that a training reads: what the student starts from, and its teachers where they run beside it."""
-        config = self.cells[cell]
-        online = config.labels.mode == "online"
-        return self.weights(config.student.model, *(plan.teacher for plan in config.label_plans.values() if online))
+        online = cell.labels.mode == "online"
+        return self.weights(cell.student.model, *(plan.teacher for plan in cell.label_plans.values() if online))
 
     def subject(self, subject: str) -> Paths:
         """The files of what is scored: a trained student's, or the record of a model as is."""
@@ -247,26 +258,15 @@ class Jobs:
         path = library(self.study).get(table)
         return self._record(f"table-{table}", {table: path}) if path else []
 
-    @cached_property
-    def together(self) -> dict[str, list[str]]:
-        """The groups of students that one job trains, by name; those that are trained alone are in none.
+    @property
+    def together(self) -> dict[str, Company]:
+        """The jobs that train several students, by name."""
+        return self.trainings.together
 
-        Students of one table come together, so that a table asked for by itself costs little more than its own.
-        """
-        found: dict[str, list[str]] = {}
-        seen: set[str] = set()
-        for table in self._rows:
-            new = {name: self.cells[name] for name in self.table_cells(table) if name not in seen}
-            seen |= new.keys()
-            several = [group for group in groups(new, self.study.students_per_job) if len(group) > 1]
-            found |= {f"{table}-{number}": group for number, group in enumerate(several, 1)}
-        return found
-
-    @cached_property
+    @property
     def alone(self) -> list[str]:
-        """The students that are in no group."""
-        grouped = {name for group in self.together.values() for name in group}
-        return [name for name in self.cells if name not in grouped]
+        """The students that have a job of their own."""
+        return self.trainings.alone
 
     def train_needs(self, *cells: str) -> JobNeeds:
         """What training these students in one job asks the scheduler for."""
@@ -274,15 +274,15 @@ class Jobs:
 
     def together_reads(self, group: str) -> dict[str, Paths]:
         """What the training of a group reads: photos, labels, weights."""
-        cells = self.together[group]
-        of = {"photos": self.photos(self.cells[cells[0]].photos)}
-        for name, paths in (("labels", self.label_caches), ("weights", self.trained_from)):
+        cells = list(self.trainings.of(self.together[group].whole).values())
+        of = {"photos": self.photos(cells[0].photos)}
+        for name, paths in (("labels", self.labels_of), ("weights", self.weights_of)):
             of[name] = list(dict.fromkeys(path for cell in cells for path in paths(cell)))
         return of
 
     def together_options(self, group: str) -> list[str]:
         """The options of `dad train` that name a group's students, where they go, and their label caches."""
-        cells = self.together[group]
+        cells = self.together[group].cells
         found = [f"--{option}={value}" for cell in cells for option, value in self._places(cell).items()]
         return found + list(dict.fromkeys(option for cell in cells for option in self.label_options(cell)))
 

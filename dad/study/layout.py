@@ -32,6 +32,10 @@ class Layout:
         """A trained student's weights."""
         return self.run(cell) / "model.safetensors"
 
+    def run_files(self, cell: str) -> list[Path]:
+        """The files of a trained student; the last one is written last."""
+        return [self.run(cell) / name for name in ("config.json", "model.safetensors", "metrics.csv", "provenance.json")]
+
     def work(self, cell: str) -> Path:
         """Folder of a training's checkpoints, which outlives an interrupted job."""
         return self.root / "work" / cell

@@ -9,6 +9,8 @@ from dad.study.cells import load_study
 from dad.study.jobs import Jobs
 from dad.study.layout import Layout
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def folder(tmp_path, tiny):
@@ -19,23 +21,65 @@ def folder(tmp_path, tiny):
 
 def test_a_group_is_one_job_and_goes_on_after_a_failure(folder, tiny):
     plan = tiny.planned(tiny.snakemake(folder, "-n", "reports/tiny/table1.csv"))
-    assert {rule: jobs for rule, jobs in plan.items() if rule.startswith("train")} == {
-        f"train_table1_{number}": 1 for number in range(1, 5)
-    }
     jobs = Jobs(Layout(load_study(str(folder / "study.yaml"))))
-    cells = jobs.together["table1-1"]
+    of_table1 = [name for name in jobs.together if name.startswith("table1-")]
+    assert len(of_table1) == 4
+    assert trainings(plan) == {f"train_{name}".replace("-", "_"): 1 for name in of_table1}
+    cells = list(jobs.together[of_table1[0]].cells)
     assert cells == jobs.table_cells("table1")[:2]
     # the second student's work folder cannot be made at first
     blocked = folder / "results/tiny/work" / cells[1]
     blocked.parent.mkdir(parents=True)
     blocked.write_text("")
     targets = [str(jobs.layout.weights(cell)) for cell in cells]
-    assert "train_table1_1" in tiny.snakemake(folder, *targets, check=False)
+    # by themselves they would be a job for each of two cores
+    one_lane = [*targets, "--cores", "1"]
+    assert f"train_{of_table1[0]}".replace("-", "_") in tiny.snakemake(folder, *one_lane, check=False)
     runs = [folder / Path(target).parent for target in targets]
     assert not any(run.exists() and any(run.iterdir()) for run in runs)
     blocked.unlink()
-    tiny.snakemake(folder, *targets)
+    tiny.snakemake(folder, *one_lane)
     facts = [json.loads((run / "provenance.json").read_text()) for run in runs]
-    assert [(one["cell"], one["students_together"]) for one in facts] == [(cell, 2) for cell in cells]
+    assert [(one["cell"], one["students_together"], one["company"]) for one in facts] == [(cell, 2, cells) for cell in cells]
     assert not any(blocked.parent.iterdir())
     assert "Nothing to be done" in tiny.snakemake(folder, *targets)
+    # results belong to the students: whatever the grouping is from now on, these two are trained
+    for most in (1, 2, 3, 8):
+        tiny.write_study(folder, students_per_job=most)
+        assert "Nothing to be done" in tiny.snakemake(folder, "-n", *targets)
+    plan = trainings(tiny.planned(tiny.snakemake(folder, "-n", "reports/tiny/table1.csv")))
+    assert sorted(plan.values()) == [1, 1] and "train" not in plan
+    # one that is gone is trained alone, and the other one is left as it is
+    Path(folder, targets[0]).unlink()
+    plan = tiny.planned(tiny.snakemake(folder, "-n", *targets))
+    assert trainings(plan) == {"train": 1}
+
+
+def test_what_was_trained_alone_is_not_trained_again_in_company(tmp_path, tiny):
+    tiny.write_study(tmp_path)
+    jobs = Jobs(Layout(load_study(str(tmp_path / "study.yaml"))))
+    first = jobs.table_cells("table1")[0]
+    target = str(jobs.layout.weights(first))
+    tiny.snakemake(tmp_path, target)
+    tiny.write_study(tmp_path, students_per_job=4)
+    assert "Nothing to be done" in tiny.snakemake(tmp_path, "-n", target)
+    output = tiny.snakemake(tmp_path, "-n", "reports/tiny/table1.csv")
+    assert sorted(trainings(tiny.planned(output)).values()) == [1, 1]
+    assert f"runs/{first}/" not in "".join(line for line in output.splitlines() if line.lstrip().startswith("output:"))
+
+
+def test_more_cores_are_more_jobs_and_what_is_set_for_train_holds_for_all(folder, tiny):
+    tiny.write_study(folder, students_per_job=8)
+    table = "reports/tiny/table1.csv"
+    assert len(trainings(tiny.planned(tiny.snakemake(folder, "-n", table, "--cores", "1")))) == 1
+    assert len(trainings(tiny.planned(tiny.snakemake(folder, "-n", table, "--cores", "4")))) == 4
+    profile = ["--profile", str(ROOT / "profiles" / "gpu")]
+    output = tiny.snakemake(
+        folder, "-n", table, *profile, "--set-resources", "train:mem_mb=1234", "--cores", "4", "--resources", "gpu=2"
+    )
+    jobs = [block for block in output.split("\nrule ") if block.startswith("train_table1")]
+    assert len(jobs) == 1 and "gpu=1" in jobs[0] and "mem_mb=1234" in jobs[0]
+
+
+def trainings(plan):
+    return {rule: count for rule, count in plan.items() if rule.startswith("train")}

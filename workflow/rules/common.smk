@@ -9,6 +9,7 @@ sys.path.insert(0, str(workflow.basedir))
 
 from dad.errors import UserError
 from dad.files import read_json, write_json
+from dad.gpus import memory_gib
 from dad.report.figures import FIGURES, figure_needs
 from dad.study.cells import study_groups
 from dad.study.check import check
@@ -19,17 +20,43 @@ from dad.study.layout import Layout
 from dad.study.settings import workflow_study
 from dad.study.stages import STAGE_VERSION
 from dad.study.tables import known_tables, table_names
+from dad.study.together import Lanes
 from dad.workflow.outcome import outcome
 
 use_this_interpreter(workflow.basedir)
+
+
+def lanes(study):
+    """What this call of the workflow has for the trainings of a study."""
+
+    def limit(name, otherwise):
+        value = getattr(workflow.global_resources.get(name), "value", None)
+        return value if isinstance(value, int) else otherwise
+
+    # on a cluster there are jobs (_nodes) and not cores
+    cores = limit("_cores", limit("_nodes", 1))
+    return Lanes(
+        limit("gpu", 1), cores, memory_gib() if study.students_per_job > 1 else None
+    )
+
+
+def for_trainings(needs):
+    """What a job of several students asks for: what is set for the rule `train` (--set-resources, a profile) holds for it, too."""
+    asked = {"mem_mb": needs.mem_mb, "runtime": needs.runtime, "gpu": needs.gpu}
+    return asked | dict(workflow.resource_settings.overwrite_resources.get("train", {}))
+
 
 try:
     # read again rather than taken from Snakemake, which knows YAML 1.1 only and no key that is given twice
     STUDY = workflow_study(workflow.configfiles, workflow.config_settings.config_args)
     LAYOUT = Layout(STUDY)
-    JOBS = Jobs(LAYOUT)
+    JOBS = Jobs(LAYOUT, lanes=lanes(STUDY), targets=sys.argv[1:])
 except UserError as error:
     raise WorkflowError(str(error))
+
+if not workflow.is_main_process:
+    # a job of a cluster, which is called by its name
+    JOBS.trainings.read()
 
 ROOT, REPORTS = LAYOUT.root, LAYOUT.reports
 # asked of the command line: Snakemake would say only that there is no rule

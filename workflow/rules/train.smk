@@ -40,42 +40,32 @@ rule train:
         " --manifest {input.manifest:q} {params.labels:q} --out {params.out:q} --work {params.work:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
 
 
-# students_per_job: what `train` does, for several students that read the same labels in one process
-for GROUP, CELLS in JOBS.together.items():
+# students_per_job: what `train` does, for several students that read the same labels in one process. What Snakemake keeps of a job (the
+# command as it stands here, its inputs, the version) is the same however students are grouped; which students they are is in `output`
+for GROUP, COMPANY in JOBS.together.items():
 
     rule:
         name:
             f"train_{GROUP}".replace("-", "_")
         input:
             study=ancient(study_file),
-            manifest=LAYOUT.manifest(JOBS.cells[CELLS[0]].photos),
+            manifest=LAYOUT.manifest(JOBS.cells[COMPANY.cells[0]].photos),
             photos=lambda wildcards, group=GROUP: JOBS.together_reads(group)["photos"],
             labels=lambda wildcards, group=GROUP: JOBS.together_reads(group)["labels"],
             weights=lambda wildcards, group=GROUP: JOBS.together_reads(group)["weights"],
         output:
-            [
-                str(LAYOUT.run(cell) / file)
-                for cell in CELLS
-                for file in (
-                    "config.json",
-                    "model.safetensors",
-                    "metrics.csv",
-                    "provenance.json",
-                )
-            ],
+            [str(path) for cell in COMPANY.cells for path in LAYOUT.run_files(cell)],
         log:
             f"{ROOT}/logs/train/{GROUP}.log",
         benchmark:
             f"{ROOT}/benchmarks.tsv/train-{GROUP}.tsv"
         conda:
             "../../environment.yml"
-        threads: JOBS.train_needs(*CELLS).threads
+        threads: JOBS.train_needs(*COMPANY.cells).threads
         resources:
-            mem_mb=JOBS.train_needs(*CELLS).mem_mb,
-            runtime=JOBS.train_needs(*CELLS).runtime,
-            gpu=JOBS.train_needs(*CELLS).gpu,
+            **for_trainings(JOBS.train_needs(*COMPANY.cells)),
         params:
-            students=JOBS.together_options(GROUP),
+            students=lambda wildcards, output, group=GROUP: JOBS.together_options(group),
             version=STAGE_VERSION["train"],
         shell:
             "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train {params.students:q} --config {input.study:q}"
