@@ -11,7 +11,7 @@ from PIL import Image
 
 import dad
 from dad.errors import UserError
-from dad.evaluation.evaluate import evaluate_to_files
+from dad.evaluation.to_files import evaluate_to_files
 
 
 def test_importing_the_package_is_cheap_and_its_names_are_functions():

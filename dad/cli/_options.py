@@ -18,6 +18,14 @@ def positive(text: str) -> int:
     return value
 
 
+def not_negative(text: str) -> int:
+    """A whole number of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
+    return value
+
+
 def study_option(parser: argparse.ArgumentParser) -> None:
     """Add --config: the study."""
     parser.add_argument("--config", default=default_study(), help="study file (default: %(default)s)")

@@ -1,16 +1,20 @@
 """`dad evaluate`."""
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from dad.cli._options import device, device_option, positive
+from dad.cli._options import device, device_option, not_negative, positive
 from dad.errors import UserError
 
 HELP = "score a model or a folder of predictions, image by image"
 ABOUT = """\
 Compares a model's depth maps with measured depth, image by image. Maps without a unit are aligned to metres first, as the protocol
-says; several protocols can score the same maps at once.
+says; several protocols can score the same maps at once, and several models the same images: --model and --out (and --summary,
+--label) are then given once for each, and an image is decoded once for all.
 """
 EXAMPLE = "dad evaluate --model zoo/vit-large --dataset scenes-indoor --root scenes/indoor --out scores.csv"
 
@@ -18,7 +22,7 @@ EXAMPLE = "dad evaluate --model zoo/vit-large --dataset scenes-indoor --root sce
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad evaluate`."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model", help="a model name or a run folder")
+    source.add_argument("--model", action="append", help="a model name or a run folder; may be repeated, each with its --out")
     source.add_argument("--predictions", help="folder of .npy maps at the ground truth's resolution, named like the RGB files")
     parser.add_argument("--kind", choices=["disparity", "depth"], help="what the predictions are (with --predictions)")
     parser.add_argument("--dataset", action="append", required=True, help="may be repeated, each with its --root")
@@ -33,12 +37,17 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="may be repeated; names may stand together, separated by commas; or all; or a .yaml file (default: marigold)",
     )
-    parser.add_argument("--out", required=True, help="CSV with one row per image and protocol")
-    parser.add_argument("--summary", help="JSON with the means")
+    parser.add_argument("--out", required=True, action="append", help="CSV with one row per image and protocol")
+    parser.add_argument("--summary", action="append", help="JSON with the means")
     parser.add_argument("--previews", metavar="DIR", help="also pictures: photo, truth, aligned prediction, error (first protocol)")
     parser.add_argument("--previews-count", type=positive, metavar="N", help="of how many images of each data set (default: 8)")
-    parser.add_argument("--label", help="value of the CSV's model column (default: the model's name)")
+    parser.add_argument("--label", action="append", help="value of the CSV's model column (default: the model's name)")
     device_option(parser)
+    parser.add_argument(
+        "--precision", choices=["no", "bf16"], default="no", help="in which networks of this package predict (default: float32)"
+    )
+    overlap = "threads that score while the next image is predicted (default: on a GPU OMP_NUM_THREADS - 1, else none)"
+    parser.add_argument("--workers", type=not_negative, metavar="N", help=overlap)
     parser.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")
     parser.add_argument(
         "--failures",
@@ -50,8 +59,9 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Score a model or a folder of predictions."""
-    from dad.evaluation.evaluate import evaluate_to_files
+    from dad.evaluation.to_files import Scoring, score_to_files
 
+    scorings = [Scoring(Path(one.pop("out")), **one) for one in _subjects(arguments)]
     if len(arguments.dataset) != len(arguments.root):
         raise UserError(f"give one --root per --dataset, got {len(arguments.dataset)} and {len(arguments.root)}")
     if arguments.previews_count and not arguments.previews:
@@ -66,21 +76,55 @@ def run(arguments: argparse.Namespace) -> None:
         options[name]["list_file"] = Path(value)
     for name, value in _by_dataset(arguments.crop, "--crop", arguments.dataset):
         options[name]["crop"] = value
-    written = evaluate_to_files(
+    chosen = device(arguments.device)
+    written = score_to_files(
+        scorings,
         benchmarks=list(zip(arguments.dataset, map(Path, arguments.root), strict=True)),
-        out=Path(arguments.out),
-        model=arguments.model,
-        predictions=Path(arguments.predictions) if arguments.predictions else None,
-        kind=arguments.kind,
         protocols=_protocols(arguments.protocol or ["marigold"]),
         options=options,
-        summary=Path(arguments.summary) if arguments.summary else None,
-        label=arguments.label,
-        device=device(arguments.device),
+        device=chosen,
+        precision=arguments.precision,
         strict=arguments.strict,
         lenient=arguments.failures == "allow",
         on_scored=previews,
+        workers=_workers(chosen) if arguments.workers is None else arguments.workers,
     )
+    for one, scoring in zip(written, scorings, strict=True):
+        if len(written) > 1:
+            print(one["model"])
+        _print(one, scoring.out)
+    if any(one["failures"] for one in written) and arguments.failures == "refuse":
+        raise SystemExit(2)
+
+
+def _subjects(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What is scored and where it goes, from options that are given once for each."""
+    models = arguments.model or [None]
+    if arguments.previews and len(models) > 1:
+        raise UserError("--previews is for one model")
+    for option in ("out", "summary", "label"):
+        given = getattr(arguments, option)
+        if given and len(given) != len(models):
+            raise UserError(f"--{option} is given {len(given)} times for {len(models)} models: give one for each --model")
+    for number, model in enumerate(models):
+        yield {
+            "out": arguments.out[number],
+            "model": model,
+            "predictions": Path(arguments.predictions) if arguments.predictions else None,
+            "kind": arguments.kind,
+            "summary": Path(arguments.summary[number]) if arguments.summary else None,
+            "label": arguments.label[number] if arguments.label else None,
+        }
+
+
+def _workers(device: str) -> int:
+    """On a GPU the job's other threads score while it predicts; on the CPU predicting needs them itself."""
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return max(0, int(threads) - 1) if device.startswith("cuda") and threads.isdigit() else 0
+
+
+def _print(written: dict[str, Any], out: Path) -> None:
+    """The means of one subject, and what could not be scored."""
     wide = max(len(f"{result['dataset']}  {result['protocol']}") for result in written["results"])
     for result in written["results"]:
         mean = result["mean"]
@@ -96,9 +140,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"dad: {failure['dataset']}: {failure['message']}", file=sys.stderr)
     if failures:
         more = f"{len(failures) - 20} more; " if len(failures) > 20 else ""
-        print(f"dad: {more}the rest was scored; {arguments.out} has a line for every image", file=sys.stderr)
-        if arguments.failures == "refuse":
-            raise SystemExit(2)
+        print(f"dad: {more}the rest was scored; {out} has a line for every image", file=sys.stderr)
 
 
 def _protocols(given: list[str]) -> list[str]:

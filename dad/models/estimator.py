@@ -18,6 +18,10 @@ from dad.models.resizing import resize_eight_bit, resize_image, resize_map
 __all__ = ["AnyEstimator", "Estimator", "check_rgb", "load", "resize_eight_bit"]
 
 
+class RunsAsItIs(UserError):
+    """Another precision was asked of a model that runs in its own way."""
+
+
 class AnyEstimator(Protocol):
     """What `load` gives: RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of its `kind`; one image -> a numpy array (H,W)."""
 
@@ -132,4 +136,4 @@ def load(
 def _only_float32(name: str, precision: str) -> None:
     """Refuse another precision for what runs in its own way."""
     if precision != "no":
-        raise UserError(f"{name} runs as its makers' code runs it: labels.precision must be no for it, not {precision}")
+        raise RunsAsItIs(f"{name} runs as its makers' code runs it: labels.precision must be no for it, not {precision}")

@@ -89,6 +89,14 @@ class BenchmarkConfig(Frozen):
         return self
 
 
+class EvaluationConfig(Frozen):
+    """How subjects predict the benchmarks."""
+
+    precision: Literal["no", "bf16"] = "no"
+    """Of networks of this package, see `LabelConfig.precision`; models that run as their makers' code runs them stay in float32.
+    Part of what scores are: another one scores again."""
+
+
 class Architecture(Frozen):
     """What one of the paper's networks (`da-l`, `da-s`, `midas-l`, `midas-s`) is at this scale, in Tables 3 and 5."""
 
@@ -155,6 +163,7 @@ class StudyConfig(Frozen):
     """Folder of real RGB-D pairs with a `manifest.csv`, scored beside the benchmarks as a first look; null: none."""
     protocols: Annotated[tuple[str, ...], Field(min_length=1), distinct] = ("marigold",)
     """Evaluation protocols; tables print the first."""
+    evaluation: EvaluationConfig = EvaluationConfig()
     tracking_uri: str = "sqlite:///mlflow.db"
     """MLflow store that finished runs are imported into."""
     live_tracking: bool = False

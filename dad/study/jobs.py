@@ -228,6 +228,11 @@ class Jobs:
             options += [f"--list={one.dataset}={one.list}"] if one.list is not None else []
         return options
 
+    def score_options(self) -> list[str]:
+        """The options of `dad evaluate` that say under which protocols, and in another precision than float32, it is scored."""
+        precision = self.study.evaluation.precision
+        return [f"--protocol={name}" for name in self.study.protocols] + ([f"--precision={precision}"] if precision != "no" else [])
+
     def table_cells(self, table: str) -> list[str]:
         """The cells of a table."""
         return list(dict.fromkeys(name for row in self._rows[table] for name in row.cells))

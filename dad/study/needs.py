@@ -26,6 +26,8 @@ _SIZE = 560
 _MARGIN = 1.25
 _LEAST_MB = 2500
 _DECODING = 4
+_SCORED_GIB = 1.0
+"""Of an image of 24 megapixels while it is scored; beside a GPU several are (`JobNeeds.threads`)."""
 Amount = Annotated[float, Field(gt=0)]
 
 
@@ -63,7 +65,9 @@ class JobNeeds:
 
     @property
     def threads(self) -> int:
-        """Beside a GPU others decode the photos: a thread needs 49 to 59 ms for one of SA-1B's, as long as a step takes for it."""
+        """Beside a GPU others decode the photos (a thread needs 49 to 59 ms for one of SA-1B's, as long as a step takes for it), or
+        score the maps (3.2 s for one of ETH3D's under four protocols).
+        """
         return _DECODING if self.gpu else 1
 
 
@@ -175,7 +179,8 @@ def label_needs(plan: LabelPlan, rates: CostRates | None = None) -> JobNeeds:
 
 def score_needs(model: str) -> JobNeeds:
     """Of `dad evaluate`, of a contact sheet or of a figure that runs this model (or, for a student, the model it started from)."""
-    return JobNeeds(_megabytes(scoring_gib(model)), 1440 if needs_of(model).gpu else 240, int(needs_of(model).gpu))
+    gpu = needs_of(model).gpu
+    return JobNeeds(_megabytes(scoring_gib(model) + gpu * _SCORED_GIB * (_DECODING - 1)), 1440 if gpu else 240, int(gpu))
 
 
 def _pass_gib(model: str, size: int, images: int) -> float:

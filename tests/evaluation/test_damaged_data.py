@@ -12,7 +12,8 @@ from PIL import Image
 
 from dad.cli import main
 from dad.data.benchmarks import open_benchmark
-from dad.evaluation.evaluate import PredictionFolder, evaluate, evaluate_to_files
+from dad.evaluation.evaluate import PredictionFolder, evaluate
+from dad.evaluation.to_files import evaluate_to_files
 
 HEIGHT, WIDTH = 24, 32
 

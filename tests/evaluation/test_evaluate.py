@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import threading
 import weakref
 
 import numpy as np
@@ -15,14 +16,17 @@ from dad.evaluation import available_protocols, load_protocol, score
 from dad.evaluation.evaluate import (
     COLUMNS,
     PredictionFolder,
-    _suspicion,
+    Subject,
     evaluate,
-    evaluate_to_files,
+    evaluate_subjects,
     resolve_protocols,
     summarise,
 )
 from dad.evaluation.fitting import fit_image
 from dad.evaluation.metrics import METRICS
+from dad.evaluation.one_image import _suspicion
+from dad.evaluation.predictions import EstimatorPredictions
+from dad.evaluation.to_files import evaluate_to_files
 
 SHAPE = (12, 16)
 
@@ -105,6 +109,98 @@ def test_several_protocols_take_one_pass():
     everything = evaluate(Scenes(1), estimator, ["all"])
     assert [row["protocol"] for row in everything] == [f"{name}@1" for name in available_protocols()]
     assert len(everything) == 8
+
+
+class Counting(Scenes):
+    """Counts what is decoded."""
+
+    decoded = 0
+
+    def __getitem__(self, index):
+        self.decoded += 1
+        return super().__getitem__(index)
+
+
+class Unreadable(Counting):
+    """One of its images cannot be read."""
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        if index == 2:
+            raise UserError("image 2 is damaged")
+        return sample
+
+    def image(self, index):
+        return f"image {index}"
+
+
+class Darker(RedChannel):
+    """Another one, which fails on one image."""
+
+    name = "darker"
+
+    def __call__(self, rgb):
+        found = super().__call__(rgb) ** 2
+        if len(self.seen) == 4:
+            raise RuntimeError("out of memory")
+        return found
+
+
+def subjects():
+    protocols = [resolve_protocols(names, "disparity") for names in (["marigold", "moge"], ["midas"])]
+    sources = [EstimatorPredictions(RedChannel()), EstimatorPredictions(Darker())]
+    return [Subject(source.name, source, chosen) for source, chosen in zip(sources, protocols, strict=True)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_several_subjects_share_an_image_and_are_scored_as_alone(workers):
+    benchmark, alone = Unreadable(7, empty=[5]), []
+    for subject in subjects():
+        failures = []
+        rows = evaluate(Unreadable(7, empty=[5]), subject.source, subject.protocols, failures=failures)
+        alone.append((rows, failures))
+    failures, calls = [[], []], []
+    found = evaluate_subjects(
+        benchmark, subjects(), failures=failures, workers=workers, progress=lambda done, total: calls.append((done, total))
+    )
+    assert benchmark.decoded == 7
+    assert calls == [(done, 7) for done in range(1, 8)]
+    for rows, failed, (rows_alone, failed_alone) in zip(found, failures, alone, strict=True):
+        assert failed == failed_alone
+        assert json.dumps(rows) == json.dumps(rows_alone)
+    assert [one.image for one in failures[0]] == ["image 2"]
+    assert [one.image for one in failures[1]] == ["image 2", "image 4"]
+
+
+def test_scoring_in_threads_holds_few_images_and_overlaps_with_predicting(monkeypatch):
+    import dad.evaluation.evaluate as module
+
+    waiting, started = threading.Event(), []
+    real = module.score_image
+
+    def score_image(image, *rest):
+        started.append(image.index)
+        if image.index == 0:
+            assert waiting.wait(60), "nothing was predicted while the first image was scored"
+        return real(image, *rest)
+
+    class Waking(RedChannel):
+        def __call__(self, rgb):
+            if len(self.seen) == 1:
+                waiting.set()
+            return super().__call__(rgb)
+
+    monkeypatch.setattr(module, "score_image", score_image)
+    benchmark = Scenes(8)
+    rows = evaluate(benchmark, Waking(), workers=2)
+    assert sorted(started) == list(range(8))
+    assert [row["image"] for row in rows] == [benchmark[index].id for index in range(8)]
+    assert benchmark.most_alive <= 2 + 2
+
+
+def test_the_first_failure_ends_an_evaluation_in_threads():
+    with pytest.raises(UserError, match="image 2 is damaged"):
+        evaluate(Unreadable(7), RedChannel(), workers=3)
 
 
 def test_one_sample_is_held_at_a_time():
@@ -471,3 +567,38 @@ def test_several_benchmarks_in_one_file(samples, tmp_path, monkeypatch):
     assert [(result["dataset"], result["images"]) for result in written["results"]] == [("scenes-indoor", 3), ("samples", 2)]
     with open(tmp_path / "scores.csv", newline="") as file:
         assert [row["dataset"] for row in csv.DictReader(file)] == ["scenes-indoor"] * 3 + ["samples"] * 2
+
+
+def test_half_precision_is_asked_of_networks_that_take_it_and_the_summary_says_so(samples, tmp_path, capsys):
+    """The identity of scores holds the precision where it is not float32; a model that runs as it does is said and not refused."""
+    run = {"benchmarks": [("samples", samples[0])], "out": tmp_path / "s.csv", "summary": tmp_path / "s.json"}
+    plain = evaluate_to_files(**run, model="zoo/vit-small")
+    half = evaluate_to_files(**run, model="zoo/vit-small", precision="bf16")
+    assert "precision" not in plain and half["precision"] == "bf16"
+    assert json.loads((tmp_path / "s.json").read_text()) == half
+    one, two = plain["results"][0]["mean"]["abs_rel"], half["results"][0]["mean"]["abs_rel"]
+    assert one != two and one == pytest.approx(two, rel=0.05)
+    level = evaluate_to_files(**run, model="no-skill:constant", precision="bf16")
+    assert "precision" not in level
+    assert "no-skill:constant runs as its makers' code runs it, and not in bf16" in capsys.readouterr().err
+
+
+def test_the_verb_scores_several_models_as_one_by_one(samples, tmp_path, capsys):
+    from dad.cli import main
+
+    def call(*options):
+        return main(["evaluate", "--dataset", "samples", "--root", str(samples[0]), "--device", "cpu", *options])
+
+    models = {"a": "no-skill:constant", "b": "zoo/vit-small"}
+    for name, model in models.items():
+        call("--model", model, "--label", name, "--out", str(tmp_path / f"{name}.csv"), "--summary", str(tmp_path / f"{name}.json"))
+    options = []
+    for name, model in models.items():
+        options += ["--model", model, "--label", name, "--out", str(tmp_path / "both" / f"{name}.csv")]
+        options += ["--summary", str(tmp_path / "both" / f"{name}.json")]
+    call(*options, "--workers", "2")
+    for name in models:
+        for suffix in ("csv", "json"):
+            assert (tmp_path / "both" / f"{name}.{suffix}").read_bytes() == (tmp_path / f"{name}.{suffix}").read_bytes()
+    assert call("--model", "no-skill:constant", "--model", "no-skill:gradient", "--out", str(tmp_path / "one.csv")) == 2
+    assert "--out is given 1 times for 2 models: give one for each --model" in capsys.readouterr().err

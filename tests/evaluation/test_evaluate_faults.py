@@ -16,7 +16,8 @@ from dad.data.kinds import kind_of
 from dad.errors import UserError
 from dad.evaluation import available_protocols, load_protocol, score
 from dad.evaluation.datasets import dataset_rules
-from dad.evaluation.evaluate import evaluate, evaluate_to_files
+from dad.evaluation.evaluate import evaluate
+from dad.evaluation.to_files import evaluate_to_files
 
 SHAPE = (24, 32)
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from dad.evaluation.evaluate import evaluate_to_files
+from dad.evaluation.to_files import evaluate_to_files
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "evaluation"
 

@@ -12,7 +12,7 @@ from PIL import Image
 from timm.models.beit import gen_relative_position_index
 
 from dad.errors import UserError
-from dad.evaluation.evaluate import evaluate_to_files
+from dad.evaluation.to_files import evaluate_to_files
 from dad.export import export
 from dad.export.onnx import bicubic_matrix, pairs
 from dad.export.parity import drawn

@@ -84,7 +84,7 @@ def test_what_no_file_tells_is_not_said(study, results, write_scores, paper_like
 
 def test_a_score_files_summary_says_at_which_size_it_was_made(tmp_path):
     from dad.data.scenes import write_scenes
-    from dad.evaluation.evaluate import evaluate_to_files
+    from dad.evaluation.to_files import evaluate_to_files
 
     write_scenes(str(tmp_path / "scenes"), kind="indoor", count=1, seed=0, height=48, width=64, samples=1, workers=1)
     for model, size in (("zoo/vit-small", 112), ("no-skill:constant", None)):

@@ -18,7 +18,8 @@ rule evaluate:
         f"{ROOT}/benchmarks.tsv/evaluate-{{group}}-{{subject}}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
+    # on a GPU one predicts and the others score
+    threads: lambda wildcards: JOBS.score_needs(wildcards.subject).threads
     resources:
         mem_mb=lambda wildcards: JOBS.score_needs(wildcards.subject).mem_mb,
         runtime=lambda wildcards: JOBS.score_needs(wildcards.subject).runtime,
@@ -26,7 +27,7 @@ rule evaluate:
     params:
         model=lambda wildcards: JOBS.model_of(wildcards.subject),
         benchmarks=lambda wildcards: JOBS.benchmark_options(wildcards.group),
-        protocols=lambda wildcards: [f"--protocol={name}" for name in STUDY.protocols],
+        protocols=lambda wildcards: JOBS.score_options(),
         version=STAGE_VERSION["evaluate"],
     shell:
         # an image that cannot be scored is named in the log and counted in the summary and the table, and the others are scored
