@@ -90,8 +90,16 @@ class Jobs:
         self.models: dict[str, str] = {model_id(row.model): row.model for row in rows if row.model}
         self._records: dict[str, Paths] = {}
         tables = {table: self.table_cells(table) for table in self._rows}
-        how = {"gpu": lambda cell: bool(train_needs(cell).gpu), "gib": training_gib}
-        self.trainings = Trainings(layout, tables, self.cells, lanes=lanes or Lanes(), targets=targets, **how)
+        lanes = lanes or Lanes()
+        self.trainings = Trainings(
+            layout,
+            tables,
+            self.cells,
+            lanes=lanes,
+            targets=targets,
+            gpus=lambda cell: train_needs(cell).gpu if lanes.each is None else lanes.each,
+            gib=training_gib,
+        )
 
     @cached_property
     def labels(self) -> dict[str, LabelPlan]:

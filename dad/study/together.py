@@ -16,13 +16,18 @@ Fits = Callable[[list[str]], bool]
 
 @dataclass(frozen=True)
 class Lanes:
-    """What one call of the workflow has for trainings: how many run side by side on GPUs and on processors, and the memory of a GPU
-    in GiB, None where none is known.
-    """
+    """What one call of the workflow has for trainings."""
 
     gpus: int = 1
     cores: int = 1
     gpu_gib: float | None = None
+    """Memory of the smallest GPU; None where none is known."""
+    each: int | None = None
+    """GPUs of a training, where the call says so; None: what its networks need."""
+
+    def jobs(self, gpus: int) -> int:
+        """How many trainings run side by side that ask for so many GPUs each."""
+        return max(1, self.gpus // gpus) if gpus else self.cores
 
 
 def companies(cells: Mapping[str, Cell]) -> list[list[str]]:

@@ -34,8 +34,8 @@ class Company:
 class Trainings:
     """How the students of a study are divided into jobs.
 
-    tables: their ids by table; cells: all of them by id. targets: what is asked of the workflow, as paths. gpu: whether training
-    one asks for a GPU; gib: the memory that training several together takes.
+    tables: their ids by table; cells: all of them by id. targets: what is asked of the workflow, as paths. gpus: how many GPUs
+    the training of one asks for; gib: the memory that training several together takes.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Trainings:
         *,
         lanes: Lanes,
         targets: Iterable[str],
-        gpu: Callable[[Cell], bool],
+        gpus: Callable[[Cell], int],
         gib: Callable[..., float],
     ) -> None:
         self._layout, self._cells, self._tables, self._lanes = layout, cells, tables, lanes
-        self._gpu, self._gib = gpu, gib
+        self._gpus, self._gib = gpus, gib
         kept = self._kept()
         finished = {name for name in cells if self._finished(name)}
         planned = self._planned({name: cell for name, cell in cells.items() if name not in finished}, self._asked(targets))
@@ -125,12 +125,12 @@ class Trainings:
             return found
         for some, is_asked in ((asked, True), (new.keys() - asked, False)):
             tables = self._by_table({name: cell for name, cell in new.items() if name in some})
-            for gpu in (True, False):
-                of_kind = [{name: cell for name, cell in cells.items() if self._gpu(cell) == gpu} for cells in tables]
+            for gpus in sorted({self._gpus(cell) for cells in tables for cell in cells.values()}):
+                of_kind = [{name: cell for name, cell in cells.items() if self._gpus(cell) == gpus} for cells in tables]
                 sizes = [len(company) for cells in of_kind for company in companies(cells)]
-                size = largest(sizes, most, self._lanes.gpus if gpu else self._lanes.cores) if is_asked else most
+                size = largest(sizes, most, self._lanes.jobs(gpus)) if is_asked else most
                 for cells in of_kind:
-                    several = [tuple(group) for group in groups(cells, size, self._fits if gpu else None) if len(group) > 1]
+                    several = [tuple(group) for group in groups(cells, size, self._fits if gpus else None) if len(group) > 1]
                     found += [Company(group, group) for group in several]
         return found
 

@@ -111,6 +111,12 @@ def test_cores_count_where_no_gpu_is_asked_for(tmp_path):
     assert [len(group) for group in groups_of(made, "table1")] == [2, 2, 2, 2]
 
 
+def test_gpus_count_where_the_call_gives_one_to_every_training(tmp_path):
+    target = str(tmp_path / "reports" / "table1.csv")
+    made = jobs(tmp_path, lanes=Lanes(gpus=8, cores=1, each=2), targets=[target], students_per_job=8)
+    assert [len(group) for group in groups_of(made, "table1")] == [2, 2, 2, 2]
+
+
 def test_students_that_have_no_room_together_are_fewer_in_a_job(tmp_path):
     made = jobs(tmp_path, "paper")
     four = groups_of(made, "table1")[0]

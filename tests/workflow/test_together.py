@@ -76,7 +76,8 @@ def test_more_cores_are_more_jobs_and_what_is_set_for_train_holds_for_all(folder
         folder, "-n", table, *profile, "--set-resources", "train:mem_mb=1234", "--cores", "4", "--resources", "gpu=2"
     )
     jobs = [block for block in output.split("\nrule ") if block.startswith("train_table1")]
-    assert len(jobs) == 1 and "gpu=1" in jobs[0] and "mem_mb=1234" in jobs[0]
+    assert len(jobs) == 2
+    assert all("gpu=1" in job and "mem_mb=1234" in job for job in jobs)
 
 
 def trainings(plan):

@@ -26,6 +26,17 @@ from dad.workflow.outcome import outcome
 use_this_interpreter(workflow.basedir)
 
 
+def set_for_trainings():
+    """What the command line or a profile sets for the rule `train`, which holds for jobs of several students, too."""
+    return dict(workflow.resource_settings.overwrite_resources.get("train", {}))
+
+
+def for_trainings(needs):
+    """What a job of several students asks for."""
+    asked = {"mem_mb": needs.mem_mb, "runtime": needs.runtime, "gpu": needs.gpu}
+    return asked | set_for_trainings()
+
+
 def lanes(study):
     """What this call of the workflow has for the trainings of a study."""
 
@@ -33,17 +44,14 @@ def lanes(study):
         value = getattr(workflow.global_resources.get(name), "value", None)
         return value if isinstance(value, int) else otherwise
 
-    # on a cluster there are jobs (_nodes) and not cores
-    cores = limit("_cores", limit("_nodes", 1))
+    each = set_for_trainings().get("gpu")
     return Lanes(
-        limit("gpu", 1), cores, memory_gib() if study.students_per_job > 1 else None
+        gpus=limit("gpu", 1),
+        # on a cluster there are jobs (_nodes) and not cores
+        cores=limit("_cores", limit("_nodes", 1)),
+        gpu_gib=memory_gib() if study.students_per_job > 1 else None,
+        each=each if isinstance(each, int) else None,
     )
-
-
-def for_trainings(needs):
-    """What a job of several students asks for: what is set for the rule `train` (--set-resources, a profile) holds for it, too."""
-    asked = {"mem_mb": needs.mem_mb, "runtime": needs.runtime, "gpu": needs.gpu}
-    return asked | dict(workflow.resource_settings.overwrite_resources.get("train", {}))
 
 
 try:
