@@ -35,7 +35,7 @@ class _Alone(argparse.Action):
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad train`."""
     cell_options(parser, several=True)
-    parser.add_argument("--labels", help="the cell's label cache (labels.mode: cached)")
+    parser.add_argument("--labels", help="the cell's label cache (labels.mode: cached; shared: what of it there is)")
     parser.add_argument("--assistant-labels", help="the assistant's, where the cell has one")
     parser.add_argument(
         "--out",

@@ -131,7 +131,7 @@ class Shared:
         return self._tokens[plan].of(item) if plan in self._tokens else None
 
     def _is_teacher(self, cell: Cell, name: str, plan: LabelPlan) -> bool:
-        if cell.labels.mode != "online" or name.startswith("timm:"):
+        if cell.labels.mode == "cached" or name.startswith("timm:"):
             return False
         encoder, teacher = weights_identity(name), weights_identity(plan.teacher)
         return encoder is not None and encoder == teacher
@@ -151,7 +151,7 @@ def check_together(cells: list[Cell]) -> None:
                 "differ): train them by themselves"
             )
     if len({cell.labels.mode for cell in cells}) > 1:
-        raise UserError("students that are trained together have their labels all cached or all online (labels.mode)")
+        raise UserError("students that are trained together have their labels all cached, all online or all shared (labels.mode)")
     assistants = {cell.assistant.model for cell in cells if cell.assistant is not None}
     if len(assistants) > 1:
         raise UserError(f"students that are trained together have one assistant, these have {', '.join(sorted(assistants))}")

@@ -62,9 +62,10 @@ class Supervisor:
     """The labels of every step of one cell.
 
     `folders` are the label caches by role (`labels.mode: cached`); online, the estimators run here, and of two only the one whose
-    turn it is. `shared` is what other students of the group need, too. `kind` is what all labels are: disparity or depth. `weights`
-    are the digests of the estimators' weights by role, `identities` those of the labels by role and view: of their contents where
-    they are cached, of what they are computed from where they are not. Raises UserError where a cache is missing, unfinished or of
+    turn it is; with shared labels a finished cache is read and everything else computed here, by view. `shared` is what other
+    students of the group need, too. `kind` is what all labels are: disparity or depth. `weights` are the digests of the estimators'
+    weights by role, `identities` those of the labels by role and view: of their contents where they are always cached, else of what
+    they are computed from. `stored`: the views that are read, by role. Raises UserError where a cache is missing, unfinished or of
     other inputs, and where teacher and assistant give maps of different kinds.
     """
 
@@ -76,12 +77,13 @@ class Supervisor:
         self.sources: dict[str, dict[str, Source]] = {}
         self.weights: dict[str, str | None] = {}
         self.identities: dict[str, dict[str, str]] = {}
+        self.stored: dict[str, list[str]] = {}
         kinds = {}
         for role in cell.label_plans:
-            if cell.labels.mode == "cached":
-                self.sources[role], kinds[role] = self._cached(role, folders.get(role), photos)
-            else:
-                self.sources[role], kinds[role] = self._online(role, photos, device)
+            stored = self._stored(role, folders.get(role))
+            self.sources[role], kinds[role] = self._sources(role, folders.get(role), stored, photos, device)
+            if stored:
+                self.stored[role] = stored
         if len(set(kinds.values())) > 1:
             raise UserError(
                 f"the teacher gives {kinds['teacher']} and the assistant {kinds['assistant']}: a student learns one of them; "
@@ -89,25 +91,37 @@ class Supervisor:
             )
         self.kind = kinds["teacher"]
 
-    def _cached(self, role: str, folder: Path | None, photos: Photos) -> tuple[dict[str, Source], str]:
+    def _stored(self, role: str, folder: Path | None) -> list[str]:
+        """The views whose labels are read."""
+        mode, views = self.cell.labels.mode, list(label_views(self.cell))
+        if mode == "online" or (mode == "shared" and folder is None):
+            return []
         if folder is None:
             option = "--labels" if role == "teacher" else "--assistant-labels"
             raise UserError(f"labels.mode is cached: give the folder of the {role}'s label cache ({option})")
-        plan = self.cell.label_plans[role]
-        found = {view: self._shared.cache(folder / view, plan, photos) for view in label_views(self.cell)}
-        caches, sources = ({view: pair[part] for view, pair in found.items()} for part in (0, 1))
-        self.identities[role] = {view: cache.digest for view, cache in caches.items()}
-        one = next(iter(caches.values()))
-        self.weights[role] = one.weights
-        return sources, one.kind
+        return views if mode == "cached" else [view for view in views if (folder / view / "index.json").is_file()]
 
-    def _online(self, role: str, photos: Photos, device: torch.device) -> tuple[dict[str, Source], str]:
-        plan = self.cell.label_plans[role]
-        self.weights[role] = weights_identity(plan.teacher)
-        identity = label_identity(plan, photos, weights=self.weights[role])
-        self.identities[role] = {view: sha256_json([identity, view]) for view in label_views(self.cell)}
-        sources = {view: self._shared.pass_of(plan, view, device) for view in label_views(self.cell)}
-        return sources, self._shared.teacher(plan, device).kind
+    def _sources(
+        self, role: str, folder: Path | None, stored: list[str], photos: Photos, device: torch.device
+    ) -> tuple[dict[str, Source], str]:
+        """Where each view's labels come from, and what kind of map they are."""
+        plan, views = self.cell.label_plans[role], label_views(self.cell)
+        read = {view: self._shared.cache(folder / view, plan, photos) for view in stored if folder is not None}
+        sources = {view: read[view][1] if view in read else self._shared.pass_of(plan, view, device) for view in views}
+        one = next((cache for cache, _ in read.values()), None)
+        self.weights[role] = one.weights if one else weights_identity(plan.teacher)
+        if self.cell.labels.mode == "cached":
+            self.identities[role] = {view: cache.digest for view, (cache, _) in read.items()}
+        else:
+            identity = label_identity(plan, photos, weights=self.weights[role])
+            self.identities[role] = {view: sha256_json([identity, view]) for view in views}
+        return sources, one.kind if one else self._shared.teacher(plan, device).kind
+
+    @property
+    def in_loop(self) -> set[str]:
+        """The views that an estimator is shown here."""
+        views = label_views(self.cell)
+        return {view for role in self.cell.label_plans for view in views if view not in self.stored.get(role, ())}
 
     def turn(self, step: int) -> str:
         """The role whose labels step `step` takes; `both` where they are averaged."""

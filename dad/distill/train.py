@@ -39,7 +39,7 @@ from dad.files import sha256_file, write_bytes, write_json
 from dad.identity import write_sealed_json
 from dad.models.checkpoints import save_network, weights_identity
 from dad.provenance import provenance
-from dad.study.cells import cell_id, label_views, loss_terms, model_slug
+from dad.study.cells import cell_id, loss_terms, model_slug
 from dad.study.config import Cell
 from dad.study.modes import MODES
 
@@ -119,7 +119,7 @@ class Training:
         plan, device = cell.label_plans["teacher"], self.accelerator.device
         self.photos, self.too_small = shared.photos(plan)
         self.supervisor = Supervisor(cell, {"teacher": labels, "assistant": assistant_labels}, self.photos, device, shared)
-        self.labels_patches = cell.labels.mode == "online" and "patches" in label_views(cell)
+        self.labels_patches = "patches" in self.supervisor.in_loop
         self.network = make_student(cell.student, seed=cell.seed)
         self.network.kind = self.supervisor.kind
         if self.network.config.patch and cell.crop.size % self.network.config.patch:
@@ -305,6 +305,7 @@ def _write(out: Path, training: Training, log: StepLog, fitted: Fitted, *, start
         "dead_head_cured": training.cured,
         "inverted_start_cured": fitted.mirrored,
         "agreement": fitted_agreement(out / "metrics.csv"),
+        "labels_stored": training.supervisor.stored,
         "assistant_share": training.supervisor.realised_share(),
         "parameters": sum(p.numel() for p in fitted.network.parameters()),
         "processes": accelerator.num_processes,

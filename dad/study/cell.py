@@ -92,10 +92,11 @@ class NoiseConfig(Frozen):
 class LabelConfig(Frozen):
     """Where pseudo-labels come from."""
 
-    mode: Literal["cached", "online"] = "cached"
-    """`cached`: computed once per teacher and crop plan and read by all cells; `online`: computed in the training loop."""
+    mode: Literal["cached", "online", "shared"] = "cached"
+    """`cached`: computed once per teacher and crop plan and read by all cells; `online`: computed in the training loop; `shared`:
+    cached where two or more jobs read them, else online (`dad.study.storage`)."""
     dtype: Literal["float16", "float32"] = "float16"
-    """How a label is stored; `online` rounds to it too, so that both modes train on the same numbers."""
+    """How a label is stored; in the training loop it is rounded to it too, so that all modes train on the same numbers."""
     precision: Annotated[Literal["no", "bf16"], AddedLater] = "no"
     """Of the networks that are only read: teacher, assistant and the frozen encoder. `bf16`: torch's autocast, with the map's last
     convolution in float32; `no`: float32 throughout."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dad.study.cells import all_cells, label_id, label_views, table_rows
 from dad.study.config import Cell, CostRates, LabelPlan, StudyConfig
+from dad.study.storage import Views, read_by_several, stored_views
 from dad.study.tables import table_names
 from dad.study.together import groups
 
@@ -40,20 +41,18 @@ class Cost:
 def estimate(cells: Iterable[Cell], rates: CostRates | None, together: int = 1) -> Cost:
     """The cost of these cells, of which one job trains up to `together`."""
     cells = list(cells)
-    plans: dict[tuple[str, str], LabelPlan] = {}
-    labelled: list[tuple[LabelPlan, int]] = []
-    storage = 0
-    for cell in cells:
-        for plan in cell.label_plans.values():
-            for view in label_views(cell):
-                if cell.labels.mode == "cached" and (label_id(plan), view) not in plans:
-                    crops = _crops(plan, view)
-                    plans[label_id(plan), view] = plan
-                    labelled.append((plan, crops))
-                    storage += crops * plan.crop.size**2 * _BYTES[plan.dtype]
     by_number = {str(number): cell for number, cell in enumerate(cells)}
-    for group in groups(by_number, together):
-        labelled += online_crops([by_number[number] for number in group]).items()
+    jobs = [[by_number[number] for number in group] for group in groups(by_number, together)]
+    several = read_by_several(jobs)
+    caches: dict[tuple[str, str], LabelPlan] = {}
+    for cell in cells:
+        for role, views in stored_views(cell, several).items():
+            plan = cell.label_plans[role]
+            caches |= {(label_id(plan), view): plan for view in views}
+    labelled = [(plan, _crops(plan, view)) for (_, view), plan in caches.items()]
+    storage = sum(crops * plan.crop.size**2 * _BYTES[plan.dtype] for plan, crops in labelled)
+    for job in jobs:
+        labelled += online_crops(job, several).items()
     trained = [(cell.student.model, cell.optim.steps * cell.optim.batch) for cell in cells]
     return Cost(
         cells=len(cells),
@@ -66,15 +65,17 @@ def estimate(cells: Iterable[Cell], rates: CostRates | None, together: int = 1) 
     )
 
 
-def online_crops(cells: Iterable[Cell]) -> dict[LabelPlan, int]:
+def online_crops(cells: Iterable[Cell], several: Views = frozenset()) -> dict[LabelPlan, int]:
     """Crops and patches through each teacher that runs beside these cells, which one process trains: what several need counts once.
+    `several`: what of shared labels other processes read, too, so that it is stored.
 
     Where teacher and assistant take turns, which of them an iteration's labels are of is one draw for all cells.
     """
     shares: dict[tuple[LabelPlan, str], float] = {}
     for cell in cells:
-        for role, plan in cell.label_plans.items() if cell.labels.mode == "online" else ():
-            for view in label_views(cell):
+        stored = stored_views(cell, several)
+        for role, plan in cell.label_plans.items():
+            for view in (view for view in label_views(cell) if view not in stored.get(role, ())):
                 shares[plan, view] = max(shares.get((plan, view), 0.0), _online_share(cell, role))
     found: dict[LabelPlan, int] = {}
     for (plan, view), share in shares.items():

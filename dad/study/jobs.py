@@ -26,6 +26,7 @@ from dad.study.needs import JobNeeds, label_needs, score_needs, train_needs, tra
 from dad.study.outside import record
 from dad.study.paper import paper
 from dad.study.photos import manifest_name, of_kind, rendered_counts
+from dad.study.storage import LabelStorage
 from dad.study.tables import known_tables, library, table_names
 from dad.study.together import Lanes
 from dad.study.trainings import Company, Trainings
@@ -100,6 +101,7 @@ class Jobs:
             gpus=lambda cell: train_needs(cell).gpu if lanes.each is None else lanes.each,
             gib=training_gib,
         )
+        self.storage = LabelStorage(layout, self.trainings.to_do())
 
     @cached_property
     def labels(self) -> dict[str, LabelPlan]:
@@ -192,31 +194,30 @@ class Jobs:
         return self._record("protocols", files) if files else []
 
     def label_caches(self, cell: str) -> Paths:
-        """The label caches that a cell of the study trains on."""
-        return self.labels_of(self.cells[cell])
+        """The label caches that a cell of the study trains on; nothing where its teachers run beside it."""
+        return self.labels_of(cell, self.cells[cell])
 
-    def labels_of(self, cell: Cell) -> Paths:
-        """The label caches that a cell trains on; nothing where its teachers run beside it."""
-        if cell.labels.mode == "online":
-            return []
-        caches = [label_id(plan) for plan in cell.label_plans.values()]
-        return [str(self.layout.labels(name, view) / "index.json") for name in caches for view in label_views(cell)]
+    def labels_of(self, name: str, cell: Cell) -> Paths:
+        """The label caches of a cell that is called `name`."""
+        stored = self.storage.of(name, cell).items()
+        found = [self.layout.labels(label_id(cell.label_plans[role]), view) for role, views in stored for view in views]
+        return [str(folder / "index.json") for folder in found]
 
     def label_options(self, cell: str) -> list[str]:
         """The options of `dad train` that name a cell's label caches."""
-        if not self.label_caches(cell):
-            return []
         options = {"teacher": "--labels", "assistant": "--assistant-labels"}
-        return [f"{options[role]}={self.layout.labels(label_id(plan))}" for role, plan in self.cells[cell].label_plans.items()]
+        plans = self.cells[cell].label_plans
+        return [f"{options[role]}={self.layout.labels(label_id(plans[role]))}" for role in self.storage.of(cell, self.cells[cell])]
 
     def trained_from(self, cell: str) -> Paths:
         """The weights that the training of a cell of the study reads."""
-        return self.weights_of(self.cells[cell])
+        return self.weights_of(cell, self.cells[cell])
 
-    def weights_of(self, cell: Cell) -> Paths:
+    def weights_of(self, name: str, cell: Cell) -> Paths:
         """The weights that a training reads: what the student starts from, and its teachers where they run beside it."""
-        online = cell.labels.mode == "online"
-        return self.weights(cell.student.model, *(plan.teacher for plan in cell.label_plans.values() if online))
+        stored, wanted = self.storage.of(name, cell), list(label_views(cell))
+        beside = [plan.teacher for role, plan in cell.label_plans.items() if stored.get(role) != wanted]
+        return self.weights(cell.student.model, *beside)
 
     def subject(self, subject: str) -> Paths:
         """The files of what is scored: a trained student's, or the record of a model as is."""
@@ -287,10 +288,10 @@ class Jobs:
 
     def together_reads(self, group: str) -> dict[str, Paths]:
         """What the training of a group reads: photos, labels, weights."""
-        cells = list(self.trainings.of(self.together[group].whole).values())
-        of = {"photos": self.photos(cells[0].photos)}
-        for name, paths in (("labels", self.labels_of), ("weights", self.weights_of)):
-            of[name] = list(dict.fromkeys(path for cell in cells for path in paths(cell)))
+        cells = self.trainings.of(self.together[group].whole)
+        of = {"photos": self.photos(next(iter(cells.values())).photos)}
+        for what, paths in (("labels", self.labels_of), ("weights", self.weights_of)):
+            of[what] = list(dict.fromkeys(path for name, cell in cells.items() for path in paths(name, cell)))
         return of
 
     def together_options(self, group: str) -> list[str]:

@@ -110,7 +110,8 @@ def training_gib(*cells: Cell) -> float:
     frozen = [0.9 * _gib(student.parameters) for cell, student in zip(cells, students, strict=True) if cell.loss.feature]
     total += max(frozen, default=0.0)
     total += max(_activations_gib(cell) for cell in cells)
-    online = [cell for cell in cells if cell.labels.mode == "online"]
+    # shared labels may be computed in the loop: that depends on what else is trained
+    online = [cell for cell in cells if cell.labels.mode != "cached"]
     if online:
         # all estimators stay in memory, and one of them runs at a time
         plans = {plan: max(_patches(cell) for cell in online) for cell in online for plan in cell.label_plans.values()}
@@ -164,7 +165,7 @@ def training_hours(*cells: Cell, rates: CostRates | None) -> float | None:
 def train_needs(*cells: Cell, rates: CostRates | None = None) -> JobNeeds:
     """Of `dad train`, of one cell or of several that are trained together."""
     models = [cell.student.model for cell in cells]
-    models += [plan.teacher for cell in cells if cell.labels.mode == "online" for plan in cell.label_plans.values()]
+    models += [plan.teacher for cell in cells if cell.labels.mode != "cached" for plan in cell.label_plans.values()]
     gpu = any(needs_of(model).gpu for model in models)
     otherwise = 2880 * len(cells)
     return JobNeeds(_megabytes(training_gib(*cells)), _minutes(training_hours(*cells, rates=rates), otherwise), int(gpu))

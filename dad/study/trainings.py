@@ -53,7 +53,8 @@ class Trainings:
         self._gpus, self._gib = gpus, gib
         kept = self._kept()
         finished = {name for name in cells if self._finished(name)}
-        planned = self._planned({name: cell for name, cell in cells.items() if name not in finished}, self._asked(targets))
+        self._asked_for = self._asked(targets)
+        planned = self._planned({name: cell for name, cell in cells.items() if name not in finished}, self._asked_for)
         self.together: dict[str, Company] = {self._name(one.whole): one for one in [*kept, *planned]}
         """The jobs of several students, by name."""
         self._divide()
@@ -62,6 +63,13 @@ class Trainings:
         grouped = {name for company in self.together.values() for name in company.cells}
         self.alone: list[str] = [name for name in self._cells if name not in grouped]
         """The students that are in none of them."""
+
+    def to_do(self) -> list[list[Cell]]:
+        """The jobs that train what is asked for, and what the study's own tables need besides, and is not trained."""
+        wanted = self._asked_for | self._of_own_tables()
+        jobs = [*(one.cells for one in self.together.values()), *([name] for name in self.alone)]
+        new = [[self._cells[name] for name in job if name in wanted and not self._finished(name)] for job in jobs]
+        return [cells for cells in new if cells]
 
     def write(self) -> None:
         """Keep the jobs of several students for `read`; those of another call that may still be running stay."""
@@ -156,7 +164,10 @@ class Trainings:
                 found |= set(self._tables[name])
             elif path.is_relative_to(self._layout.root):
                 found |= {part for part in (*path.parts, path.stem) if part in self._cells}
-        return found or {cell for table in table_names(self._layout.study) for cell in self._tables[table]}
+        return found or self._of_own_tables()
+
+    def _of_own_tables(self) -> set[str]:
+        return {cell for table in table_names(self._layout.study) for cell in self._tables[table]}
 
     def _name(self, whole: tuple[str, ...]) -> str:
         """A name that says the table and tells companies apart."""

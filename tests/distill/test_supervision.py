@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -161,3 +162,44 @@ def test_weighted_averages_and_noise_train_like_anything_else(cell, manifest, tm
     train(online, manifest=manifest, labels=None, out=tmp_path / "online", work=tmp_path / "work")
     with open(tmp_path / "online" / "metrics.csv") as file:
         assert [float(row["loss"]) for row in csv.DictReader(file)] == losses["noise"]
+
+
+@pytest.mark.parametrize("there", [(), ("teacher/square",), ("teacher/patches", "assistant/square", "assistant/patches")])
+def test_shared_labels_are_the_same_training_whatever_of_them_is_stored(cell, manifest, tmp_path, there):
+    """Bit for bit, and the record says what was read."""
+    cached = guided(cell, "average")
+    run(cached, manifest, tmp_path)
+    shared = cached.model_copy(update={"labels": cached.labels.model_copy(update={"mode": "shared"})})
+    folders = {}
+    for role, plan in cached.label_plans.items():
+        for view in label_views(cached):
+            if f"{role}/{view}" in there:
+                folders[role] = tmp_path / "some" / label_id(plan)
+                shutil.copytree(tmp_path / label_id(plan) / view, folders[role] / view)
+    out = tmp_path / "shared"
+    options = {"labels": folders.get("teacher"), "assistant_labels": folders.get("assistant")}
+    train(shared, manifest=manifest, out=out, work=tmp_path / "work", **options)
+    for file in ("model.safetensors", "metrics.csv"):
+        assert (out / file).read_bytes() == (tmp_path / cell_id(cached) / file).read_bytes()
+    stored = json.loads((out / "provenance.json").read_text())["labels_stored"]
+    assert {f"{role}/{view}" for role, views in stored.items() for view in views} == set(there)
+
+
+def test_a_training_on_shared_labels_goes_on_when_they_are_stored_in_between(cell, manifest, tmp_path):
+    shared = cell.model_copy(update={"labels": cell.labels.model_copy(update={"mode": "shared"})})
+    train(shared, manifest=manifest, labels=None, out=tmp_path / "whole", work=tmp_path / "work-whole")
+
+    def stop(rows):
+        if rows[-1]["step"] >= 3:
+            raise KeyboardInterrupt
+
+    options = {"manifest": manifest, "out": tmp_path / "run", "work": tmp_path / "work"}
+    with pytest.raises(KeyboardInterrupt):
+        train(shared, labels=None, listeners=(stop,), **options)
+    (plan,) = shared.label_plans.values()
+    for view in label_views(shared):
+        compute_labels(plan, manifest, view, tmp_path / "labels" / view)
+    train(shared, labels=tmp_path / "labels", **options)
+    facts = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    assert facts["segments"][-1]["from"] > 0
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()

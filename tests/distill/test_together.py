@@ -178,7 +178,7 @@ def test_of_a_group_one_may_collapse_and_the_others_are_written(cell, manifest, 
         ({"seed": 1}, "seed differ"),
         ({"teacher": "zoo/vit-small"}, "teacher differ"),
         ({"mode": "baseline"}, "context differ"),
-        ({"labels": LabelConfig(mode="cached")}, "all cached or all online"),
+        ({"labels": LabelConfig(mode="cached")}, "all cached, all online or all shared"),
         ({}, "named twice"),
     ],
 )

@@ -53,7 +53,7 @@ def writable(folder: Path) -> bool:
 
 
 def _check_disk(study: StudyConfig, layout: Layout) -> Iterator[Finding]:
-    needed = estimate(all_cells(study).values(), study.rates).storage
+    needed = estimate(all_cells(study).values(), study.rates, study.students_per_job).storage
     if not needed:
         return
     labels = layout.root / "labels"
@@ -63,7 +63,7 @@ def _check_disk(study: StudyConfig, layout: Layout) -> Iterator[Finding]:
     if left + _SPARE > free and left:
         line = (
             f"labels.mode: cached labels need {size(left)} more, {_existing(layout.root)} has {size(free)} free: "
-            "take labels.mode: online, fewer steps, or another disk"
+            "take labels.mode: shared or online, fewer steps, or another disk"
         )
         yield stop("machine", line) if left > free else warning("machine", line)
 
@@ -74,7 +74,7 @@ def _check_memory(study: StudyConfig) -> Iterator[Finding]:
     teachers: dict[str, float] = {}
     for cell in all_cells(study).values():
         students.setdefault(cell.student.model, []).append(cell)
-        if cell.labels.mode == "cached":
+        if cell.labels.mode != "online":
             for plan in cell.label_plans.values():
                 teachers[plan.teacher] = max(teachers.get(plan.teacher, 0.0), labelling_gib(plan))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
