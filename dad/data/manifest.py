@@ -20,7 +20,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dad.data.photos import SUFFIXES, Photo, Photos, digest, measure, order_key, read_bytes, reason_of
+from dad.data.photos import SUFFIXES, Photo, Photos, Root, digest, measure, order_key, read_bytes, reason_of, root_of
+from dad.data.remote import RemoteRoot, is_remote
 from dad.data.walk import Found, members, walk
 from dad.errors import UserError
 from dad.files import atomic_path, text_lines
@@ -45,21 +46,23 @@ class Place:
 class Listing:
     """What a walk over a root found: photos, what can not be read (name: reason), and other files by suffix."""
 
-    root: Path
+    root: Root
     places: list[Place] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
     other: Counter[str] = field(default_factory=Counter)
 
 
-def find_photos(root: str | os.PathLike[str], *, only: Sequence[str] | None = None) -> Listing:
+def find_photos(root: str | os.PathLike[str] | RemoteRoot, *, only: Sequence[str] | None = None) -> Listing:
     """List the photos of a folder and of its .tar shards, or of one shard; of a folder, those under the folders `only`, if given:
-    a folder relative to it, and after a colon how many of its photos, the first by name.
+    a folder relative to it, and after a colon how many of its photos, the first by name. A folder or shard may be a URL.
 
     Which files that are is the rule of `dad.data.walk`. Opens no photo. Raises UserError when a folder does not exist.
     """
-    root = Path(root)
+    root = root_of(root)
     if only:
         return _joined(root, only)
+    if isinstance(root, RemoteRoot):
+        return _remote(root)
     if root.is_file() and root.suffix.lower() == ".tar":
         listing = Listing(root.parent)
         _list_shard(root.name, listing)
@@ -74,7 +77,21 @@ def find_photos(root: str | os.PathLike[str], *, only: Sequence[str] | None = No
     return listing
 
 
-def _joined(root: Path, folders: Sequence[str]) -> Listing:
+def _remote(root: RemoteRoot) -> Listing:
+    """The photos behind a URL."""
+    if root.suffix.lower() == ".tar":
+        listing = Listing(root.parent)
+        _list_shard(root.name, listing)
+        return listing
+    listing = Listing(root)
+    for found in root.files():
+        picture = os.path.splitext(found.name)[1].lower() in SUFFIXES
+        # some servers list names without sizes
+        _list_file(replace(found, size=(root / found.name).size()) if picture and found.size < 0 else found, listing)
+    return listing
+
+
+def _joined(root: Root, folders: Sequence[str]) -> Listing:
     """The photos of several folders under `root`, with ids relative to it."""
     joined = Listing(root)
     for entry in dict.fromkeys(folders):
@@ -123,7 +140,7 @@ def _list_shard(name: str, listing: Listing) -> None:
         listing.unreadable[name] = f"{reason_of(error)} (after {len(seen)} photos; a shard is a plain, uncompressed tar)"
 
 
-def inspect(root: Path, place: Place) -> Photo | str:
+def inspect(root: Root, place: Place) -> Photo | str:
     """Read, hash and decode one photo; the reason as text when it can not be read."""
     try:
         data = read_bytes(root, place.file, place.offset, place.bytes)
@@ -238,7 +255,7 @@ def make_manifest(
     too; they are kept), unreadable (name: reason; they are left out), and of a beginning `of`, how many were listed. UserError when
     no photo is left, or fewer than asked for.
     """
-    check_outputs(files={"--out": out}, searched={"the photos' folder": root})
+    check_outputs(files={"--out": out}, searched={} if is_remote(root) else {"the photos' folder": root})
     listing, photos, unreadable = _scan(
         root, only=only, count=count, min_side=min_side, seed=seed, progress=progress, workers=workers
     )
@@ -285,6 +302,9 @@ def open_photos(
     `root` overrides the manifest's root, for photos that were moved. `seed` orders a scanned folder; a manifest has
     its own. Raises UserError when the manifest is not one, was cut or edited, or its root is gone.
     """
+    if is_remote(source):
+        listing, photos, unreadable = _scan(source, progress=progress)
+        return Photos(photos, listing.root, seed=seed, unreadable=unreadable)
     source = Path(source)
     if source.is_dir() or source.suffix.lower() == ".tar":
         listing, photos, unreadable = _scan(source, progress=progress)
@@ -292,8 +312,8 @@ def open_photos(
     if not source.is_file():
         raise UserError(f"{source} does not exist: give a folder of photos, a .tar shard or a manifest")
     header, photos = _read_manifest(source)
-    base = Path(root if root is not None else header["root"])
-    if not base.is_dir():
+    base = root_of(root if root is not None else header["root"])
+    if isinstance(base, Path) and not base.is_dir():
         raise UserError(f"the photos of {source} are not at {base}: give their folder as root")
     return Photos(photos, base, seed=header["seed"], unreadable=header["unreadable"])
 
@@ -331,8 +351,9 @@ def _record(values: Any) -> Photo:
 
 
 def photo_folder(manifest: Path) -> Path | None:
-    """The folder of a manifest's photos, from its first line; None where it is no manifest, which its reader will say."""
+    """The folder of a manifest's photos, from its first line; None where it is no manifest, which its reader will say, or a URL."""
     try:
-        return Path(json.loads(next(text_lines(manifest)))["root"])
+        root = json.loads(next(text_lines(manifest)))["root"]
+        return None if is_remote(root) else Path(root)
     except (ValueError, KeyError, TypeError, RecursionError, StopIteration):
         return None

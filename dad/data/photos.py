@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dad.data.remote import RemoteRoot, is_remote
 from dad.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -114,14 +115,28 @@ class Photo:
     bytes: int
 
 
-def read_bytes(root: Path, file: str, offset: int, size: int) -> bytes:
+Root = Path | RemoteRoot
+"""Where the photos of a collection lie: a folder, or a URL."""
+
+
+def root_of(root: str | os.PathLike[str] | RemoteRoot) -> Root:
+    """A root as a person writes it: with `://` in it a URL, else a path."""
+    if isinstance(root, RemoteRoot):
+        return root
+    return RemoteRoot(str(root)) if is_remote(root) else Path(root)
+
+
+def read_bytes(root: Root, file: str, offset: int, size: int) -> bytes:
     """Read `size` bytes of root/file from `offset` on; ValueError when the file ends before, or is not a regular one."""
-    path = root / file
-    if path.exists() and not path.is_file():
-        raise ValueError("it is no regular file")  # opening a FIFO would wait for ever
-    with open(path, "rb") as stream:
-        stream.seek(offset)
-        data = stream.read(size)
+    if isinstance(root, RemoteRoot):
+        data = (root / file).read(offset, size)
+    else:
+        path = root / file
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no regular file")  # opening a FIFO would wait for ever
+        with open(path, "rb") as stream:
+            stream.seek(offset)
+            data = stream.read(size)
     if len(data) != size:
         raise ValueError(f"only {len(data)} of {size} bytes are there")
     return data
@@ -134,9 +149,9 @@ class Photos:
     data-loading processes. `unreadable` names the photos that were left out when it was made, with the reason.
     """
 
-    def __init__(self, records: Iterable[Photo], root: Path, *, seed: int, unreadable: Mapping[str, str] | None = None) -> None:
+    def __init__(self, records: Iterable[Photo], root: Root, *, seed: int, unreadable: Mapping[str, str] | None = None) -> None:
         self.records = sorted(records, key=lambda photo: order_key(photo.id, seed))
-        self.root = Path(root)
+        self.root = root_of(root)
         self.seed = seed
         self.unreadable = dict(unreadable or {})
         self._room = 0
@@ -196,12 +211,16 @@ class Photos:
         """The file's bytes; ValueError where they are not those of the manifest."""
         photo = self.records[i]
         data = read_bytes(self.root, photo.file, photo.offset, photo.bytes)
-        status = os.stat(self.root / photo.file)
-        seen = (status.st_size, status.st_mtime_ns)
-        if self._verified.get(i) != seen:
+        seen = None
+        if isinstance(self.root, Path):
+            status = os.stat(self.root / photo.file)
+            seen = (status.st_size, status.st_mtime_ns)
+        # what a server has of times is another request: there, every read is held against the manifest
+        if seen is None or self._verified.get(i) != seen:
             if hashlib.sha256(data).hexdigest() != photo.sha256:
                 raise ValueError("its bytes have another sha256")
-            self._verified[i] = seen
+            if seen is not None:
+                self._verified[i] = seen
         return data
 
     def subset(self, n: int) -> "Photos":

@@ -6,6 +6,7 @@ macOS) and what other systems leave in every folder (`CLUTTER`). Named, and neve
 lead nowhere, folders that cannot be listed, and names that are not UTF-8.
 """
 
+import contextlib
 import errno
 import os
 import posixpath
@@ -14,6 +15,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Protocol
 
 CLUTTER = ("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 """Names of Windows, macOS and storage boxes; .DS_Store is hidden anyway."""
@@ -78,7 +80,22 @@ def _examined(path: Path, root: Path) -> Found:
     return Found(name, status.st_size)
 
 
-def members(path: Path) -> Iterator[Found]:
+class Openable(Protocol):
+    """A file that is no path, such as one behind a URL."""
+
+    def open(self) -> IO[bytes]:
+        """Its bytes, seekable."""
+
+
+def _opened(path: Path | Openable) -> IO[bytes]:
+    return open(path, "rb") if isinstance(path, Path) else path.open()
+
+
+def _archive(path: Path | Openable, stack: contextlib.ExitStack) -> tarfile.TarFile:
+    return tarfile.open(path, "r:") if isinstance(path, Path) else tarfile.open(fileobj=stack.enter_context(path.open()), mode="r:")
+
+
+def members(path: Path | Openable) -> Iterator[Found]:
     """The files of a plain tar by the rule above, read in place: regular members first, then links to them.
 
     Names are without a leading "./". Raises OSError for a file that cannot be read, and tarfile.TarError, after what is sound, for
@@ -88,7 +105,8 @@ def members(path: Path) -> Iterator[Found]:
     links: list[tuple[str, str]] = []
     failure: tarfile.TarError | None = None
     try:
-        with tarfile.open(path, "r:") as archive:
+        with contextlib.ExitStack() as stack:
+            archive = stack.enter_context(_archive(path, stack))
             last = -1
             for member in archive:
                 if member.size < 0 or archive.offset <= last:  # type: ignore[attr-defined]
@@ -143,9 +161,9 @@ def _linked(name: str, target: str, links: dict[str, str], whole: dict[str, Foun
     return Found(name, problem="its links lead back to themselves")
 
 
-def _unfinished(path: Path, end: int) -> tarfile.TarError | None:
+def _unfinished(path: Path | Openable, end: int) -> tarfile.TarError | None:
     """What is wrong where tarfile stopped: an archive ends with zeros and nothing behind, but it takes anything for the end."""
-    with open(path, "rb") as file:
+    with _opened(path) as file:
         file.seek(end)
         block = file.read(tarfile.BLOCKSIZE)
         if block.strip(b"\0"):

@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dad.data.photos import Photos
+from dad.data.photos import Photos, root_of
+from dad.data.remote import is_remote
 from dad.errors import UserError
 from dad.files import read_json, sha256_json
 from dad.study.base import identity
@@ -29,14 +30,15 @@ def photos_as_used(asked: ScenePhotos | FolderPhotos, photos: Photos) -> ScenePh
             f"photos.count takes the first {asked.count} photos of the order with seed {asked.seed}, but the manifest's order has "
             f"seed {photos.seed}: make the manifest again with --seed {asked.seed}, or set photos.seed"
         )
-    if Path(asked.root).expanduser().resolve() == photos.root.resolve():
+    here = root_of(asked.root if is_remote(asked.root) else Path(asked.root).expanduser())
+    if here.resolve() == photos.root.resolve():
         return asked
     return asked.model_copy(update={"root": str(photos.root), "seed": photos.seed})
 
 
 def _rendered_as(asked: ScenePhotos, photos: Photos) -> bool:
     """Whether the photos are the scenes that `asked` describes: their number, and what the renderer wrote beside them."""
-    if len(photos) != asked.count:
+    if len(photos) != asked.count or not isinstance(photos.root, Path):
         return False
     recipes = {}
     for photo in photos.records:

@@ -58,7 +58,7 @@ def _own(study: StudyConfig, count: int) -> Iterator[Picture]:
     root = Path(study.photos.root).expanduser()
     if not root.is_dir():
         if study.samples is None:
-            raise UserError(f"photos.root {root} is no folder: give the photos, or a study whose photos are rendered")
+            raise UserError(f"photos.root {study.photos.root} is no folder: give the photos, or a study whose photos are rendered")
         return
     listing = find_photos(root)
     listing.places[:] = listing.places[: 4 * count]  # enough to choose from; the order is that of the names

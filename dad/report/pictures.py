@@ -98,7 +98,8 @@ def photo_pictures(manifest: Path, count: int, *, largest: int | None = LARGEST)
     if not manifest.is_file():
         raise UserError(f"there is no manifest {manifest}: make it with `dad data manifest`, or by `snakemake {manifest}`")
     photos = open_photos(manifest)
-    return [Picture("photos", photos.id(i), _shrunk(photos.read(i), largest), root=photos.root) for i in evenly(len(photos), count)]
+    root = photos.root if isinstance(photos.root, Path) else None  # nothing lies beside photos behind a URL
+    return [Picture("photos", photos.id(i), _shrunk(photos.read(i), largest), root=root) for i in evenly(len(photos), count)]
 
 
 def _shrunk(pixels: NDArray[np.uint8], largest: int | None) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dad.data.photos import SUFFIXES
+from dad.data.remote import is_remote
 from dad.models.locate import WEIGHTS, locate, stands_for
 from dad.study.cells import (
     all_cells,
@@ -154,7 +155,11 @@ class Jobs:
         return [self._rendered_set(kind, one) for one in sets if one < count][-1:]
 
     def photos(self, photos: ScenePhotos | FolderPhotos) -> Paths:
-        """What says that the photos are there: the rendered sets, or the record of the user's folder."""
+        """What says that the photos are there: the rendered sets, or the record of the user's folder. What lies behind a URL is not
+        watched: its manifest holds the photos' hashes.
+        """
+        if isinstance(photos, FolderPhotos) and is_remote(photos.root):
+            return []
         if isinstance(photos, FolderPhotos):
             return self._record("photos", {"photos": Path(photos.root)}, (*SUFFIXES, ".tar"))
         return [self._rendered_set(kind, count) for kind, count in self.kinds(photos).items()]

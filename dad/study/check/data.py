@@ -13,6 +13,7 @@ from PIL import Image
 from dad.data.benchmarks import BENCHMARKS, PUBLISHED, SCENES, benchmark_names, open_benchmark
 from dad.data.benchmarks.listed import Listed
 from dad.data.photos import SUFFIXES
+from dad.data.remote import is_remote, why_not
 from dad.data.walk import Found, members, walk
 from dad.errors import UserError
 from dad.study.check.finding import Finding, stop, warning
@@ -32,6 +33,9 @@ def check_photos(study: StudyConfig) -> Iterator[Finding]:
     """Of a folder of the user's: that it is there and holds enough photos of the size that crops are cut from."""
     photos = study.photos
     if not isinstance(photos, FolderPhotos):
+        return
+    if is_remote(photos.root):
+        yield _check_url(photos.root)
         return
     root = Path(photos.root).expanduser() if photos.root.strip() else None
     if root is None or not root.exists():
@@ -54,6 +58,13 @@ def check_photos(study: StudyConfig) -> Iterator[Finding]:
         yield stop("photos", f"{key}: {count:,} photos are asked for, {photos.root} holds {len(found):,}: lower it or add photos")
     if not short:
         yield from _check_sizes(study, root, found, enough)
+
+
+def _check_url(url: str) -> Finding:
+    """Of photos behind a URL: that URLs of its kind can be read here. Nothing is asked of the network."""
+    if problem := why_not(url):
+        return stop("photos", f"photos.root: {url} cannot be read here: {problem}")
+    return Finding("note", "photos", f"photos.root: {url} lies behind a network, and is listed when the manifest is made")
 
 
 def needed_photos(study: StudyConfig) -> dict[str, int]:
