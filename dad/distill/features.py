@@ -8,17 +8,11 @@ from torch import Tensor, nn
 from dad.errors import UserError
 from dad.files import sha256_file
 from dad.models.checkpoints import load_network, weights_identity
+from dad.models.frozen_names import DINOV2, SIZES, TIMM, WEIGHTS, dinov2_name, timm_parts
+from dad.models.hub import from_hub
 from dad.models.precision import forward_precision
 from dad.study.cells import loss_terms
 from dad.study.config import Cell
-
-TIMM = "timm:"
-"""What the name of an encoder of timm begins with: `timm:NAME`, or `timm:NAME@FILE` with weights at hand."""
-
-
-DINOV2 = "dinov2"
-"""The paper's encoder, of the student's size: `dinov2`, or `dinov2@FOLDER` with the official files in it."""
-_SIZES = {384: ("small", "s"), 768: ("base", "b"), 1024: ("large", "l")}
 
 
 def encoder_name(cell: Cell) -> str:
@@ -28,15 +22,13 @@ def encoder_name(cell: Cell) -> str:
     if model != DINOV2:
         return name
     width = getattr(load_network(cell.student.model)[1].network, "width", None)
-    if width not in _SIZES:
-        known = ", ".join(map(str, _SIZES))
+    if width not in SIZES:
+        known = ", ".join(map(str, SIZES))
         raise UserError(
             f"loss.feature_encoder: {DINOV2} has encoders of width {known}, the student {cell.student.model} has {width}: "
             "name another encoder, or set loss.feature to 0"
         )
-    size, letter = _SIZES[width]
-    file = f"@{Path(folder) / f'dinov2_vit{letter}14_pretrain.pth'}" if folder else ""
-    return f"{TIMM}vit_{size}_patch14_dinov2.lvd142m{file}"
+    return dinov2_name(width, folder)
 
 
 class NetworkEncoder(nn.Module):
@@ -61,17 +53,18 @@ class TimmEncoder(nn.Module):
         super().__init__()
         import timm
 
-        name, _, file = model.removeprefix(TIMM).partition("@")
+        name, file = timm_parts(model)
         if not timm.is_model(name.split(".")[0]):
             raise UserError(f"loss.feature_encoder: timm has no model {name!r}")
         if file and not Path(file).is_file():
             raise UserError(f"loss.feature_encoder: there is no file {file}")
+        file = file or _from_hub(name)
         overlay = {"file": file} if file else None
         try:
             self.network = timm.create_model(
                 name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, dynamic_img_size=True
             )
-        except Exception as error:  # a hub that cannot be reached, a file of another network: timm raises many kinds
+        except Exception as error:  # a file of another network: timm raises many kinds
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
                 f"loss.feature_encoder: {name} cannot be loaded ({reason}); give its weights as {TIMM}{name}@FILE"
@@ -81,6 +74,23 @@ class TimmEncoder(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalised input (B,3,S,S) -> tokens (B,N,C)."""
         return self.network.forward_features(pixels)[:, self.prefix :]
+
+
+def _from_hub(name: str) -> str:
+    """The weights of a timm model as the hub has them: the cached ones, else downloaded. timm by itself would wait for a hub that
+    does not answer, and ask again and again. Empty where timm gets them elsewhere.
+    """
+    import timm
+
+    known = timm.get_pretrained_cfg(name)
+    repository = known.hf_hub_id if known is not None else None
+    if not repository or known.hf_hub_filename or "/" not in repository.strip("/"):
+        return ""
+    try:
+        return str(from_hub(repository, WEIGHTS))
+    except UserError as error:
+        how = f"on a machine with a network: hf download {repository} {WEIGHTS}"
+        raise UserError(f"loss.feature_encoder: {error}; {how}; or give its weights as {TIMM}{name}@FILE") from None
 
 
 class FrozenEncoder(nn.Module):

@@ -1,10 +1,12 @@
 """The frozen encoder of feature alignment: the student's own by default, another by name, refused where it does not fit."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 
 from dad.distill import features
 from dad.distill.features import TimmEncoder, encoder_identity, frozen_encoder
@@ -67,3 +69,32 @@ def test_dinov2_is_that_of_the_students_size(cell, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"width 384, 768, 1024.* has 64"):
         of_width(64)(aligned_with(cell, "dinov2"))
     assert all(timm.is_model(f"vit_{size}_patch14_dinov2") for size in ("small", "base", "large"))
+
+
+def test_weights_are_taken_from_the_hubs_cache_and_a_hub_that_is_not_there_is_not_waited_for(tmp_path, monkeypatch):
+    name = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=0)
+    asked = []
+
+    def cached(repository, file):
+        asked.append((repository, file))
+        return save(network, tmp_path / "model.safetensors")
+
+    monkeypatch.setattr(features, "from_hub", cached)
+    encoder = TimmEncoder(f"timm:{name}")
+    assert asked == [(f"timm/{name}", "model.safetensors")]
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in encoder.network.state_dict().items())
+
+    def absent(repository, file):
+        raise UserError(f"{repository}/{file} is neither a file here nor in the Hugging Face cache")
+
+    monkeypatch.setattr(features, "from_hub", absent)
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: pytest.fail("timm was left to wait for the hub"))
+    how = rf"hf download timm/{re.escape(name)} model\.safetensors; or give its weights as timm:{re.escape(name)}@FILE"
+    with pytest.raises(UserError, match=how):
+        TimmEncoder(f"timm:{name}")
+
+
+def save(network, path):
+    save_file(network.state_dict(), path)
+    return path

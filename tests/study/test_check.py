@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import stat
 import tarfile
 import time
@@ -466,3 +467,42 @@ def test_a_check_takes_no_heavy_imports():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "[]"
     assert time.monotonic() - begun < 20
+
+
+def test_the_frozen_encoders_weights_are_looked_for(tmp_path, monkeypatch):
+    """As `config/paper.yaml` has it: DINOv2 of each student's size, from timm's repositories in the hub's cache."""
+    dinov2 = ("loss.feature_encoder=dinov2", "student.model=depth-anything-v2-large")
+    found = [line for line in stops(*dinov2) if line.startswith("loss.feature_encoder")]
+    line = only(found)
+    repository = "timm/vit_large_patch14_dinov2.lvd142m"
+    for part in (
+        "1,217 MB",
+        "Apache-2.0",
+        str(tmp_path / "caches"),
+        f"hf download {repository} model.safetensors",
+        "dinov2@FOLDER",
+    ):
+        assert part in line
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    findings = [finding for finding in check(tiny(*dinov2)) if finding.line.startswith("loss.feature_encoder")]
+    assert [finding.severity for finding in findings] == ["warning"], "with a network it is downloaded when first used"
+    folder = tmp_path / "caches" / "hub" / f"models--{repository.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    (folder / "snapshots" / "abc" / "model.safetensors").write_bytes(b"x")
+    assert not [finding for finding in check(tiny(*dinov2)) if finding.line.startswith("loss.feature_encoder")]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "expected"),
+    [
+        ("dinov2", r"loss\.feature_encoder: dinov2 has encoders of width 384, 768, 1024, the student zoo/vit-small has 64"),
+        ("timm:vit_tiny_patch16_224.x@no.pth", r"loss\.feature_encoder: no\.pth, the weights of vit_tiny.* does not exist"),
+        ("timm:vit_tiny_patch16_224.x", r"timm's weights of vit_tiny_patch16_224\.x are not here \(model\.safetensors\)"),
+        ("zoo/vit-tiny", r"loss\.feature_encoder: unknown zoo model 'zoo/vit-tiny'"),
+    ],
+)
+def test_other_encoders_are_looked_for_too(encoder, expected):
+    assert re.search(expected, only([line for line in stops(f"loss.feature_encoder={encoder}") if "feature_encoder" in line]))
+    assert stops(f"loss.feature_encoder={encoder}", "loss.feature=0") == []

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dad.models.catalogue import Source, licence_notice, source_of
-from dad.models.locate import Located, hub_cache, locate, looks_like_path, split_network, torch_cache, zoo_names
+from dad.models.frozen_names import DINOV2, SIZES, TIMM, WEIGHTS, dinov2_name, timm_parts, timm_repository
+from dad.models.locate import Located, hub_cache, in_hub_cache, locate, looks_like_path, split_network, torch_cache, zoo_names
 from dad.study.base import did_you_mean
-from dad.study.cells import all_cells, all_models
+from dad.study.cells import all_cells, all_models, loss_terms
 from dad.study.check.finding import Finding, stop, warning
-from dad.study.check.networks import known_source, problem_with
+from dad.study.check.networks import known_source, network_of, problem_with
 from dad.study.config import StudyConfig
 from dad.study.needs import needs_of
 
@@ -35,6 +36,9 @@ def models(study: StudyConfig) -> dict[str, list[str]]:
         add(architecture.model, f"architectures.{name}.model")
     for method, model in study.estimators.items():
         add(model, f"estimators.{method}")
+    for encoder in encoders(study).values():
+        if encoder.partition("@")[0] != DINOV2 and not encoder.startswith(TIMM):
+            add(encoder, "loss.feature_encoder")
     for cell in all_cells(study).values():  # of tables of the user's own
         add(cell.student.model if cell.student.model not in named else None, "tables")
         for plan in cell.label_plans.values():
@@ -42,6 +46,48 @@ def models(study: StudyConfig) -> dict[str, list[str]]:
     for model in all_models(study).values():
         add(model if model not in named else None, "tables")
     return named
+
+
+def encoders(study: StudyConfig) -> dict[tuple[str, str], str]:
+    """The frozen encoders that a study's alignment compares with beside the students' own, by themselves and the student."""
+    aligned = [cell for cell in all_cells(study).values() if "feature" in loss_terms(cell)]
+    return {(name, cell.student.model): name for cell in aligned if (name := cell.loss.feature_encoder) is not None}
+
+
+def check_encoders(study: StudyConfig) -> Iterator[Finding]:
+    """One finding for each encoder of timm whose weights are not here."""
+    key = "loss.feature_encoder"
+    for name, student in encoders(study):
+        model, _, folder = name.partition("@")
+        if model == DINOV2:
+            network = network_of(student)
+            width = getattr(network, "width", None)
+            if network is None:  # no name or header tells; the training will
+                continue
+            if width not in SIZES:
+                known = ", ".join(map(str, SIZES))
+                yield stop("study", f"{key}: {DINOV2} has encoders of width {known}, the student {student} has {width}")
+                continue
+            name = dinov2_name(width, folder)
+        if not name.startswith(TIMM):
+            continue
+        yield from _check_timm(key, *timm_parts(name))
+
+
+def _check_timm(key: str, model: str, file: str) -> Iterator[Finding]:
+    if file:
+        if not Path(file).is_file():
+            yield stop("weights", f"{key}: {file}, the weights of {model}, does not exist")
+        return
+    repository = timm_repository(model)
+    if not repository or in_hub_cache(repository, WEIGHTS):
+        return
+    sizes = {timm_parts(dinov2_name(width))[0]: f", {megabytes:,} MB, Apache-2.0" for width, (_, _, megabytes) in SIZES.items()}
+    line = (
+        f"{key}: timm's weights of {model} are not here ({WEIGHTS}{sizes.get(model, '')}); looked for in {hub_cache()}; "
+        f"with a network: hf download {repository} {WEIGHTS}; files at hand: {DINOV2}@FOLDER or {TIMM}{model}@FILE"
+    )
+    yield _downloadable(line, True)
 
 
 def check_weights(study: StudyConfig) -> Iterator[Finding]:
@@ -52,6 +98,7 @@ def check_weights(study: StudyConfig) -> Iterator[Finding]:
     for model, keys in named.items():
         if finding := check_model(model, ", ".join(keys)):
             yield finding
+    yield from check_encoders(study)
 
 
 def check_model(model: str, key: str) -> Finding | None:
