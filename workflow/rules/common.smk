@@ -28,7 +28,16 @@ use_this_interpreter(workflow.basedir)
 
 def set_for_trainings():
     """What the command line or a profile sets for the rule `train`, which holds for jobs of several students, too."""
-    return dict(workflow.resource_settings.overwrite_resources.get("train", {}))
+
+    def of(resource):
+        if not resource.is_evaluable():
+            return resource.value
+        return lambda wildcards, input, attempt, threads: resource.evaluate(
+            wildcards, input=input, attempt=attempt, threads=threads
+        ).value
+
+    found = workflow.resource_settings.overwrite_resources.get("train", {})
+    return {name: of(resource) for name, resource in found.items()}
 
 
 def for_trainings(needs):
