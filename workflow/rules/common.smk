@@ -26,24 +26,8 @@ from dad.workflow.outcome import outcome
 use_this_interpreter(workflow.basedir)
 
 
-def set_for_trainings():
-    """What the command line or a profile sets for the rule `train`, which holds for jobs of several students, too."""
-
-    def of(resource):
-        if not resource.is_evaluable():
-            return resource.value
-        return lambda wildcards, input, attempt, threads: resource.evaluate(
-            wildcards, input=input, attempt=attempt, threads=threads
-        ).value
-
-    found = workflow.resource_settings.overwrite_resources.get("train", {})
-    return {name: of(resource) for name, resource in found.items()}
-
-
-def for_trainings(needs):
-    """What a job of several students asks for."""
-    asked = {"mem_mb": needs.mem_mb, "runtime": needs.runtime, "gpu": needs.gpu}
-    return asked | set_for_trainings()
+# what the command line or a profile sets for the rule `train` holds for jobs of several students, too
+SET_FOR_TRAININGS = workflow.resource_settings.overwrite_resources.get("train", {})
 
 
 def lanes(study):
@@ -53,13 +37,13 @@ def lanes(study):
         value = getattr(workflow.global_resources.get(name), "value", None)
         return value if isinstance(value, int) else otherwise
 
-    each = set_for_trainings().get("gpu")
+    each = SET_FOR_TRAININGS.get("gpu")
     return Lanes(
         gpus=limit("gpu", 1),
         # on a cluster there are jobs (_nodes) and not cores
         cores=limit("_cores", limit("_nodes", 1)),
         gpu_gib=memory_gib() if study.students_per_job > 1 else None,
-        each=each if isinstance(each, int) else None,
+        each=None if each is None or each.is_evaluable() else each.value,
     )
 
 

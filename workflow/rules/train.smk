@@ -63,10 +63,16 @@ for GROUP, COMPANY in JOBS.together.items():
             "../../environment.yml"
         threads: JOBS.train_needs(*COMPANY.cells).threads
         resources:
-            **for_trainings(JOBS.train_needs(*COMPANY.cells)),
+            mem_mb=JOBS.train_needs(*COMPANY.cells).mem_mb,
+            runtime=JOBS.train_needs(*COMPANY.cells).runtime,
+            gpu=JOBS.train_needs(*COMPANY.cells).gpu,
         params:
             students=lambda wildcards, output, group=GROUP: JOBS.together_options(group),
             version=STAGE_VERSION["train"],
         shell:
             "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train {params.students:q} --config {input.study:q}"
             " --manifest {input.manifest:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
+
+    workflow.get_rule(f"train_{GROUP}".replace("-", "_")).resources.update(
+        SET_FOR_TRAININGS
+    )
