@@ -71,13 +71,13 @@ def test_more_cores_are_more_jobs_and_what_is_set_for_train_holds_for_all(folder
     tiny.write_study(folder, students_per_job=8)
     table = "reports/tiny/table1.csv"
     assert len(trainings(tiny.planned(tiny.snakemake(folder, "-n", table, "--cores", "4")))) == 4
-    profile = ["--profile", str(ROOT / "profiles" / "gpu")]
-    output = tiny.snakemake(
-        folder, "-n", table, *profile, "--set-resources", "train:mem_mb=1234", "--cores", "4", "--resources", "gpu=2"
-    )
-    jobs = [block for block in output.split("\nrule ") if block.startswith("train_table1")]
-    assert len(jobs) == 2
-    assert all("gpu=1" in job and "mem_mb=1234" in job for job in jobs)
+    of_profile = ["--profile", str(ROOT / "profiles" / "gpu"), "--resources", "gpu=2"]
+    set_here = ["--set-resources", "train:gpu=1", "train:mem_mb=attempt*1234", "--resources", "gpu=4"]
+    for options, count, memory in ((of_profile, 2, "mem_mb=2500"), (set_here, 4, "mem_mb=1234")):
+        output = tiny.snakemake(folder, "-n", table, "--cores", "8", *options)
+        jobs = [block.split("\nrule ")[0] for block in output.split("\nrule train_table1")[1:]]
+        assert len(jobs) == count
+        assert all("gpu=1" in job and memory in job for job in jobs)
 
 
 def trainings(plan):
