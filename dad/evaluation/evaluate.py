@@ -157,7 +157,7 @@ def _predicted(benchmark: "Benchmark", index: int, subjects: Sequence[Subject], 
             if not lenient:
                 raise
             found.append(message_of(error, benchmark.image(index)))
-    return Image(index, benchmark.image(index), sample, found)
+    return Image(index, sample.id, sample, found)
 
 
 def resolve_protocols(protocols: Sequence[str | Path | Protocol], kind: str) -> list[Protocol]:
