@@ -143,21 +143,21 @@ def _at_once(function: Callable[[], Any]) -> "Future[Any]":
 def _predicted(benchmark: "Benchmark", index: int, subjects: Sequence[Subject], lenient: bool) -> Image:
     """One image with every subject's map. Whatever it raises, memory too, is the failure of this image."""
     try:
-        sample = benchmark[index]
+        sample, problem = benchmark[index], ""
     except Exception as error:
         if not lenient:
             raise
-        name = benchmark.image(index)
-        return Image(index, name, None, [message_of(error, name)] * len(subjects))
+        sample, problem = None, message_of(error, benchmark.image(index))
     found: list[Any] = []
     for subject in subjects:
         try:
-            found.append(subject.source.predict(sample))
+            found.append(problem or subject.source.predict(sample))
         except Exception as error:  # as above, of this subject
             if not lenient:
                 raise
             found.append(message_of(error, benchmark.image(index)))
-    return Image(index, sample.id, sample, found)
+    failed = any(isinstance(one, str) for one in found)
+    return Image(index, benchmark.image(index) if failed else "", sample, found)
 
 
 def resolve_protocols(protocols: Sequence[str | Path | Protocol], kind: str) -> list[Protocol]:

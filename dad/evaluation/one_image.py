@@ -75,7 +75,7 @@ class How:
 
 @dataclass(frozen=True)
 class Image:
-    """An image with its predictions; where there is none, the message that says why."""
+    """An image with its predictions; where there is none, the message that says why. `name` is for these."""
 
     index: int
     name: str
