@@ -19,9 +19,9 @@ from dad.evaluation import load_protocol
 from dad.premises import read_facts
 from dad.report.estimates import Interval, Values
 from dad.report.provenance import Shares, failed_premises, input_size, shares, starts
-from dad.report.scores import METRICS, check_comparable, read_rows, score_paths
+from dad.report.scores import METRICS, table_scores
 from dad.report.statistics import MEANS, TO_BEST, TO_REFERENCE, Term, ValueTable, contrast, table_statistics, value_table
-from dad.study.cells import Row, beside_rows, dataset_group, model_slug, study_groups, table_rows
+from dad.study.cells import Row, dataset_group, model_slug, study_groups, table_rows
 from dad.study.config import BenchmarkConfig, StudyConfig
 from dad.study.layout import Layout
 from dad.study.paper import AVERAGE, paper
@@ -281,12 +281,10 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
     layout, rows, columns = table_of(study, table), tuple(table_rows(study, table)), table_columns(study, table)
     if not columns:
         raise UserError(f"study {study.name} has no benchmark that {table} reports ({', '.join(layout.datasets)})")
-    protocol, files = load_protocol(study.protocols[0]), score_paths(study, table, results)
-    beside = tuple(row for row in beside_rows(study, table) if _is_there(row, files))
+    protocol = load_protocol(study.protocols[0])
     asked = [name for claim in layout.claims for one in claim.comparisons for name in (one.metric, one.other_metric) if name]
     metrics = list(dict.fromkeys([*METRICS, *asked]))
-    everything = read_rows(study, (*beside, *rows), columns, files, protocol.id, metrics)
-    check_comparable(table, protocol.id, everything)
+    beside, everything = table_scores(study, table, results, columns, protocol.id, metrics)
     first = everything[everything["subject"] == everything["subject"].iloc[0]] if len(everything) else everything
     tidy = everything[everything["n"] > 0][[*SCORE_KEYS, *metrics]]
     is_row = tidy["row"].isin([row.name for row in rows])
@@ -307,12 +305,6 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
     )
     statistics = pd.concat([_statistics(frame, scores, rows), _statistics(frame, tidy[~is_row], ())])
     return replace(frame, lines=_decided(frame, _lines(frame, statistics)))
-
-
-def _is_there(row: Row, files: Mapping[tuple[str, str], Path]) -> bool:
-    """Whether all score files of a row exist."""
-    paths = [path for (_, subject), path in files.items() if subject in row.subjects]
-    return bool(paths) and all(path.is_file() for path in paths)
 
 
 def _statistics(frame: Frame, scores: pd.DataFrame, rows: tuple[Row, ...]) -> pd.DataFrame:

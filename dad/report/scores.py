@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,21 @@ def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str
     subjects = dict.fromkeys(name for row in (*beside_rows(study, table), *table_rows(study, table)) for name in row.subjects)
     layout = Layout(study, results)
     return {(group, name): layout.scores(group, name) for group in study_groups(study, table) for name in subjects}
+
+
+def table_scores(
+    study: StudyConfig, table: str, results: Path, columns: "Sequence[Column]", protocol: str, metrics: Sequence[str]
+) -> "tuple[tuple[Row, ...], pd.DataFrame]":
+    """The models above a table's rows that have been scored, and all lines of these and of the rows, as `read_rows` gives them.
+
+    Raises UserError where a row's file is missing, and where what was scored cannot be compared.
+    """
+    files = score_paths(study, table, results)
+    missing = {subject for (_, subject), path in files.items() if not path.is_file()}
+    beside = tuple(row for row in beside_rows(study, table) if files and missing.isdisjoint(row.subjects))
+    scores = read_rows(study, (*beside, *table_rows(study, table)), columns, files, protocol, metrics)
+    check_comparable(table, protocol, scores)
+    return beside, scores
 
 
 def read_rows(
@@ -76,6 +91,16 @@ def _seeds(row: Row) -> Iterator[tuple[str, int]]:
         yield name, cell.seed
 
 
+def read_csv(path: Path, what: str, cure: str = "", **options: Any) -> "pd.DataFrame":
+    """A CSV file as `pandas.read_csv` reads it. Raises UserError where it is no `what`."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, **options)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise UserError(f"{path} is not {what}: {' '.join(str(error).split())}{cure}") from None
+
+
 def read_scores(
     subject: str, path: Path | None, protocol: str, datasets: Sequence[str], metrics: Sequence[str] = METRICS
 ) -> "pd.DataFrame":
@@ -87,10 +112,7 @@ def read_scores(
     _require_own(path, subject)
     names = ("model", "dataset", "protocol", "protocol_hash", "image", "scene")
     types = dict.fromkeys(names, str) | {"n": "int64"} | dict.fromkeys(metrics, "float64")
-    try:
-        frame = pd.read_csv(path, usecols=list(types), dtype=types, float_precision="round_trip")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is not a table of scores: {' '.join(str(error).split())}") from None
+    frame = read_csv(path, "a table of scores", usecols=list(types), dtype=types, float_precision="round_trip")
     if strange := sorted(set(frame["model"]) - {subject}):
         raise UserError(f"{path} holds the scores of {strange[0]}, not of {subject}")
     parts = []

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import markupsafe
-import pandas as pd
 
-from dad.errors import UserError
 from dad.files import write_text
 from dad.report.claims import ORDER
 from dad.report.claims_page import discrepancies_page
@@ -20,6 +18,7 @@ from dad.report.page.facts import study_facts
 from dad.report.page.figures import data_address, figure_views
 from dad.report.page.sheets import markdown_html
 from dad.report.provenance import short_name
+from dad.report.scores import read_csv
 from dad.report.templates import environment
 from dad.study.cells import Row, all_cells, table_rows
 from dad.study.config import StudyConfig
@@ -134,10 +133,7 @@ def is_stale(path: Path, rows: list[Row]) -> bool:
     """Whether a table's CSV was made from other cells than the study's; UserError where it is no table of results."""
     if not path.is_file():
         return True
-    try:
-        cells = set(pd.read_csv(path, usecols=["cell"], dtype=str)["cell"].dropna())
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is not a table of results: {' '.join(str(error).split())}; make it again") from None
+    cells = set(read_csv(path, "a table of results", "; make it again", usecols=["cell"], dtype=str)["cell"].dropna())
     return any("+".join(row.cells) not in cells for row in rows if row.cells)
 
 
@@ -156,11 +152,8 @@ def claims_section(reports: Path, targets: dict[str, str]) -> tuple[Section, lis
     path, numbers = reports / "claims.md", reports / "claims.csv"
     if not path.is_file() or not numbers.is_file():
         return Section("claims", "Claims", ""), []
-    try:
-        found = pd.read_csv(numbers, usecols=["claim", "verdict"], dtype=str).drop_duplicates("claim")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{numbers} is not a table of claims: {' '.join(str(error).split())}; make it again") from None
-    counted = Counter(found["verdict"])
+    found = read_csv(numbers, "a table of claims", "; make it again", usecols=["claim", "verdict"], dtype=str)
+    counted = Counter(found.drop_duplicates("claim")["verdict"])
     overview, _, rest = path.read_text(encoding="utf-8").partition("\n## How a verdict is reached")
     section = Section(
         "claims",

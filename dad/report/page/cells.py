@@ -11,6 +11,7 @@ import pandas as pd
 from dad.errors import UserError
 from dad.report.page.curves import curve
 from dad.report.provenance import Facts, Provenance, read_run_record, run_facts, short_name
+from dad.report.scores import read_csv
 from dad.study.config import Cell
 from dad.study.layout import Layout
 
@@ -107,10 +108,7 @@ def learning_curves(runs: Iterable[Run]) -> list[markupsafe.Markup]:
 def _read_log(path: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
-    try:
-        frame = pd.read_csv(path)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path} is not a step log: {' '.join(str(error).split())}") from None
+    frame = read_csv(path, "a step log")
     if not {"step", "loss"} <= set(frame.columns):
         raise UserError(f"{path} is not a step log: it has no columns step and loss")
     return frame
