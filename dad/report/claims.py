@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from dad.report.estimates import LEVEL, Design, Estimate, average_of, design
+from dad.report.estimates import CONFIDENCE, Design, Estimate, average_of, design
 from dad.report.frame import Column, Frame
 from dad.report.statistics import Term, holm
 from dad.study.cells import Row
@@ -43,9 +43,9 @@ class Evidence:
     @property
     def verdict(self) -> Verdict:
         """As a 95 % interval decides that excludes the border on one side or the other."""
-        if self.held <= (1 - LEVEL) / 2:
+        if self.held <= (1 - CONFIDENCE) / 2:
             return "held"
-        return "did not hold" if self.against <= (1 - LEVEL) / 2 else "undecided"
+        return "did not hold" if self.against <= (1 - CONFIDENCE) / 2 else "undecided"
 
 
 def better(difference: Estimate) -> Evidence:

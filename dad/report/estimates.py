@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 POWER = 0.8
 """With which probability a difference that is said to be visible is found."""
 
@@ -59,9 +59,9 @@ class Estimate:
     image: float
     rest: float
 
-    def interval(self, level: float = LEVEL) -> Interval:
-        """The two-sided interval at this level."""
-        half = self._quantile((1 + level) / 2) * self.error if self.error else self.error
+    def interval(self) -> Interval:
+        """The two-sided 95 % interval."""
+        half = self._quantile((1 + CONFIDENCE) / 2) * self.error if self.error else self.error
         return Interval(self.mean, self.mean - half, self.mean + half)
 
     @property
@@ -94,7 +94,7 @@ class Estimate:
     @property
     def visible(self) -> float:
         """The smallest true difference that this design finds with probability `POWER` at the 5 % level."""
-        return (self._quantile((1 + LEVEL) / 2) + self._quantile(POWER)) * self.error
+        return (self._quantile((1 + CONFIDENCE) / 2) + self._quantile(POWER)) * self.error
 
     def error_with(self, seeds: int, images: float) -> float:
         """The standard error to expect from this many trainings and `images` times as many images."""
@@ -144,7 +144,7 @@ def design(estimate: Estimate, difference: float) -> Design | None:
         error = estimate.error_with(seeds, images)
         share = estimate.seed / seeds / error**2
         freedom = (max(seeds - 1, 1), estimate.freedom[1] * images)
-        needed = _quantile((1 + LEVEL) / 2, share, freedom) + _quantile(POWER, share, freedom)
+        needed = _quantile((1 + CONFIDENCE) / 2, share, freedom) + _quantile(POWER, share, freedom)
         return needed * error <= abs(difference)
 
     most_seeds, most_images = LARGEST
