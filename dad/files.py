@@ -17,8 +17,10 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -293,14 +295,23 @@ def _decoded(data: bytes, path: str | os.PathLike[str], where: str = "") -> str:
 
 
 def parse_json(text: str, source: str | os.PathLike[str]) -> Any:
-    """The value of a JSON text; UserError naming `source` where it is not JSON, or is nested beyond reason."""
+    """The value of a JSON text; UserError naming `source` where it is not JSON, names a key twice, or is nested beyond reason."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise UserError(f"{source} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise UserError(f"{source} is not usable JSON: {reason}") from None
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of its (name, value) pairs; ValueError for a name that is given twice, of which one would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counted = Counter(name for name, _ in pairs)
+        raise ValueError(f"the key {next(name for name in counted if counted[name] > 1)!r} is given twice")
+    return found
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
@@ -318,7 +329,9 @@ def write_csv(path: str | os.PathLike[str], rows: Iterable[Mapping[str, Any]], c
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
-    """Hex sha256 of a file's bytes."""
+    """Hex sha256 of a file's bytes. OSError where there is no regular file: a pipe might never end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -26,7 +26,7 @@ def imported(text: str, what: str) -> Any:
             found = importlib.import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
-    except Exception as error:  # a module of somebody else's may raise anything when it is imported
+    except (Exception, SystemExit) as error:  # a module of somebody else's may raise anything, and a script ends the process
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{what} {text!r} can not be imported: {type(error).__name__}: {reason}") from None
     return found

@@ -11,7 +11,7 @@ import pytest
 
 from dad import files
 from dad.errors import UserError
-from dad.files import atomic_path, parse_json, read_json, read_text, text_lines, write_json, write_text
+from dad.files import atomic_path, parse_json, read_json, read_text, sha256_file, text_lines, write_json, write_text
 
 
 def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path):
@@ -169,3 +169,18 @@ def test_what_a_killed_process_left_of_a_folder_is_swept_by_the_next_one(tmp_pat
     assert len(list(tmp_path.iterdir())) == 1
     files.sweep(tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_key_that_json_names_twice_is_an_error_and_many_keys_are_none(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1, "b": {"c": 1, "c": 2}}')
+    with pytest.raises(UserError, match=r"a\.json is not usable JSON: the key 'c' is given twice"):
+        read_json(tmp_path / "a.json")
+    many = {f"key {number}": number for number in range(150_000)}
+    write_json(tmp_path / "many.json", many)
+    assert read_json(tmp_path / "many.json") == many
+
+
+def test_a_pipe_has_no_checksum(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        sha256_file(tmp_path / "pipe")

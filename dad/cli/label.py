@@ -56,11 +56,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _plan(source: str, study: str) -> "LabelPlan":
     """A label plan from JSON text, or by its cache's id from a study."""
+    from dad.reading import parse_mapping
     from dad.study.base import parse_model
     from dad.study.cells import load_study
     from dad.study.config import LabelPlan
     from dad.study.jobs import label_plans
-    from dad.study.reading import parse_mapping
 
     if source.lstrip().startswith("{"):
         return parse_model(LabelPlan, parse_mapping(source, source="label plan"), source="label plan")

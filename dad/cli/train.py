@@ -65,6 +65,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.replay:
         from dad.distill.replay import replay
 
+        names = ("cell", "manifest", "labels", "assistant_labels", "out", "work", "tracking", "settings")
+        if given := [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name)]:
+            raise UserError(f"--replay takes no other option ({', '.join(given)}): the file says what is needed")
         replay(Path(arguments.replay))
         return
     for option, given in (("--out", arguments.out), ("--work", arguments.work)):

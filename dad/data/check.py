@@ -135,7 +135,7 @@ def _check_benchmark(dataset: str, root: Path, *, list_file: Path | None, decode
     for sample in _samples(benchmark, chosen, report):
         height, width = sample.mask.shape
         sizes.add(f"{width} x {height}")
-        usable = sample.mask & (sample.depth > 0)
+        usable = sample.usable
         valid.append(usable.mean())
         if left_out := int(sample.mask.sum()) - int(usable.sum()):
             report.warnings.append(f"{left_out} pixels have no positive depth where the mask says that it is valid: {sample.id}")

@@ -50,7 +50,9 @@ def _rendered_as(asked: ScenePhotos, photos: Photos) -> bool:
                 return False
     wanted = {"seed": asked.seed, "height": asked.height, "width": asked.width, "style": asked.style}
     return all(
-        recipe.get("kind") in asked.kinds and {key: ({"style": "plain"} | recipe).get(key) for key in wanted} == wanted
+        isinstance(recipe, dict)
+        and recipe.get("kind") in asked.kinds
+        and {key: ({"style": "plain"} | recipe).get(key) for key in wanted} == wanted
         for recipe in recipes.values()
     )
 

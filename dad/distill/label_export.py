@@ -69,6 +69,8 @@ def export_labels(
         hint = f": give {labels / inside[0]}" if inside else ": run `dad label` first"
         raise UserError(f"--labels {labels} is not the folder of one view's finished labels{hint}")
     index = read_sealed_json(labels / "index.json")
+    if not {"plan", "view", "identity", "shards"} <= index.keys():
+        raise UserError(f"{labels / 'index.json'} is no index of labels: run `dad label` first")
     plan = parse_model(LabelPlan, index["plan"], source=str(labels / "index.json"))
     photos, _ = training_photos(plan, manifest)
     cache = LabelCache(labels, plan, photos)

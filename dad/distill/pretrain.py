@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,9 @@ from accelerate import Accelerator
 from PIL import Image
 from torch import Tensor, nn
 
+from dad.data.checksums import read_checksums, read_file
 from dad.data.crops import CropPlan, SampleOrder
+from dad.data.photos import reason_of
 from dad.distill.heads import cure_dead_head
 from dad.distill.loop import StepResult, fit, prefetch, unwrapped
 from dad.distill.losses import distillation_loss, normalised_gradient_loss, scale_anchor_loss
@@ -35,16 +38,24 @@ from dad.models.registry import build_network
 from dad.study.zoo import ZooRecipe
 
 
+def _header(root: Path) -> dict[str, Any]:
+    """What a folder of scenes says of itself. Raises UserError where it is none."""
+    if not (root / "scenes.json").exists():
+        raise UserError(f"{root} holds no finished scenes (scenes.json is missing): render them with `dad data scenes`")
+    header = read_json(root / "scenes.json")
+    if not isinstance(header, dict) or type(header.get("count")) is not int or header["count"] < 1:
+        raise UserError(f"{root / 'scenes.json'} is damaged: render the scenes again")
+    return header
+
+
 class LabelledScenes:
     """Folders of rendered scenes (`dad.data.scenes`), mixed evenly: scene i of the mix is scene i // K of folder i %
     K."""
 
     def __init__(self, roots: list[Path]) -> None:
-        counts = []
-        for root in roots:
-            if not (root / "scenes.json").exists():
-                raise UserError(f"{root} holds no finished scenes (scenes.json is missing): render them with `dad data scenes`")
-            counts.append(read_json(root / "scenes.json")["count"])
+        self.headers = [_header(root) for root in roots]
+        self._checksums = [read_checksums(root) for root in roots]
+        counts = [header["count"] for header in self.headers]
         if len(set(counts)) != 1:
             raise UserError(
                 f"folders of scenes must hold equal numbers of scenes, got {dict(zip(map(str, roots), counts, strict=True))}"
@@ -58,10 +69,15 @@ class LabelledScenes:
 
     def read(self, index: int) -> tuple[Image.Image, Image.Image]:
         """The RGB image and the disparity (1/m, float32, 0 = sky) of scene `index`."""
-        root, name = self.roots[index % len(self.roots)], f"{index // len(self.roots):06d}"
-        depth = np.load(root / "depth" / f"{name}.npy")
+        root, checksums = self.roots[index % len(self.roots)], self._checksums[index % len(self.roots)]
+        name = f"{index // len(self.roots):06d}"
+        try:
+            depth = np.load(io.BytesIO(read_file(root, f"depth/{name}.npy", checksums)), allow_pickle=False)
+            rgb = Image.open(io.BytesIO(read_file(root, f"rgb/{name}.png", checksums)))
+        except Exception as error:  # numpy and Pillow raise many kinds of errors for damaged data
+            raise UserError(f"scene {name} of {root} can not be read ({reason_of(error)}): render the scenes again") from None
         disparity = np.divide(1, depth, out=np.zeros_like(depth), where=depth > 0)
-        return Image.open(root / "rgb" / f"{name}.png"), Image.fromarray(disparity)
+        return rgb, Image.fromarray(disparity)
 
 
 def _jitter(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -192,6 +208,7 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
     if recipe.autoencoder is not None and any(stage.recipe.optim.micro_batch for stage in stages(recipe)):
         raise UserError("optim.micro_batch: a diffusion network's losses call its parts by themselves: leave it out")
     scenes = LabelledScenes(roots)
+    _require_recipe(scenes, recipe)
     network = start(recipe, scenes)
     identity = {"cell": recipe.model_dump(mode="json"), "scenes": scenes.digest()}
     logs = []
@@ -220,6 +237,20 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
     save_network(path, network, input_size=recipe.size, origin=origin, dtype=torch.float16, checksum=False)
     write_text(out / f"{recipe.name}.csv", thinned(logs))
     shutil.rmtree(work)
+
+
+def _require_recipe(scenes: LabelledScenes, recipe: ZooRecipe) -> None:
+    """Refuse other scenes than the recipe's: they would be written down as its own, and be cut at the wrong size."""
+    asked = recipe.scenes.model_dump(mode="json")
+    for root, header in zip(scenes.roots, scenes.headers, strict=True):
+        said = {"style": "plain"} | header
+        for key in ("count", "seed", "height", "width", "style"):
+            if said.get(key) != asked[key]:
+                wanted = f"recipe {recipe.name} asks for {asked[key]!r}"
+                raise UserError(f"{root}: its scenes have {key} {said.get(key)!r}, and {wanted}")
+    if (kinds := [header.get("kind") for header in scenes.headers]) != asked["kinds"]:
+        held, wanted = ", ".join(map(str, kinds)), ", ".join(asked["kinds"])
+        raise UserError(f"--scenes: the folders hold {held}, and recipe {recipe.name} asks for {wanted}, in this order")
 
 
 def thinned(logs: list[str], every: int = 20) -> str:

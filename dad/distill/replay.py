@@ -37,6 +37,9 @@ def keep_collapse(work: Path, training: "Training", error: CollapseError) -> Pat
     return work / "collapse.pt"
 
 
+_KEPT = {"message": str, "step": int, "photos": list, "cell": dict, "places": dict, "checkpoint": torch.Tensor | None}
+
+
 class _Seen(Exception):
     """The step that was asked for has been taken."""
 
@@ -51,7 +54,13 @@ def replay(path: Path) -> list[dict[str, float]]:
     problem = seal_problem(path)
     if problem:
         raise UserError(f"{path} cannot be replayed: {problem}")
-    kept = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        whole = all(isinstance(kept[name], kind) for name, kind in _KEPT.items())
+    except Exception:  # torch raises many kinds for files of other programs
+        whole = False
+    if not whole:
+        raise UserError(f"{path} cannot be replayed: it is no WORK/collapse.pt, which `dad train` writes when a training collapses")
     places = {name: None if place is None else Path(place) for name, place in kept["places"].items()}
     training = Training(parse_model(Cell, kept["cell"], source=str(path)), **places)
     print(f"then: {kept['message']}\nstep {kept['step']} has the photos {', '.join(kept['photos'])}")

@@ -6,6 +6,7 @@ the same one, has its own.
 """
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from dad.errors import UserError
 from dad.evaluation.predictions import KINDS
-from dad.files import atomic_path, read_text, write_json
+from dad.faults import one_line
+from dad.files import atomic_path, read_regular, read_text, write_json
 from dad.outputs import check_outputs, model_files
 
 COLUMNS = ("x", "y", "metres")
 
 DISTINCT = 1e-5
 """Values of the map closer together than this share of their size are one value: two points there say no more than one."""
+
+
+_FLOAT32 = np.finfo(np.float32)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ class Calibration:
 
     def apply(self, prediction: ArrayLike) -> NDArray[np.float32]:
         """A map (H,W) in metres, float32; NaN where the fit gives no distance that is positive and finite."""
-        return _metres(np.asarray(prediction, np.float64), self.kind, self.scale, self.shift).astype(np.float32)
+        metres = _metres(np.asarray(prediction, np.float64), self.kind, self.scale, self.shift)
+        metres[(metres > _FLOAT32.max) | (metres < _FLOAT32.tiny)] = np.nan
+        return metres.astype(np.float32)
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -164,8 +171,13 @@ def read_points(path: Path) -> NDArray[np.float64]:
 
     Raises UserError naming the file and the line.
     """
-    lines = list(csv.reader(read_text(path).splitlines()))
+    try:
+        lines = list(csv.reader(io.StringIO(read_text(path), newline="")))
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV text ({error})") from None
     head = [name.strip() for name in lines[0]] if lines else []
+    if twice := [name for name in COLUMNS if head.count(name) > 1]:
+        raise UserError(f"{path}: column {', '.join(twice)} stands there twice")
     if absent := [name for name in COLUMNS if name not in head]:
         raise UserError(f"{path}: column {', '.join(absent)} is missing; the first line must name {', '.join(COLUMNS)}")
     places = [head.index(name) for name in COLUMNS]
@@ -173,6 +185,9 @@ def read_points(path: Path) -> NDArray[np.float64]:
     for number, line in enumerate(lines[1:], 2):
         if not any(cell.strip() for cell in line):
             continue
+        if any(cell.strip() for cell in line[len(head) :]):  # 1,5 for 1.5
+            few = f"the first line has {len(head)}: decimals are written with a point"
+            raise UserError(f"{path} line {number}: {','.join(line)!r} has {len(line)} fields, {few}")
         try:
             points.append([float(line[place]) for place in places])
         except (ValueError, IndexError):
@@ -210,9 +225,9 @@ def calibrate_to_files(
     rows = read_points(points)
     if stored is not None:
         try:
-            relative = np.load(stored, allow_pickle=False)
+            relative = np.load(io.BytesIO(read_regular(stored)), allow_pickle=False)
         except Exception as error:  # numpy raises many kinds of errors for damaged files
-            raise UserError(f"--map {stored} is not a readable .npy file ({error})") from None
+            raise UserError(f"--map {stored} is not a readable .npy file ({one_line(error)})") from None
     else:
         from dad.models import load
 

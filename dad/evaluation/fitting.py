@@ -96,6 +96,7 @@ def fit_maps(
     if not strict:
         _require_finite(pixels, "prediction", maps.where)
         _require_finite(truth, "ground truth", maps.where)
+        _require_positive(truth, maps.where)
     fit = _fit(maps, mask, pixels, truth, aligning, rules, limits)
     if np.isnan(fit.scale) and rules.strict.nonfinite_fit == "error":
         raise np.linalg.LinAlgError(f"{maps.where}the fit meets NaN or infinite values; the upstream evaluator stops here")
@@ -115,6 +116,15 @@ def _require_finite(values: Vector, name: str, where: str) -> None:
             return
     if bad := values.size - int(np.count_nonzero(np.isfinite(values))):
         raise UserError(f"{where}{bad} of {values.size} valid pixels of the {name} are NaN or infinite")
+
+
+def _require_positive(truth: Vector, where: str) -> None:
+    """No distance is zero or negative, and a ratio to one means nothing."""
+    if truth.size and truth.min() <= 0:
+        bad = int(np.count_nonzero(truth <= 0))
+        raise UserError(
+            f"{where}{bad} of {truth.size} valid pixels of the ground truth are not positive: take them out of the mask"
+        )
 
 
 def _filtered(maps: Maps, rules: Protocol, limits: DatasetRules) -> NDArray[np.bool_]:

@@ -128,7 +128,7 @@ def _score_sample(
     maps: Maps | None = None
     for protocol in subject.protocols:
         try:
-            maps = maps or Maps(prediction, sample.depth, sample.mask if how.strict else _positive(sample), sample.id)
+            maps = maps or Maps(prediction, sample.depth, sample.mask if how.strict else sample.usable, sample.id)
             fitted = fit_maps(maps, kind=subject.source.kind, protocol=protocol, dataset=how.limits, strict=how.strict)
             if not edges:
                 edges.append(DepthEdges(fitted.depth, fitted.labels))
@@ -146,11 +146,6 @@ def _score_sample(
             if show is not None and protocol is subject.protocols[0] and rows[-1]["n"]:
                 show(fitted, rows[-1])
     return rows
-
-
-def _positive(sample: "Sample") -> np.ndarray:
-    """The mask (H,W) without truth that is zero or negative: no distance is, and a ratio to it means nothing."""
-    return sample.mask & ~(sample.depth <= 0)  # NaN stays in, to be refused
 
 
 def message_of(error: Exception, image: str) -> str:
@@ -171,7 +166,7 @@ def _row(sample: "Sample", fitted: Fitted, edges: DepthEdges) -> Row:
     if sample.unit == "relative":
         values |= dict.fromkeys(IN_METRES)
     left_out = int(np.count_nonzero(sample.mask)) - int(np.count_nonzero(fitted.labels))
-    status, messages = "ok", [f"{left_out} pixels are left out: their truth is not positive" if left_out else ""]
+    status, messages = "ok", [f"{left_out} pixels are left out: their truth is not positive or not finite" if left_out else ""]
     if count:
         status = "partial" if left_out else "ok"
         messages.append(_suspicion(fitted))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from dad.errors import UserError
 from dad.evaluation.predictions import KINDS, EstimatorPredictions, PredictionFolder
 from dad.faults import explain
-from dad.files import read_json, sha256_file, write_csv
+from dad.files import read_json, read_regular, sha256_file, write_csv
 from dad.identity import write_sealed_json
 from dad.outputs import check_outputs, model_files
 
@@ -119,16 +119,17 @@ def read_annotations(path: Path) -> dict[str, Pairs]:
     return found
 
 
+def _is_whole(value: Any) -> bool:
+    """Whether a value of JSON is a whole number that a pixel can have: 3, and 3.0 as some programs write it."""
+    return (type(value) is int or (type(value) is float and value.is_integer())) and abs(value) < 2**31
+
+
 def _annotation(entry: Any, where: str) -> tuple[list[int], list[int]]:
     """The nearer and the farther point of one annotation."""
     points = {}
     for name in ("point1", "point2"):
         point = entry.get(name) if isinstance(entry, Mapping) else None
-        if (
-            not isinstance(point, list)
-            or len(point) != 2
-            or not all(type(value) in (int, float) and value == int(value) for value in point)
-        ):
+        if not isinstance(point, list) or len(point) != 2 or not all(map(_is_whole, point)):
             raise UserError(f"{where}: {name} is {point!r}; [row, column] in whole pixels is needed")
         points[name] = [int(value) for value in point]
     closer = entry.get("closer_point")
@@ -154,7 +155,7 @@ class Annotated:
         from dad.data.benchmarks.base import Sample
         from dad.data.photos import decode
 
-        rgb = decode((self.root / image).read_bytes())
+        rgb = decode(read_regular(self.root / image))
         nothing = np.zeros(rgb.shape[:2])
         return Sample(image, PurePosixPath(image).parent.name, rgb, nothing.astype(np.float32), nothing.astype(bool))
 
@@ -180,7 +181,7 @@ class Drawn:
 
     def _read(self, index: int) -> tuple["Sample", Pairs]:
         sample = self.benchmark[index]
-        pairs = drawn_pairs(sample.depth, sample.mask, count=self.count, seed=self.seed, image=sample.id, ratio=self.ratio)
+        pairs = drawn_pairs(sample.depth, sample.usable, count=self.count, seed=self.seed, image=sample.id, ratio=self.ratio)
         return sample, pairs
 
 

@@ -83,5 +83,5 @@ class DadBenchmark(Dataset):
                 intrinsics=camera[None],
                 extrinsics_gt=np.eye(4, dtype=np.float32)[None],
                 depth_gt=sample.depth[None],
-                depth_valid=sample.mask[None],
+                depth_valid=sample.usable[None],
             )

@@ -12,18 +12,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-import yaml
 
 from dad.errors import UserError
 from dad.files import sha256_json
+from dad.reading import parse_mapping, plain, read_yaml
 
 Kind = Literal["depth", "disparity"]
 
 
 class Rules(pydantic.BaseModel):
-    """Base of all parts: frozen, unknown keys refused."""
+    """Base of all parts: frozen; unknown keys, NaN, infinity and switches are refused."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _no_switch(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # which Python takes for a number
+            raise ValueError("no rule is true or false")
+        return value
 
 
 class Alignment(Rules):
@@ -41,9 +48,9 @@ class Alignment(Rules):
     """`positive` leaves pixels whose prediction or truth is not positive out of the fit; they are still scored."""
     fit_samples: Literal["all", "grid-64"] = "all"
     """`grid-64`: the fit sees only the valid pixel nearest to each centre of a 64 x 64 grid."""
-    floor: float | Literal["far-truth", "cap"] | None = None
+    floor: pydantic.PositiveFloat | Literal["far-truth", "cap"] | None = None
     """Smallest aligned disparity before the inversion, in 1/m: a number, 1/max(truth in the mask), 1/cap, or none."""
-    inversion_offset: float = 0.0
+    inversion_offset: float = pydantic.Field(default=0.0, ge=0)
     """Added to the aligned disparity before the inversion, in 1/m."""
 
 
@@ -90,15 +97,15 @@ class Protocol(Rules):
     """Clip the aligned prediction to the data set's depth range, or to `minimum` and the data set's value in `caps`; with `caps`
     truth that is not between these two leaves the mask (the rule that papers call Eigen's).
     """
-    minimum: float | None
+    minimum: float | None = pydantic.Field(ge=0)
     """Smallest value that enters the metrics, after `clip`; none lets zero and negative values through."""
-    caps: dict[str, float] = {}
+    caps: dict[str, pydantic.PositiveFloat] = {}
     """Far limit per data set in metres for `floor: cap` and `clip: caps`; `default` serves all others."""
     decimation: Literal["columns", "grid", "none"]
     """Which pixels the fit keeps when a data set sets `align_max_res`: thinned columns, both axes, or all."""
     edge_filter: EdgeFilter | None = None
     outlier_drop: OutlierDrop | None = None
-    abs_rel_offset: float = 0.0
+    abs_rel_offset: float = pydantic.Field(default=0.0, ge=0)
     """Added to the truth in the denominator of AbsRel, in metres."""
     resolution: Literal["truth"]
     """Predictions are scored at the ground truth's resolution; the scorer never resizes."""
@@ -194,23 +201,18 @@ _MISSING = object()
 
 def _read(name_or_path: str) -> dict[str, Any]:
     if name_or_path.endswith((".yaml", ".yml")):
-        try:
-            text = Path(name_or_path).read_text()
-        except OSError as error:
-            raise UserError(f"protocol file {name_or_path} can not be read: {error.strerror}") from None
+        document = read_yaml(name_or_path)
     elif name_or_path in available_protocols():
         text = (importlib.resources.files("dad.evaluation") / "protocols" / f"{name_or_path}.yaml").read_text()
+        document = parse_mapping(text, source=f"protocol {name_or_path}")
     else:
         raise UserError(
             f"unknown protocol {name_or_path!r}; known are {', '.join(available_protocols())}, or the path of a .yaml file"
         )
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"protocol {name_or_path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(document, dict):
-        raise UserError(f"protocol {name_or_path} is not a mapping with name, version, description, fixed, adjustable")
-    return document
+    for block in ("fixed", "adjustable"):
+        if not isinstance(document.get(block) or {}, Mapping):
+            raise UserError(f"protocol {name_or_path}: {block} must hold rules, found {plain(document[block])!r}")
+    return plain(document)
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,9 +15,9 @@ COLUMNS = [
     *("model", "dataset", "protocol", "protocol_hash", "image", "scene", "n"),
     *(*MEASURED, "status", "message"),
 ]
-"""What is known of one image under one protocol. status: `ok`, `partial` (scored without pixels whose
-truth is not positive although the mask has them), `empty` (no scored pixel, or too few for a fit) or `failed` (could not be scored;
-n = 0); message: why, or what is suspicious about a prediction that was scored."""
+"""What is known of one image under one protocol. status: `ok`, `partial` (scored without pixels whose truth is not positive or not
+finite although the mask has them), `empty` (no scored pixel, or too few for a fit) or `failed` (could not be scored; n = 0);
+message: why, or what is suspicious about a prediction that was scored."""
 
 IN_METRES = ("sq_rel", "rmse", "i_rmse")
 """Metrics that mean nothing where depth is known up to a factor only; they are empty (None) there."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dad.data.photos import SUFFIXES, decode
+from dad.data.walk import walk
 from dad.errors import UserError
 
 TOLERANCE = 1e-4
@@ -78,7 +79,7 @@ def pictures(photos: str | Path | None = None) -> dict[str, NDArray[np.uint8]]:
     if photos is None:
         return {f"drawn {width}x{height}": drawn(height, width, seed) for seed, (height, width) in enumerate(SHAPES)}
     folder = Path(photos)
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = sorted(folder / one.name for one in walk(folder) if not one.problem and Path(one.name).suffix.lower() in SUFFIXES)
     if not files:
         raise UserError(f"{folder} holds no photographs ({', '.join(SUFFIXES)})")
     found: dict[str, NDArray[np.uint8]] = {}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dad.data.photos import decode, upright_rgb
 from dad.errors import UserError
+from dad.files import read_regular
 
 
 def check_rgb(rgb: Tensor) -> None:
@@ -55,9 +56,9 @@ def as_batch(image: Any) -> Tensor:
 
 def _read(path: Path) -> NDArray[np.uint8]:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"the image {path} can not be read: {error.strerror or error}") from None
+        data = read_regular(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"the image {path} can not be read: {getattr(error, 'strerror', None) or error}") from None
     try:
         return decode(data)
     except Exception as error:  # Pillow raises many kinds for damaged files

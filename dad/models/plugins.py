@@ -51,7 +51,7 @@ def module_of(name: str) -> tuple[Path | None, str]:
     try:
         with current_folder():
             found = importlib.util.find_spec(module)
-    except Exception as error:  # a package that is not there, or that raises
+    except (Exception, SystemExit) as error:  # a package that is not there, or that raises
         return None, f"{name}: the module {module!r} can not be imported ({(str(error) or type(error).__name__).splitlines()[0]})"
     if found is None:
         return None, f"{name}: there is no module {module!r} (it is looked for here and among the installed packages)"
@@ -72,6 +72,8 @@ def plugin(name: str, **options: Any) -> "AnyEstimator | None":
         if value is None or (allowed and value not in allowed):
             said = f" ({' or '.join(allowed)})" if allowed else ""
             raise UserError(f"the model {name} has no {attribute}{said}, which an estimator needs (docs/teachers.md)")
+    if not isinstance(made.patch, int) or isinstance(made.patch, bool) or made.patch < 1:
+        raise UserError(f"the model {name} has the patch {made.patch!r}: a whole number of pixels is needed (docs/teachers.md)")
     if not callable(made):
         raise UserError(f"the model {name} can not be called with RGB (B,3,H,W) (docs/teachers.md)")
     from dad.models.inputs import TakesImages
@@ -97,7 +99,7 @@ def _call(make: Callable[..., Any], name: str, options: dict[str, Any]) -> Any:
         return make(**given)
     except UserError:
         raise
-    except Exception as error:  # somebody else's code
+    except (Exception, SystemExit) as error:  # somebody else's code
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"the model {name} can not be made: {type(error).__name__}: {reason}") from None
 

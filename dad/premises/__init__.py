@@ -8,7 +8,8 @@ global ones; `leak` asks how far an error of one region reaches under each norma
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dad.files import read_json
+from dad.errors import UserError
+from dad.identity import read_record
 
 if TYPE_CHECKING:
     from dad.premises.facts import gather
@@ -19,7 +20,14 @@ __all__ = ["gather", "read_facts"]
 def read_facts(folder: Path) -> dict[str, Any] | None:
     """The facts that `dad premises` wrote into a folder; None if it has not."""
     path = folder / "premises.json"
-    return read_json(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    cure = "measure the premises again (`dad premises`)"
+    facts = read_record(path, cure=cure)
+    told, needed = facts.get("premises"), {"statement", "finding", "holds"}
+    if not isinstance(told, list) or not all(isinstance(one, dict) and needed <= one.keys() for one in told):
+        raise UserError(f"{path} does not hold what was measured: {cure}")
+    return facts
 
 
 def __getattr__(name: str) -> object:

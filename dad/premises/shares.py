@@ -32,7 +32,10 @@ def term_shares(run: Path) -> dict[str, Any]:
     weights = loss_terms(cell)
     if not rows or any(f"loss_{name}" not in rows[0] for name in weights):
         raise UserError(f"{run / 'metrics.csv'} lacks the terms {', '.join(weights)} of the run's loss")
-    parts = np.array([[weight * float(row[f"loss_{name}"]) for name, weight in weights.items()] for row in rows])
+    try:
+        parts = np.array([[weight * float(row[f"loss_{name}"]) for name, weight in weights.items()] for row in rows])
+    except (TypeError, ValueError):  # a line that was cut
+        raise UserError(f"{run / 'metrics.csv'} is damaged: a line of it holds no numbers") from None
     count = max(1, int(START * len(rows)))
     shares = {"cell": cell_id(cell), "steps": len(rows)}
     for name, of in (("start", parts[:count]), ("end", parts[-count:])):

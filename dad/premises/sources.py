@@ -53,7 +53,7 @@ def _own(study: StudyConfig, count: int) -> Iterator[Picture]:
         pairs = open_benchmark("samples", Path(study.samples))
         for index in range(len(pairs)):
             sample = pairs[index]
-            yield Picture(sample.id, sample.rgb, np.where(sample.mask, sample.depth, 0).astype(np.float32))
+            yield Picture(sample.id, sample.rgb, np.where(sample.usable, sample.depth, 0).astype(np.float32))
     assert not isinstance(study.photos, ScenePhotos)
     root = Path(study.photos.root).expanduser()
     if not root.is_dir():

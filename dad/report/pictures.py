@@ -4,6 +4,7 @@ Images are chosen by their number alone, evenly over a benchmark or over the pho
 in them or in a prediction.
 """
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dad.data.benchmarks import Benchmark, open_benchmark
+from dad.data.checksums import read_checksums, read_file
 from dad.data.manifest import open_photos
 from dad.errors import UserError
 from dad.evaluation.datasets import DatasetRules, dataset_rules
@@ -81,7 +83,7 @@ def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:
     for index in evenly(len(benchmark), count):
         sample = benchmark[index]
         where = getattr(benchmark, "root", None)
-        yield Picture(benchmark.name, sample.id, sample.rgb, sample.depth, sample.mask, dataset_rules(benchmark), where)
+        yield Picture(benchmark.name, sample.id, sample.rgb, sample.depth, sample.usable, dataset_rules(benchmark), where)
 
 
 def pictures_of(study: StudyConfig, layout: Layout, datasets: Iterable[str], count: int, *, of_samples: int = 0) -> list[Picture]:
@@ -119,8 +121,13 @@ def scene_depth(picture: Picture) -> NDArray[np.float32] | None:
     if picture.root is None or not picture.id.endswith(".png"):
         return None
     folder, _, name = f"/{picture.id}".rpartition("/rgb/")
-    path = picture.root / folder.strip("/") / "depth" / Path(name).with_suffix(".npy")
-    return np.load(path, allow_pickle=False) if name and path.is_file() else None
+    root, file = picture.root / folder.strip("/"), f"depth/{Path(name).with_suffix('.npy')}"
+    if not name or not (root / file).is_file():
+        return None
+    try:
+        return np.load(io.BytesIO(read_file(root, file, read_checksums(root))), allow_pickle=False)
+    except ValueError as error:
+        raise UserError(f"{root / file} can not be read ({error}): render the scenes again") from None
 
 
 def load_student(layout: Layout, cell: str) -> "AnyEstimator":

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dad.files import write_csv, write_json, write_text
+from dad.files import write_csv, write_text
+from dad.identity import write_sealed_json
 from dad.premises.leak import keys
 from dad.report.style import PALETTE, QUIET, new_figure, save_png, styled
 from dad.report.templates import render
@@ -24,7 +25,7 @@ def write_premises(facts: dict[str, Any], rows: list[dict[str, Any]], out: Path)
     write_csv(out / "premises.csv", lines, columns)
     write_text(out / "premises.md", markdown(facts))
     draw(facts, rows, out / "premises.png")
-    write_json(out / "premises.json", facts)  # last: who finds it finds the others
+    write_sealed_json(out / "premises.json", facts)  # last: who finds it finds the others
 
 
 def markdown(facts: dict[str, Any]) -> str:

@@ -112,7 +112,9 @@ def read_scores(
     _require_own(path, subject)
     names = ("model", "dataset", "protocol", "protocol_hash", "image", "scene")
     types = dict.fromkeys(names, str) | {"n": "int64"} | dict.fromkeys(metrics, "float64")
-    frame = read_csv(path, "a table of scores", usecols=list(types), dtype=types, float_precision="round_trip")
+    # of texts "NA" and "null" are names like others; of numbers empty and nan are "none"
+    form = {"usecols": list(types), "dtype": types, "keep_default_na": False, "na_values": {one: ["", "nan"] for one in metrics}}
+    frame = read_csv(path, "a table of scores", float_precision="round_trip", **form)
     if strange := sorted(set(frame["model"]) - {subject}):
         raise UserError(f"{path} holds the scores of {strange[0]}, not of {subject}")
     parts = []
@@ -122,6 +124,8 @@ def read_scores(
             raise UserError(f"{path} has no scores on {dataset} under {protocol}; evaluate {subject} again")
         if part["image"].duplicated().any():
             raise UserError(f"{path} has two lines for {part['image'][part['image'].duplicated()].iloc[0]} on {dataset}")
+        if (part["n"] < 0).any():
+            raise UserError(f"{path}: an image on {dataset} has less than no pixels; evaluate {subject} again")
         for metric in metrics:
             # NaN is what an image without this metric has; no error is negative or infinite
             wrong = part[(part["n"] > 0) & ((part[metric] < 0) | (part[metric].abs() == math.inf))]
@@ -137,10 +141,11 @@ def read_scores(
 def _require_own(path: Path, subject: str) -> None:
     """Scores must be what their summary knows, and of the weights that the student has now."""
     summary, run = path.with_suffix(".json"), path.parents[2] / "runs" / subject / RECORD
-    if summary.exists():
-        about = read_record(summary, files=(path.name,), cure=f"evaluate {subject} again")
-        if run.is_file():
-            require_of_weights(about, read_record(run), path, subject)
+    if not summary.is_file():
+        raise UserError(f"{path} has no summary beside it ({summary.name}), which says of what it is: evaluate {subject} again")
+    about = read_record(summary, files=(path.name,), cure=f"evaluate {subject} again")
+    if run.is_file():
+        require_of_weights(about, read_record(run), path, subject)
 
 
 def subject_values(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from dad.errors import UserError
-from dad.study.reading import WrittenFloat, WrittenInt, read_yaml
+from dad.reading import WrittenFloat, WrittenInt, plain, read_yaml
 
 __all__ = ["AddedLater", "Frozen", "SameResult", "as_text", "identity", "one_of", "parse_model", "problems_of", "read_yaml"]
 
@@ -147,17 +147,6 @@ def as_text(value: Any, allowed: tuple[Any, ...] | None = None) -> Any:
     if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
         return _Refused(f"{value!r}, which holds a character that no file can be named with")
     return value
-
-
-def plain(value: Any) -> Any:
-    """The value without what reading kept of its spelling."""
-    if isinstance(value, WrittenInt):
-        return int(value)
-    if isinstance(value, WrittenFloat):
-        return float(value)
-    if isinstance(value, Mapping):
-        return {key: plain(one) for key, one in value.items()}
-    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -13,12 +13,12 @@ from dad.errors import UserError
 from dad.files import sha256_json
 from dad.models.locate import use_files
 from dad.models.plugins import NO_SKILL
+from dad.reading import parse_mapping
 from dad.study.base import did_you_mean, identity, parse_model, read_yaml
 from dad.study.changes import EACH, Impossible, cell_fields, make_cell, no_field, scored_model
 from dad.study.config import Cell, LabelPlan, StudyConfig
 from dad.study.modes import views, weights
 from dad.study.paper import paper
-from dad.study.reading import parse_mapping
 from dad.study.table import ABLATION, Table, TableRow, row_name
 from dad.study.tables import known_tables, library_beside, seeds_of, table_names, table_of
 

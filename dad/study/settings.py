@@ -8,11 +8,11 @@ from pydantic import BaseModel
 
 from dad.errors import UserError
 from dad.models.locate import use_files
+from dad.reading import parse_value, read_yaml
 from dad.study.base import did_you_mean, parse_model
 from dad.study.cells import check_tables
 from dad.study.check import wrong
 from dad.study.config import StudyConfig
-from dad.study.reading import parse_value, read_yaml
 from dad.study.tables import library_beside
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -52,7 +52,7 @@ def _put(values: dict[str, Any], key: str, value: Any, setting: str) -> None:
     name: int | str
     while True:
         if isinstance(holder, list):
-            if not parts[0].isdigit() or int(parts[0]) >= len(holder):
+            if not parts[0].isdecimal() or int(parts[0]) >= len(holder):
                 raise UserError(f"--set {setting}: {parts[0]!r} is no number of one of these {len(holder)}, counted from 0")
             name, parts = int(parts[0]), parts[1:]
         elif isinstance(holder, dict):

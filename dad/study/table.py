@@ -3,8 +3,9 @@
 The paper's tables (`dad/study/tables/*.yaml`), a study's own (its key `tables`) and the library's (`config/tables/*.yaml`) have it.
 """
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,15 @@ ABLATION, ZERO_SHOT = "ablation", "zero-shot"
 """Groups of benchmarks: Tables 1 to 4 report the first (ETH3D and DIODE), Table 5 and Fig. 7 all."""
 AVERAGE = "average"
 """Name of the column that averages over the benchmarks."""
+
+TAKEN = (
+    *("id", "table", "role", "row", "label", "block", "cell", "seed", "seeds", "steps", "dataset"),
+    *("title", "benchmark", "stands_for", "image", "scene", "metric", "protocol", "mean", "ci_low", "ci_high", "n", "best"),
+    *("percent", "paper", "paper_best", "paper_percent", "notes", "foreign", "reason", "difference_to_best"),
+    *("diff_low", "diff_high", "p_holm", "effect", "reference", "ref_difference", "ref_low", "ref_high", "ref_p_holm"),
+    *("ref_effect", "ref_verdict"),
+)
+"""What stands beside a row's factors in a table's CSV and in lists of cells: no factor is called so."""
 
 Changes = dict[str, Any]
 """What differs from the study's plain student: dotted field of `Cell` -> value (`dad.study.changes` has the short words)."""
@@ -73,6 +83,13 @@ class Reference(Frozen):
     """The rule is for rows with these levels; empty: for all."""
     against: dict[str, str]
     """Their reference is the row with these factors replaced."""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -167,6 +184,7 @@ class Table(Frozen):
         if twice := [row.row for row in self.rows if names.count(row.name) > 1]:
             raise ValueError(f"two rows have the same factors: {twice[0]}")
         self._known_factors()
+        self._told_apart()
         for levels in (self.percent_of, *(rule.against for rule in self.reference)):
             if levels and not self._rows_with(levels):
                 raise ValueError(f"{'percent_of' if levels is self.percent_of else 'reference'}: no row has {levels}")
@@ -184,6 +202,26 @@ class Table(Frozen):
             if strange := [factor for factor in factors if factor not in self.factors]:
                 raise ValueError(f"{key}: {strange[0]} is no factor of this table; its factors are {', '.join(self.factors)}")
 
+    def _told_apart(self) -> None:
+        """Refuse names and labels under which two different things would be one, and levels that are to be numbers and are none."""
+        if twice := [factor for factor in self.factors if self.factors.count(factor) > 1]:
+            raise ValueError(f"factors: {twice[0]} is there twice")
+        if taken := [factor for factor in self.factors if factor in TAKEN]:
+            raise ValueError(f"factors: {taken[0]} is a column of every table: choose another name")
+        for factor, labels in self.labels.items():
+            shown = [labels.get(level, level) for level in dict.fromkeys(row.row[factor] for row in self.rows)]
+            if twice := [label for label in shown if shown.count(label) > 1]:
+                raise ValueError(f"labels.{factor}: two levels are both written {twice[0]!r}")
+        if self.curves and not self.reference:
+            raise ValueError("curves: they are of the error relative to each row's reference, and this table has no reference")
+        if self.curves:
+            self._numbers("curves.along", self.curves.along, self.rows)
+
+    def _numbers(self, key: str, factor: str, rows: Iterable[TableRow]) -> None:
+        for level in (row.row[factor] for row in rows):
+            if level != "each" and not _is_number(level):  # `each` stands for the sizes of a study's `scaling`
+                raise ValueError(f"{key}: {factor} has the level {level!r}, which is no number")
+
     def check_claim(self, claim: Claim) -> None:
         """Raise UserError for a claim about rows or columns that there are not; columns left to the default are not known yet."""
         columns = {(column.dataset, column.metric) for column in self.columns}
@@ -198,6 +236,10 @@ class Table(Frozen):
                     raise UserError(f"claim {claim.id}: {self.key} has no column {strange[0]}, {metric}")
             if comparison.along not in (None, *self.factors):
                 raise UserError(f"claim {claim.id}: {self.key} has no factor {comparison.along}")
+            for levels in (*comparison.rows, *comparison.others):
+                ends = [factor for factor, level in levels.items() if level in ENDS]
+                for factor in (*ends, *filter(None, [comparison.along])):
+                    self._numbers(f"claim {claim.id}", factor, self._rows_with(levels))
 
     def _rows_with(self, levels: Mapping[str, str]) -> list[TableRow]:
         """The rows with these levels; the ends of a factor are not looked at."""

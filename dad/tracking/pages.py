@@ -54,6 +54,8 @@ def show_pages(study: StudyConfig, uri: str, *, tables: Iterable[str] = (), port
     if not uri.startswith("sqlite:"):
         _open(experiment_pages(study, uri, uri.rstrip("/"), tables), browser)
         return
+    if not 0 < port < 2**16:
+        raise UserError(f"--port {port}: give a number from 1 to {2**16 - 1}")
     server = f"http://127.0.0.1:{port}"
     pages = experiment_pages(study, uri, server, tables)
     with socket.socket() as probe:

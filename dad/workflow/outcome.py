@@ -65,13 +65,13 @@ def _first_table(text: str) -> list[list[str]]:
         if not line.startswith("|"):
             break
         if not re.fullmatch(r"[|:\- ]+", line):
-            rows.append([_plain(cell) for cell in line.strip().strip("|").split("|")])
+            rows.append([_plain(cell) for cell in re.split(r"(?<!\\)\|", line.strip()[1:-1])])
     return rows
 
 
 def _plain(cell: str) -> str:
     """A cell without Markdown; the best of its block, bold there, has a star."""
-    cell = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", cell.strip()).replace("`", "")
+    cell = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", cell.strip()).replace("`", "").replace(r"\|", "|")
     return re.sub(r"\*\*([^*]+)\*\*", r"\1*", cell)
 
 

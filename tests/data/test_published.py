@@ -223,7 +223,6 @@ def test_the_training_part_of_diode_is_not_scored(make_folder, encoded, pixels):
         ({"b_depth.npy": npy(np.ones((31, 40, 1), np.float32))}, "rgb is 40 x 30, its depth is 40 x 31 pixels"),
         ({"b_depth_mask.npy": npy(np.ones((30, 41)))}, "rgb is 40 x 30, its mask is 41 x 30 pixels"),
         ({"b_depth.npy": b"\x93NUMPY"}, "depth file .* can not be used"),
-        ({"b_depth.npy": npy(np.full((30, 40), np.nan, np.float32))}, "NaN or infinite where its mask says"),
         ({"b.png": b"\x89PNG\r\n\x1a\n"}, "rgb file .* can not be used"),
     ],
 )
@@ -237,6 +236,21 @@ def test_a_damaged_image_is_named_and_the_others_are_read(make_folder, encoded, 
     assert benchmark[0].mask.any()
     with pytest.raises(UserError, match=message):
         benchmark[1]
+
+
+def test_diode_s_pixels_without_a_distance_are_no_truth_whatever_the_mask_says(make_folder, encoded, pixels):
+    files = diode_files(encoded, pixels)
+    name = next(path for path in files if path.endswith("/b_depth.npy"))
+    depth = np.load(io.BytesIO(files[name]))
+    for value, row in ((np.nan, 4), (np.inf, 5), (-np.inf, 6), (-1, 7), (0, 8)):
+        depth[row] = value
+    files[name] = npy(depth)
+    sample = open_benchmark("diode", make_folder(files))[1]
+    assert sample.mask[4:9].all()
+    assert not sample.usable[4:9].any()
+    assert np.isfinite(sample.depth[~sample.mask]).all()
+    rest = np.delete(np.arange(30), range(4, 9))
+    assert np.array_equal(sample.usable[rest], (sample.mask & (sample.depth > 0))[rest])
 
 
 def test_depth_that_is_not_16_bit_is_refused(nyu, encoded):

@@ -1,6 +1,7 @@
 """Rich scenes: pure functions of the seed, exact depth under any lens, closed bodies, textures that leave geometry alone."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -95,6 +96,16 @@ def test_textures_change_colours_only(tmp_path):
         small("indoor", 2, "plain", textures=textures)
     with pytest.raises(UserError, match="no .jpg or .png"):
         Photographs(tmp_path / "nothing")
+
+
+def test_textures_that_cannot_be_read_are_named_and_pipes_passed_over(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    textures = Photographs(tmp_path)
+    assert [path.name for path in textures.files] == ["b.png"]
+    assert len(textures.digest()) == 8
+    with pytest.raises(UserError, match=r"textures: .*b\.png can not be read"):
+        textures.levels(0)
 
 
 def test_a_photograph_stands_upright_and_is_averaged_far_away(tmp_path):

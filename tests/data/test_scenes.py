@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dad.data.benchmarks import open_benchmark
 from dad.data.scenes import KINDS, render_scene, write_scenes
 from dad.data.scenes.layouts import Camera, Layout, Light
 from dad.data.scenes.materials import PATTERNS, Material, albedo, noise
@@ -143,8 +144,35 @@ def test_workers_do_not_change_a_folder(tmp_path):
     write_scenes(tmp_path / "one", **options)
     write_scenes(tmp_path / "two", **options, workers=2)
     files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
-    assert len(files) == 2 * 3 + 1
+    assert len(files) == 2 * 3 + 2
     assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
+
+
+@pytest.mark.parametrize("name", ["depth/000001.npy", "rgb/000001.png", "camera/000001.json"])
+def test_a_damaged_scene_is_named_and_rendered_again(tmp_path, name):
+    options = {"kind": "indoor", "seed": 1, "count": 2, "height": 24, "width": 32, "samples": 1}
+    write_scenes(tmp_path, **options)
+    whole = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    spoiled = bytearray(whole[tmp_path / name])
+    spoiled[-3] ^= 1
+    (tmp_path / name).write_bytes(spoiled)
+    if "camera" not in name:  # which no score is made of
+        scenes = open_benchmark("scenes-indoor", tmp_path)
+        assert scenes[0].depth.shape == (24, 32)
+        with pytest.raises(UserError, match=f"{name} can not be read .its contents do not fit the recorded checksum.: render"):
+            scenes[1]
+    write_scenes(tmp_path, **options)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == whole
+
+
+def test_scenes_of_an_earlier_version_have_no_checksums_and_get_them(tmp_path):
+    options = {"kind": "indoor", "seed": 1, "count": 2, "height": 24, "width": 32, "samples": 1}
+    write_scenes(tmp_path, **options)
+    checksums = (tmp_path / "checksums.json").read_bytes()
+    (tmp_path / "checksums.json").unlink()
+    assert len(open_benchmark("scenes-indoor", tmp_path)) == 2
+    write_scenes(tmp_path, **options)
+    assert (tmp_path / "checksums.json").read_bytes() == checksums
 
 
 def test_a_larger_set_is_kept_by_a_smaller_call(tmp_path):

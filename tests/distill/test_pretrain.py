@@ -1,5 +1,7 @@
 """Pretraining on labelled scenes: batches as functions of their step, sky at disparity 0, resumption, a loss that falls."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -132,3 +134,38 @@ def test_drift_without_and_with_the_anchor():
         spread = (target * scale).detach()
         spread = (spread - spread.median()).abs().mean().item()
         assert (0.8 < spread < 1.25) == returns
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"height": 60}, "its scenes have height 72, and recipe tiny asks for 60"),
+        ({"seed": 41}, "its scenes have seed 40, and recipe tiny asks for 41"),
+        ({"count": 4}, "its scenes have count 5, and recipe tiny asks for 4"),
+        ({"style": "rich"}, "its scenes have style 'plain', and recipe tiny asks for 'rich'"),
+        (
+            {"kinds": ("outdoor", "indoor")},
+            "the folders hold indoor, outdoor, and recipe tiny asks for outdoor, indoor, in this order",
+        ),
+    ],
+)
+def test_other_scenes_than_the_recipes_are_refused(recipe, roots, tmp_path, changes, message):
+    asked = recipe.model_copy(update={"scenes": recipe.scenes.model_copy(update=changes)})
+    with pytest.raises(UserError, match=message):
+        pretrain(asked, roots, tmp_path / "out", tmp_path / "work")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_scene_is_named(roots, tmp_path):
+    shutil.copytree(roots[0], tmp_path / "scenes")
+    place = tmp_path / "scenes" / "depth" / "000002.npy"
+    data = bytearray(place.read_bytes())
+    data[-5] ^= 4
+    place.write_bytes(data)
+    scenes = LabelledScenes([tmp_path / "scenes"])
+    scenes.read(1)
+    with pytest.raises(UserError, match=r"scene 000002 of .*scenes can not be read .*checksum"):
+        scenes.read(2)
+    (tmp_path / "scenes" / "scenes.json").write_text("[]")
+    with pytest.raises(UserError, match=r"scenes\.json is damaged"):
+        LabelledScenes([tmp_path / "scenes"])

@@ -396,5 +396,8 @@ def test_a_collapse_can_be_seen_again(cell, manifest, tmp_path, monkeypatch, cap
     damaged = bytearray(kept.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     kept.write_bytes(damaged)
-    with pytest.raises(UserError, match="cannot be replayed"):
+    with pytest.raises(UserError, match="cannot be replayed: its contents do not fit"):
         replay(kept)
+    # the checkpoint beside it is sealed in the same way
+    with pytest.raises(UserError, match=r"last\.pt cannot be replayed: it is no WORK/collapse\.pt"):
+        replay(kept.with_name("last.pt"))

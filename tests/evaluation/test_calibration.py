@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -186,3 +187,34 @@ def test_the_verb(tmp_path, capsys):
     assert main([*given, "--kind", "depth", "--out", str(tmp_path / "new.npy")]) == 2
     assert "is the map of the kind 'disparity'?" in capsys.readouterr().err
     assert not (tmp_path / "new.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x,y,metres\n10,20,2,5\n", "line 2: '10,20,2,5' has 4 fields, the first line has 3: decimals are written with a point"),
+        ("x,x,y,metres\n1,10,20,2.5\n", "column x stands there twice"),
+        ('x,y,metres\n"' + "1" * 200_000 + '",2,3\n', "is not a CSV text"),
+    ],
+)
+def test_points_that_would_be_read_otherwise_than_meant(tmp_path, text, message):
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_points(tmp_path / "p.csv")
+
+
+def test_what_float32_cannot_hold_has_no_distance():
+    found = calibrate(1 / np.array([[1.0, 2.0, 4.0]]), [[0, 0, 1], [1, 0, 2]], kind="disparity", scale_only=True)
+    with np.errstate(over="raise"):
+        metres = found.apply(np.array([[1.0, 0.5, 0.25, 1e-40, 1e300]]))
+    np.testing.assert_allclose(metres[0, :3], [1, 2, 4], rtol=1e-6)
+    assert np.isnan(metres[0, 3:]).all()
+    assert metres.dtype == np.float32
+
+
+def test_a_map_that_is_a_pipe_is_refused_and_never_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "m.npy")
+    (tmp_path / "p.csv").write_text("x,y,metres\n1,2,3\n4,5,6\n")
+    words = ["calibrate", "--map", str(tmp_path / "m.npy"), "--kind", "depth", "--points", str(tmp_path / "p.csv")]
+    assert main([*words, "--out", str(tmp_path / "out.npy")]) == 2
+    assert "is not a readable .npy file (it is no regular file)" in capsys.readouterr().err

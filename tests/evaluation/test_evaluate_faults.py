@@ -62,7 +62,7 @@ def _depth(seed=1):
     return (2 + rows / 24 + seed * columns / 64 + 0.01 * np.random.default_rng(seed).random(SHAPE)).astype(np.float32)
 
 
-@pytest.mark.parametrize("value", [0.0, -0.7])
+@pytest.mark.parametrize("value", [0.0, -0.7, np.nan, np.inf])
 @pytest.mark.parametrize("protocol", available_protocols())
 def test_truth_that_is_not_positive_is_named_and_left_out(value, protocol):
     """The rest is scored as it is where the mask leaves these pixels out."""
@@ -72,7 +72,7 @@ def test_truth_that_is_not_positive_is_named_and_left_out(value, protocol):
     (found,) = evaluate(OneSet(broken), model, [protocol])
     (expected,) = evaluate(OneSet(depth, mask=rows >= 6), model, [protocol])
     assert (found["status"], found["n"]) == ("partial", 18 * 32)
-    assert "192 pixels are left out: their truth is not positive" in found["message"]
+    assert "192 pixels are left out: their truth is not positive or not finite" in found["message"]
     assert found["abs_rel"] == expected["abs_rel"] > 0
     assert expected["status"] == "ok"
     (nothing,) = evaluate(OneSet(np.full(SHAPE, value)), model, [protocol])

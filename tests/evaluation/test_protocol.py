@@ -1,3 +1,5 @@
+import os
+
 import pydantic
 import pytest
 import yaml
@@ -138,8 +140,16 @@ def test_a_loaded_protocol_is_frozen():
             changed(alignments={"disparity": {**MINIMAL["fixed"]["alignments"]["disparity"], "floor": "cap"}}),
             "alignments.disparity.floor is 'cap', which needs caps.default",
         ),
-        ("- a\n- b\n", "is not a mapping"),
-        ("a: [", "is not YAML"),
+        ("- a\n- b\n", "must hold a mapping of keys to values, found a list"),
+        ("a: [", "is not valid YAML"),
+        (yaml.safe_dump(MINIMAL) + "name: other\n", "the key 'name' is given twice, first in line"),
+        ({**MINIMAL, "adjustable": 5}, "adjustable must hold rules, found 5"),
+        ({**MINIMAL, "version": True}, "version: Value error, no rule is true or false"),
+        (changed(minimum=float("nan")), "minimum: Input should be a finite number"),
+        (changed(minimum=-1), "minimum: Input should be greater than or equal to 0"),
+        (changed(caps={"default": float("inf")}), "caps.default: Input should be a finite number"),
+        (changed(caps={"default": 0}), "caps.default: Input should be greater than 0"),
+        ("x: " + "[" * 5000, "is nested too deeply"),
     ],
 )
 def test_broken_files_are_named_with_the_key(tmp_path, document, message):
@@ -154,7 +164,7 @@ def test_broken_files_are_named_with_the_key(tmp_path, document, message):
 def test_unknown_names_and_missing_files():
     with pytest.raises(UserError, match="unknown protocol 'geobench'; known are marigold"):
         load_protocol("geobench")
-    with pytest.raises(UserError, match=r"nowhere\.yaml can not be read"):
+    with pytest.raises(UserError, match=r"cannot read nowhere\.yaml"):
         load_protocol("nowhere.yaml")
 
 
@@ -164,3 +174,20 @@ def test_scientific_notation_without_a_point_is_understood(tmp_path):
     protocol = load_protocol(written(tmp_path, text))
     assert protocol.minimum == 0.001
     assert protocol.alignments["disparity"].floor == 0.01
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+def test_files_of_other_systems_hold_the_same_rules(tmp_path, encoding):
+    text = yaml.safe_dump(MINIMAL, allow_unicode=True)
+    path = tmp_path / "own.yaml"
+    path.write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    assert load_protocol(path).hash == load_protocol(written(tmp_path, MINIMAL, "plain.yaml")).hash
+
+
+def test_a_file_in_another_encoding_and_a_pipe_are_refused(tmp_path):
+    (tmp_path / "wide.yaml").write_bytes(yaml.safe_dump(MINIMAL).encode("utf-16"))
+    with pytest.raises(UserError, match=r"wide\.yaml is encoded in UTF-16"):
+        load_protocol(tmp_path / "wide.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(UserError, match=r"pipe\.yaml is no regular file"):
+        load_protocol(tmp_path / "pipe.yaml")

@@ -187,6 +187,21 @@ def test_values_that_are_not_finite_are_refused(value):
         score(depth, broken, mask, kind="depth")
 
 
+@pytest.mark.parametrize("value", [0, -1.5])
+def test_truth_that_is_no_distance_is_refused(value):
+    depth, mask = scene()
+    row, column = np.argwhere(mask)[0]
+    truth = depth.copy()
+    truth[row, column] = value
+    message = rf"^image a\.png: 1 of {mask.sum()} valid pixels of the ground truth are not positive: take them out of the mask$"
+    for protocol in ("marigold", "native"):
+        with pytest.raises(UserError, match=message):
+            score(depth, truth, mask, kind="depth", protocol=protocol, image="a.png")
+    assert score(depth, truth, mask, kind="depth", protocol="native", strict=True)["n"] == mask.sum()
+    mask[row, column] = False
+    assert score(depth, truth, mask, kind="depth")["abs_rel"] == pytest.approx(0, abs=1e-6)
+
+
 def test_huge_but_finite_predictions_are_not_taken_for_infinite():
     depth, mask = scene()
     found = score(depth * np.float32(1e37), depth, mask, kind="depth")

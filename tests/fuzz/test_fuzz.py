@@ -22,8 +22,9 @@ def _module(name):
     return module
 
 
-running, pixels, texts, places = (_module(name) for name in ("running", "pixels", "texts", "places"))
-ALL = [case for module in (pixels, texts, places) for case in module.cases()]
+NAMES = ("running", "pixels", "texts", "places", "verbs", "made")
+running, pixels, texts, places, verbs, made = map(_module, NAMES)
+ALL = [case for module in (pixels, texts, places, verbs, made) for case in module.cases()]
 ASKED = os.environ.get("DAD_FUZZ", "40")
 
 

@@ -205,6 +205,8 @@ TABLES = {
     "gone": FIRST + "gone.png,d.png,depth,1\n",
     "gone-gt": FIRST + "0.png,gone.png,depth,1\n",
     "folder": FIRST + ".,d.png,depth,1\n",
+    "long": FIRST + LINE.replace(",0.001", ",0.001,more"),
+    "comma": FIRST + LINE.replace(",0.001", ",1,5"),
     "swapped": FIRST + "d.png,0.png,depth,1\n",
     "nul": FIRST + LINE + "\0",
     **{
@@ -246,7 +248,7 @@ def tables() -> Iterator[Case]:
         "no-end": good.rstrip("\n").encode(),
         "blank": good.replace("\n", "\n\n").encode(),
         "quoted": ("\n".join(",".join(f'"{word}"' for word in line.split(",")) for line in good.splitlines()) + "\n").encode(),
-        "long": good.replace(",0.001", ",0.001,more,more").encode(),
+        "long": good.replace(",0.001", ",0.001,,").encode(),
         "extra": good.replace("scale\n", "scale,note\n").replace("0.001\n", "0.001,照片\n").encode(),
     }
     for name, data in same.items():

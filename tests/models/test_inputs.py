@@ -1,6 +1,7 @@
 """What estimators may be called with, and what they give back."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -72,3 +73,9 @@ def test_a_damaged_file_is_refused_in_one_line(estimator, tmp_path):
     (tmp_path / "cut.png").write_bytes(buffer.getvalue()[:60])
     with pytest.raises(UserError, match="cut.png is not a readable image"):
         estimator(tmp_path / "cut.png")
+
+
+def test_a_pipe_is_refused_and_never_waited_for(estimator, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UserError, match=r"pipe\.png can not be read: it is no regular file"):
+        estimator(tmp_path / "pipe.png")

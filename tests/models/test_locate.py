@@ -34,6 +34,15 @@ class Unsaid:
 
 def broken():
     raise RuntimeError("no such weights\\nand more")
+
+def leaves():
+    raise SystemExit(0)
+
+class Patchless(Bright):
+    patch = 0
+
+class Worded(Bright):
+    patch = "14"
 '''
 
 
@@ -41,6 +50,7 @@ def broken():
 def package(tmp_path, monkeypatch):
     """A module of somebody else's in the current folder."""
     (tmp_path / "bright_teachers.py").write_text(PLUGIN)
+    (tmp_path / "a_script.py").write_text("import sys\nsys.exit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     yield tmp_path
@@ -84,6 +94,10 @@ def test_a_registered_name_is_a_model(package, monkeypatch):
         ("bright_teachers:Unsaid", r"has no kind \(disparity or depth\)"),
         ("bright_teachers:broken", "can not be made: RuntimeError: no such weights"),
         ("bright_teachers:PLUGIN_IS_NO_CLASS", "AttributeError"),
+        ("bright_teachers:leaves", "can not be made: SystemExit: 0"),
+        ("bright_teachers:Patchless", "has the patch 0: a whole number of pixels"),
+        ("bright_teachers:Worded", "has the patch '14': a whole number of pixels"),
+        ("a_script:Teacher", "can not be imported: SystemExit: 0"),
     ],
 )
 def test_a_class_that_is_no_estimator_is_refused_in_one_line(package, name, said):

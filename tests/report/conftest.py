@@ -9,7 +9,8 @@ import pytest
 
 from dad.evaluation import load_protocol
 from dad.evaluation.evaluate import COLUMNS
-from dad.files import write_csv
+from dad.files import sha256_file, write_csv
+from dad.identity import write_sealed_json
 from dad.report.scores import score_paths
 from dad.study.cells import Row, beside_rows, dataset_group, table_rows, teacher_rows
 from dad.study.config import StudyConfig
@@ -112,14 +113,21 @@ def _write_file(
                     "centre_global_abs_rel": float(abs_rel),
                 }
             )
+    _store(path, subject, lines)
+
+
+def _store(path: Path, subject: str, lines: list[dict[str, object]]) -> None:
+    """A score file with the summary that it belongs to."""
     write_csv(path, lines, COLUMNS)
+    about = {"model": subject, "results": [], "failures": [], "files": {path.name: sha256_file(path)}}
+    write_sealed_json(path.with_suffix(".json"), about)
 
 
 def _edit_scores(path: Path, change: Callable[[list[dict[str, str]]], list[dict[str, str]]]) -> None:
     """Read a score file, change its lines, write it back."""
     with open(path, newline="") as file:
         lines = list(csv.DictReader(file))
-    write_csv(path, change(lines), COLUMNS)
+    _store(path, path.stem, change(lines))
 
 
 OWN = {"baseline-hybrid": 0.26, "teacher-student": 0.25, "assistant-student": 0.27}
@@ -149,6 +157,11 @@ def make_study():
 @pytest.fixture(scope="session")
 def write_scores():
     return _write_scores
+
+
+@pytest.fixture(scope="session")
+def store_scores():
+    return _store
 
 
 @pytest.fixture(scope="session")

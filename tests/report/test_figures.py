@@ -20,7 +20,6 @@ from dad.errors import UserError
 from dad.evaluation import load_protocol, score
 from dad.evaluation.detail import CENTRE, score_local_global
 from dad.evaluation.evaluate import COLUMNS
-from dad.files import write_csv
 from dad.models import estimator
 from dad.report import pictures
 from dad.report.figures import FIGURES, fig2, fig4, fig5, fig7, fig8, fig9, fig10, figure_needs, figure_number, write_paper_figure
@@ -71,7 +70,7 @@ def _layout(results: Path) -> Layout:
     return Layout(_study(), results)
 
 
-def _write_scores(study: StudyConfig, results: Path) -> None:
+def _write_scores(study: StudyConfig, results: Path, store) -> None:
     protocol = load_protocol("marigold")
     head = {"protocol": protocol.id, "protocol_hash": protocol.hash, "status": "ok"}
     for group, subject in {pair for name in FIGURES for pair in figure_needs(study, name).scores}:
@@ -82,11 +81,11 @@ def _write_scores(study: StudyConfig, results: Path) -> None:
                 values = dict(zip(("abs_rel", "delta1", *CENTRE), rng.uniform(0.1, 0.9, 6), strict=True))
                 name = {"model": subject, "dataset": dataset, "image": f"rgb/{image:06d}.png", "scene": str(image), "n": 9}
                 lines.append(dict.fromkeys(COLUMNS, 0.0) | head | name | values)
-        write_csv(results / study.name / "scores" / group / f"{subject}.csv", lines, COLUMNS)
+        store(results / study.name / "scores" / group / f"{subject}.csv", subject, lines)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Path:
+def results(tmp_path_factory, store_scores) -> Path:
     root = tmp_path_factory.mktemp("paper_figures") / "results"
     study, own = _study(), root / "tiny"
     for kind in ("indoor", "driving"):
@@ -98,7 +97,7 @@ def results(tmp_path_factory) -> Path:
         for cell in figure_needs(study, name).cells:
             (own / "runs" / cell).mkdir(parents=True, exist_ok=True)
             (own / "runs" / cell / "model.safetensors").touch()
-    _write_scores(study, root)
+    _write_scores(study, root, store_scores)
     return root
 
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -299,6 +300,9 @@ def test_scores_that_can_not_be_compared_are_refused(study, own, write_scores, e
 def test_a_missing_score_file_and_an_unknown_table_are_refused(study, own, write_scores, paper_like):
     paths = write_scores(study, own, paper_like)
     (_, cell), path = list(paths.items())[5]
+    path.with_suffix(".json").unlink()
+    with pytest.raises(UserError, match=rf"{cell}\.csv has no summary beside it .*: evaluate {cell} again"):
+        table_files(study, "table1", own, own / "reports")
     path.unlink()
     with pytest.raises(UserError, match=f"no scores of {cell}"):
         table_files(study, "table1", own, own / "reports")
@@ -332,3 +336,27 @@ def test_broken_provenance_is_refused(study, own, write_scores, paper_like):
 @pytest.mark.parametrize(("seconds", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7620, "2 h 07 min"), (3599.7, "1 h 00 min")])
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def test_words_of_a_table_of_ones_own_move_no_number_into_another_column(make_study, own, write_scores):
+    """Bars, line breaks and what LaTeX reads otherwise are text, and every line has as many cells as the header."""
+    table = {
+        "title": "50 % of $x_1$ \\input{y} ~ ^",
+        "grid": {"mode": ["shared", "cross"], "normalization": ["global", "hybrid"]},
+        "headings": {"mode": "Mode | kind"},
+        "labels": {"mode": {"shared": "a | b\nc", "cross": "{d}"}},
+    }
+    study = make_study(tables={"mine": table})
+    write_scores(study, own, lambda row, dataset, seed: 0.2, table="mine", teacher=True)
+    write_texts(load_frame(study, "mine", own), {}, own / "reports")
+    text = (own / "reports" / "mine.md").read_text()
+    assert "Mode \\| kind" in text and "a \\| b c" in text
+    for page in ("mine.md", "mine_details.md"):
+        header = 0
+        for line in (own / "reports" / page).read_text().splitlines():
+            bars = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+            assert bars in (header, 0) or header == 0, line
+            header = bars
+    tex = (own / "reports" / "mine.tex").read_text()
+    assert r"50 \% of \$x\_1\$ \textbackslash{}input\{y\} \textasciitilde{} \textasciicircum{}" in tex
+    assert r"\{d\}" in tex

@@ -240,3 +240,9 @@ def _processes() -> list[str]:
         except psutil.Error:
             continue
     return lines
+
+
+def test_a_cell_may_hold_a_bar(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "t.md").write_text("# T\n\n| Method | ours |\n| :--- | ---: |\n| a \\| b | 0.155 |\n| | 0.2 |\n")
+    assert [line.split() for line in table_text(tmp_path / "t.md").splitlines()[-2:]] == [["a", "|", "b", "0.155"], ["0.2"]]

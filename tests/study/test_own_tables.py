@@ -52,6 +52,11 @@ def own(**table):
     return mini(tables={"mine": {"title": "t", **table}})
 
 
+def _claim(rows, others, **more):
+    comparison = {"rows": rows, "others": others, "datasets": ["ETH3D"], **more}
+    return {"id": "it", "text": "It is so.", "comparisons": [comparison]}
+
+
 def rows(study, table="mine"):
     return {row.name: row for row in table_rows(study, table)}
 
@@ -294,7 +299,7 @@ GRID = {"mode": ["shared", "cross"]}
         ({"grid": {"optim.encoder_rate": [2]}}, r"optim\.encoder_rate: .*less than 1"),
         ({"grid": {"normalization": ["hybird"]}}, "normalization: must be one of global, hybrid, local, none, .*.given 'hybird'"),
         ({"grid": {"loss.groups": ["depth"]}}, r"loss\.groups: .*'range', 'percentile' or 'spatial'"),
-        ({"grid": {"seed": [1, 2]}}, "seed is no field of a cell"),
+        ({"grid": {"seed": [1, 2]}}, "factors: seed is a column of every table"),
         ({"grid": {"photos.seed": [1, 2]}}, r"photos\.seed is no field of a cell"),
         (
             {"grid": {"student": ["vit"]}},
@@ -411,3 +416,32 @@ def test_every_field_of_a_cell_can_be_a_factor():
     )
     assert not {"seed", "photos.root", "photos.seed"} & set(cell_fields())
     assert len(set(cell_fields())) == len(cell_fields())
+
+
+DOSES = {"mode": ["shared", "cross"], "normalization": ["global"], "optim.steps": [1, 2]}
+BY_MODE = {"along": "mode", "lines": "optim.steps", "facets": "normalization"}
+BY_STEPS = {"along": "optim.steps", "lines": "mode", "facets": "normalization"}
+TWO = {"mode": ["shared", "cross"]}
+NO_NUMBER = "mode has the level 'shared', which is no number"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"grid": {"cell": ["one"]}, "levels": {"cell": {"one": {}}}}, "factors: cell is a column of every table"),
+        ({"grid": {"mean": ["one"]}, "levels": {"mean": {"one": {}}}}, "factors: mean is a column of every table"),
+        ({"factors": ["mode", "mode"], "rows": [{"row": {"mode": "shared"}}]}, "factors: mode is there twice"),
+        ({"grid": TWO, "labels": {"mode": {"shared": "x", "cross": "x"}}}, "two levels are both written 'x'"),
+        ({"grid": TWO, "labels": {"mode": {"shared": "cross"}}}, "two levels are both written 'cross'"),
+        ({"grid": DOSES, "curves": BY_STEPS}, "this table has no reference"),
+        ({"grid": DOSES, "curves": BY_MODE, "reference": {"mode": "cross"}}, f"curves.along: {NO_NUMBER}"),
+        (
+            {"grid": TWO, "claims": [_claim([{"mode": "largest"}], [{"mode": "cross"}], relation="better")]},
+            f"claim it: {NO_NUMBER}",
+        ),
+        ({"grid": TWO, "claims": [_claim([{}], [], relation="trend", along="mode")]}, f"claim it: {NO_NUMBER}"),
+    ],
+)
+def test_what_would_fail_or_mislead_after_all_trainings_is_refused_before(table, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        table_rows(own(**table), "mine")

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dad.data.benchmarks.listed import Entry, Listed, Maps, decode_rgb
-from dad.errors import UserError
 
 _RGB = re.compile(r"(?:.*/)?(?:indoors|outdoors?)/scene_\d+/scan_\d+/[^/]+\.png")
 
@@ -64,9 +63,8 @@ class Diode(Listed):
         mask = self._load(entry, "mask", _decode_mask)
         self._require_size(entry, rgb, depth)
         self._require_size(entry, rgb, mask, "mask")
-        if not np.isfinite(depth[mask]).all():
-            raise UserError(f"image {entry.id}: its depth is NaN or infinite where its mask says that it is valid")
-        return rgb, np.nan_to_num(depth, copy=False, nan=0.0, posinf=0.0, neginf=0.0), mask
+        depth[~mask & ~np.isfinite(depth)] = 0.0  # inside the mask it stays, to be named where it is scored
+        return rgb, depth, mask
 
     def _decode_depth(self, data: bytes) -> NDArray[np.float32]:
         depth = _decode_npy(data)

@@ -144,7 +144,8 @@ def _read_rows(manifest: Path) -> list[_Row]:
     try:
         reader = csv.DictReader(io.StringIO(read_text(manifest), newline=""))
         # a line that is too short has None for what it lacks, one that is too long has the rest under None
-        lines = [(reader.line_num, {name: line[name] or "" for name in line if name is not None}) for line in reader]
+        read = [(reader.line_num, line) for line in reader]
+        lines = [(number, {name: line[name] or "" for name in line if name is not None}) for number, line in read]
         columns = reader.fieldnames or []
     except (UserError, csv.Error) as error:
         raise UserError(f"{manifest} is not a CSV text ({reason_of(error)})") from None
@@ -155,6 +156,11 @@ def _read_rows(manifest: Path) -> list[_Row]:
         raise UserError(f"{manifest}: column {', '.join(absent)} is missing, needed are {', '.join(COLUMNS)}")
     if not lines:
         raise UserError(f"{manifest} has no rows: give one per image")
+    if longer := [number for number, line in read if any(cell.strip() for cell in line.get(None, ()))]:  # 0,5 for 0.5
+        raise UserError(
+            f"{manifest} line {longer[0]} has more fields than the first line names: decimals are written with a point, and a text "
+            "with a comma stands between double quotes"
+        )
     rows: list[_Row] = []
     seen: dict[str, int] = {}
     for number, line in lines:

@@ -1,7 +1,7 @@
 """Rendered scenes as benchmarks: stand-ins with exact depth, for where no real data set is at hand.
 
 Layout: ROOT/rgb/000000.png, ROOT/depth/000000.npy (float32 metres, 0 = none), for driving also ROOT/lidar/000000.npy (sparse
-depth), and ROOT/scenes.json, which the renderer writes last.
+depth), ROOT/checksums.json with the sha256 of each, and ROOT/scenes.json, which the renderer writes last.
 """
 
 import io
@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from dad.data.benchmarks.base import Sample
+from dad.data.checksums import read_checksums, read_file
 from dad.data.photos import decode, reason_of
 from dad.errors import UserError
-from dad.files import read_json, read_regular
+from dad.files import read_json
 
 
 class _Scenes:
@@ -27,6 +28,7 @@ class _Scenes:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self.count, self._seed = self._header()
+        self._checksums = read_checksums(self.root)
         self._labels = "lidar" if self.kind == "driving" and (self.root / "lidar").is_dir() else "depth"
         missing, first = self._missing()
         if missing:
@@ -94,7 +96,7 @@ class _Scenes:
 
     def _read(self, name: str) -> np.ndarray:
         try:
-            data = read_regular(self.root / name)
+            data = read_file(self.root, name, self._checksums)
             return decode(data) if name.endswith(".png") else np.load(io.BytesIO(data), allow_pickle=False)
         except Exception as error:  # numpy and Pillow raise many kinds of errors for damaged data
             raise UserError(f"{self.root / name} can not be read ({reason_of(error)}): render the scenes again") from None

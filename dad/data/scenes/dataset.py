@@ -1,4 +1,5 @@
-"""Folders of rendered scenes: `rgb/`, `depth/`, `lidar/` (driving), `camera/`, and `scenes.json` once all are there."""
+"""Folders of rendered scenes: `rgb/`, `depth/`, `lidar/` (driving), `camera/`, and, once all are there, `checksums.json` and
+`scenes.json`."""
 
 import concurrent.futures
 import functools
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dad.data.checksums import damaged, read_checksums, scene_files, write_checksums
 from dad.data.scenes.layouts import KINDS
 from dad.data.scenes.render import STYLES, VERSIONS, render_scene, require_drawable
 from dad.data.scenes.rich.surfaces import Photographs
@@ -62,7 +64,7 @@ def write_scenes(
     textures: str | None = None,
     workers: int = 1,
 ) -> None:
-    """Render scenes `seed` .. `seed + count - 1` into the folder `out`; a second call renders only what is missing.
+    """Render scenes `seed` .. `seed + count - 1` into the folder `out`; a second call renders only what is missing or damaged.
 
     `textures` is a folder of photographs for some of the surfaces (not in style `plain`). A folder that holds more scenes of the
     same recipe keeps them. Raises UserError if the folder already holds scenes of another recipe, so that two recipes are never
@@ -96,7 +98,9 @@ def write_scenes(
     if not any((root / name).exists() for name in ("scenes.json", "recipe.json")) and any((root / "rgb").glob("*")):
         raise UserError(f"{root / 'rgb'} holds files that were not rendered here: choose another folder")
     write_json(root / "recipe.json", recipe)
-    missing = [i for i in range(count) if not (root / "rgb" / f"{i:06d}.png").exists()]
+    known, before = read_checksums(root), range(min(count, held) if (root / "scenes.json").exists() else 0)
+    spoiled = set(damaged(root, before, known))
+    missing = [i for i in range(count) if i in spoiled or not (root / "rgb" / f"{i:06d}.png").exists()]
     with Progress(f"{kind} scenes", len(missing), "scene") as progress:
         if workers == 1:
             for index in missing:
@@ -115,6 +119,8 @@ def write_scenes(
                 except BaseException:  # a full disk, or Ctrl-C: do not render the rest first
                     pool.shutdown(cancel_futures=True)
                     raise
+    renewed = set(scene_files(root, missing))
+    write_checksums(root, max(count, held), {name: digest for name, digest in known.items() if name not in renewed})
     write_json(root / "scenes.json", recipe | {"count": max(count, held)})
     (root / "recipe.json").unlink(missing_ok=True)
 

@@ -102,7 +102,7 @@ def depths(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def depth_edges(benchmark: Benchmark) -> NDArray[np.float64]:
     """Logarithmic edges (CELLS+1,) over the true depths of the benchmark."""
     samples = (benchmark[index] for index in evenly(len(benchmark), IMAGES))
-    truth = np.concatenate([_some(sample.depth[sample.mask]) for sample in samples])
+    truth = np.concatenate([_some(sample.depth[sample.usable]) for sample in samples])
     low, high = np.percentile(truth, ENDS)
     return np.geomspace(low, high, CELLS + 1)
 

@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 
 NOTHING = "–"
 TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "−": "$-$", "δ": r"$\delta$"}
+TEX |= {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 TEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "λ": r"$\lambda$"}
 """Characters that LaTeX reads otherwise, or that its usual fonts do not have."""
 
@@ -67,7 +68,12 @@ def percent(change: float | None) -> str:
 
 def markdown_row(cells: Sequence[str]) -> str:
     """A line of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(map(markdown_cell, cells)) + " |"
+
+
+def markdown_cell(text: str) -> str:
+    """A text in a Markdown table: in one line, and without an end of its cell."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def markdown_ruler(columns: int, left: int = 1) -> str:
@@ -91,7 +97,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for written in (bounds, markdown_row, number, p_value, percent, signed, tex, with_interval):
+    for written in (bounds, markdown_cell, markdown_row, number, p_value, percent, signed, tex, with_interval):
         made.filters[written.__name__] = written
     made.globals["markdown_ruler"] = markdown_ruler
     return made

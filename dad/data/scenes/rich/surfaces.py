@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from dad.data.photos import reason_of
 from dad.data.scenes.materials import noise
+from dad.data.walk import walk
 from dad.errors import UserError
 from dad.files import sha256_file, sha256_json
 
@@ -179,7 +181,8 @@ class Photographs:
     """The photographs of a folder as textures: squares of 256 pixels with their halvings, read when first asked for."""
 
     def __init__(self, folder: str | Path) -> None:
-        self.files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
+        found = (Path(folder) / one.name for one in walk(Path(folder)) if not one.problem)
+        self.files = sorted(path for path in found if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
         if not self.files:
             raise UserError(f"textures: no .jpg or .png under {folder}; give a folder of photographs")
 
@@ -193,8 +196,11 @@ class Photographs:
     @functools.lru_cache(maxsize=600)  # noqa: B019 (one object lives as long as its process)
     def levels(self, number: int) -> list[np.ndarray]:
         """Linear RGB float16 (256,256,3), then (128,128,3) and so on down to (1,1,3), of photograph `number`."""
-        with Image.open(self.files[number]) as image:
-            square = image.convert("RGB")
+        try:
+            with Image.open(self.files[number]) as image:
+                square = image.convert("RGB")
+        except Exception as error:  # Pillow raises many kinds for damaged files
+            raise UserError(f"textures: {self.files[number]} can not be read ({reason_of(error)}): take it out") from None
         side = min(square.size)
         left, top = (square.width - side) // 2, (square.height - side) // 2
         pixels = np.asarray(square.crop((left, top, left + side, top + side)).resize((256, 256), Image.Resampling.BOX))

@@ -8,13 +8,13 @@ from pydantic import Field
 
 from dad.errors import UserError
 from dad.files import read_text
+from dad.reading import parse_mapping
 from dad.study.base import Frozen, parse_model, read_yaml
 from dad.study.cells import load_study
 from dad.study.config import OptimConfig, StudyConfig
-from dad.study.reading import parse_mapping
 from dad.study.settings import with_settings, workflow_study
 
-MINI = Path(__file__).parents[2] / "config" / "mini.yaml"
+MINI = Path(__file__).parents[1] / "config" / "mini.yaml"
 PHOTOS = "photos: {source: scenes, kinds: [indoor, outdoor, driving], count: 500, seed: 100000, height: 192, width: 256}"
 
 BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
@@ -210,3 +210,10 @@ def test_the_workflow_reads_files_and_single_values_over_each_other(tmp_path):
     read = workflow_study([MINI, over], ["optim={batch: 2}", "photos=1.10", "seeds=[1,2]", "samples="])
     assert (read.name, read.optim.steps, read.optim.batch, read.optim.clip) == ("007", 9, 2, 1.0)
     assert (read.photos.root, read.seeds, read.samples) == ("1.10", (1, 2), None)
+
+
+def test_json_of_many_keys_is_read_and_one_that_comes_twice_is_named():
+    text = "{" + ", ".join(f'"key {number}": 1' for number in range(100_000)) + "}"
+    assert len(parse_mapping(text, source="x")) == 100_000
+    with pytest.raises(UserError, match="x: the key 'key 7' is given twice"):
+        parse_mapping(text[:-1] + ', "key 7": 2}', source="x")

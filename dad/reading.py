@@ -1,4 +1,4 @@
-"""How a study's files are read: YAML and JSON as people write them, with every mistake in one line.
+"""How studies, protocols and recipes are read: YAML and JSON as people write them, with every mistake in one line.
 
 Scalars follow YAML 1.2 (`no`, `on` and dates are text, `5e-5` is a number), and a number keeps the text it was written as, so that
 a folder called `007` or `1.10` stays one (`dad.study.base` gives each field what its type asks for).
@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 import yaml
 
 from dad.errors import UserError
-from dad.files import read_text
+from dad.files import read_text, unique
 
-_LARGEST = 20_000_000
-"""Bytes of a configuration file; more is some other file."""
+_LARGEST = 1_000_000
+"""Bytes of a configuration file; more is some other file, over which a reader of YAML would sit for minutes."""
 _DEEPEST = 50
 _MOST = 200_000
 """Values of a configuration after its aliases are followed."""
@@ -100,7 +100,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if size > _LARGEST:
-        raise UserError(f"{path} has {size / 1e6:,.0f} MB: this is no configuration file")
+        raise UserError(f"{path} has {size / 1e6:,.1f} MB: this is no configuration file")
     return parse_mapping(read_text(path), source=str(path))
 
 
@@ -122,11 +122,22 @@ def parse_value(text: str, *, source: str) -> Any:
     return value
 
 
+def plain(value: Any) -> Any:
+    """The value without what reading kept of its spelling."""
+    if isinstance(value, WrittenInt):
+        return int(value)
+    if isinstance(value, WrittenFloat):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def _parsed(text: str, source: str) -> Any:
     problem = None
     if text.lstrip()[:1] == "{":
         try:
-            return json.loads(text, object_pairs_hook=_pairs)
+            return json.loads(text, object_pairs_hook=unique)
         except json.JSONDecodeError as error:  # perhaps YAML's braces
             if text.split("{", 1)[1].lstrip()[:1] in ('"', "}"):
                 problem = f"{source} is not valid JSON: {error}"
@@ -138,14 +149,6 @@ def _parsed(text: str, source: str) -> Any:
         raise UserError(problem or f"{source} is not valid YAML: {_one_line(error)}") from None
     except (ValueError, TypeError, AttributeError) as error:  # PyYAML on ill-formed tags (!!float x, !!timestamp x, !!omap x)
         raise UserError(f"{source} is not valid YAML: {_one_line(error)}") from None
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError for a name given twice."""
-    names = [name for name, _ in pairs]
-    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        raise ValueError(f"the key {twice[0]!r} is given twice")
-    return dict(pairs)
 
 
 def _bounded(value: Any, source: str) -> None:
