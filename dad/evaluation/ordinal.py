@@ -133,7 +133,7 @@ def _annotation(entry: Any, where: str) -> tuple[list[int], list[int]]:
             raise UserError(f"{where}: {name} is {point!r}; [row, column] in whole pixels is needed")
         points[name] = [int(value) for value in point]
     closer = entry.get("closer_point")
-    if closer not in points:
+    if not isinstance(closer, str) or closer not in points:
         raise UserError(f"{where}: closer_point is {closer!r}; it must be point1 or point2")
     return points[closer], points["point2" if closer == "point1" else "point1"]
 
@@ -153,9 +153,12 @@ class Annotated:
 
     def _sample(self, image: str) -> "Sample":
         from dad.data.benchmarks.base import Sample
-        from dad.data.photos import decode
+        from dad.data.photos import decode, reason_of
 
-        rgb = decode(read_regular(self.root / image))
+        try:
+            rgb = decode(read_regular(self.root / image))
+        except Exception as error:  # Pillow raises almost anything for damaged data
+            raise UserError(f"image {image}: {self.root / image} can not be read ({reason_of(error)})") from None
         nothing = np.zeros(rgb.shape[:2])
         return Sample(image, PurePosixPath(image).parent.name, rgb, nothing.astype(np.float32), nothing.astype(bool))
 

@@ -187,13 +187,15 @@ def load_protocol(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
         raise UserError(f"protocol {name_or_path} does not let these be changed: {', '.join(conflicts)}{allowed}")
     changed = {key: value for key, value in wanted.items() if {**fixed, **adjustable}.get(key, _MISSING) != value}
     rules: dict[str, Any] = {**document, "overrides": changed}
-    for key, value in {**fixed, **adjustable, **wanted}.items():
-        _put(rules, key, value)
     try:
+        for key, value in {**fixed, **adjustable, **wanted}.items():
+            _put(rules, key, value)
         return Protocol(**rules)
     except pydantic.ValidationError as error:
         problems = (f"{'.'.join(map(str, item['loc'])) or 'rules'}: {item['msg']}" for item in error.errors())
         raise UserError(f"protocol {name_or_path}: {'; '.join(problems)}") from None
+    except ValueError as error:
+        raise UserError(f"protocol {name_or_path}: {error}") from None
 
 
 _MISSING = object()
@@ -242,5 +244,5 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> None:
     for parent in parents:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
-            raise UserError(f"protocol key {key}: {parent} is a single value, not a group")
+            raise ValueError(f"{key}: {parent} is a single value, not a group")
     tree[last] = value

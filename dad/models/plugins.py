@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dad.errors import UserError
+from dad.faults import explain, one_line
 from dad.models.config import NETWORKS
 from dad.plugins import current_folder, entry_points, imported
 
@@ -118,8 +119,13 @@ def _adapted(made: Any) -> "AnyEstimator":
 
         @torch.inference_mode()
         def predict(self, rgb: torch.Tensor) -> torch.Tensor:
-            """Predict; raises UserError for a map of another shape than (B,1,H,W)."""
-            found = made(rgb)
+            """Predict; raises UserError for what the other package raises, and for a map of another shape than (B,1,H,W)."""
+            try:
+                found = made(rgb)
+            except Exception as error:
+                if explain(error)[0] != 1:  # memory, disks and what users do are known by themselves
+                    raise
+                raise UserError(f"the model {self.name} raised {type(error).__name__}: {one_line(error)}") from None
             expected = (len(rgb), 1, *rgb.shape[-2:])
             if not isinstance(found, torch.Tensor) or tuple(found.shape) != expected:
                 got = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__

@@ -35,6 +35,14 @@ class Unsaid:
 def broken():
     raise RuntimeError("no such weights\\nand more")
 
+class Raises(Bright):
+    def __call__(self, rgb):
+        raise KeyError("tokens\\nof nothing")
+
+class Full(Bright):
+    def __call__(self, rgb):
+        raise RuntimeError("CUDA out of memory")
+
 def leaves():
     raise SystemExit(0)
 
@@ -111,6 +119,10 @@ def test_what_another_package_can_not_do_is_refused(package):
         load("bright_teachers:Bright", square=True)
     with pytest.raises(UserError, match=r"gives \(16, 16\) for RGB \(1, 3, 16, 16\)"):
         load("bright_teachers:Flat")(torch.rand(1, 3, 16, 16))
+    with pytest.raises(UserError, match="^the model bright raised KeyError: 'tokens.*of nothing'$"):
+        load("bright_teachers:Raises")(torch.rand(1, 3, 16, 16))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        load("bright_teachers:Full")(torch.rand(1, 3, 16, 16))
     assert "there is no module 'bright_teacher'" in locate("bright_teacher:Bright").problem
 
 
