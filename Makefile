@@ -66,7 +66,7 @@ docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "site/index.html"
 
-# speed, ours beside upstream's where CHECKOUTS has it (Depth-Anything-V2, Marigold): benchmarks/RESULTS.md
+# speed, ours beside upstream's where CHECKOUTS has it (Depth-Anything-V2, Marigold, HDN, earlier): benchmarks/RESULTS.md
 CHECKOUTS ?= checkouts
 benchmarks: $(VENV)/installed
 	$(BIN)/python benchmarks/results.py --checkouts $(CHECKOUTS)

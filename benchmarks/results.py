@@ -2,8 +2,9 @@
 
     make benchmarks [CHECKOUTS=FOLDER]
 
-FOLDER holds checkouts of the upstream code that ours is timed beside (Depth-Anything-V2, Marigold), which is not part of this
-repository. What needs one that is not there is not measured, and the page says so; so is what takes longer than --limit seconds.
+FOLDER holds checkouts of the upstream code that ours is timed beside (Depth-Anything-V2, Marigold, HDN), which is not part of this
+repository, and, as `earlier`, one of this repository at 1f45a89. What needs one that is not there is not measured, and the page
+says so; so is what takes longer than --limit seconds.
 """
 
 import argparse
@@ -22,11 +23,15 @@ PYTHON = "OMP_NUM_THREADS=1 python benchmarks/"
 
 def measurements(checkouts: Path) -> list[tuple[str, list[str], Path | None]]:
     """Title, command, and the checkout that it needs."""
-    anything, marigold = checkouts / "Depth-Anything-V2", checkouts / "Marigold"
+    anything, marigold, hdn = checkouts / "Depth-Anything-V2", checkouts / "Marigold", checkouts / "HDN"
+    earlier = checkouts / "earlier"
     training = "training_speed.py"
     return [
         ("Students together", [training, "together", "--students", "4", "--steps", "8", "--rounds", "1"], None),
         ("The training loop beside a bare one", [training, "loop", "--steps", "30", "--rounds", "2"], None),
+        ("A training step beside version 1f45a89's", ["step_speed.py", "--before", str(earlier)], earlier),
+        ("The same in half precision", ["step_speed.py", "--before", str(earlier), "--precision", "bf16"], earlier),
+        ("The hybrid loss, ours beside HDN's", ["loss_speed.py", str(hdn)], hdn),
         ("A teacher in half precision", [training, "precision", "--rounds", "6"], None),
         ("Depth Anything V2, ours beside the official class", ["models_speed.py", str(anything), "--rounds", "2"], anything),
         ("Scoring, ours beside Marigold's", ["evaluation_speed.py", "--upstream", str(marigold)], marigold),

@@ -227,12 +227,13 @@ def _check_normalising(normalization: str, groups: str, variant: str) -> None:
 class Level:
     """One level's contexts of R images, with what normalising any map by them needs.
 
-    entry: (R,N) int64, the pixel's context spread over `_COPIES` entries; sizes: (R,C+1) pixels per context; medians:
-        (R,C+1) for each map, the number of the first pixel that holds the context's lower median. The last column is
-        for the pixels in no context, and has no meaning.
+    entry: (R,N) int64, the pixel's context spread over `_COPIES` entries; None where the level is one context; inside: (R,N)
+        bool, the pixels in a context; sizes: (R,C+1) pixels per context; medians: (R,C+1) for each map, the number of the first
+        pixel that holds the context's lower median. The last column is for the pixels in no context, and has no meaning.
     """
 
-    entry: Tensor
+    entry: Tensor | None
+    inside: Tensor
     sizes: Tensor
     medians: tuple[Tensor, ...]
 
@@ -251,12 +252,13 @@ def levels_of(contexts: Contexts, *maps: Tensor) -> list[Level]:
     ranks = (sizes - 1).clamp(min=0) // 2
     medians = select(torch.cat(maps).detach(), contexts.finest, joined, ranks.repeat(times, 1))
     copy = torch.arange(contexts.finest.shape[1], device=joined.device) % _COPIES
-    return [
-        Level(contexts.level(number) + width * copy, of_size, of_median.chunk(times))
-        for number, (width, of_size, of_median) in enumerate(
-            zip(widths, sizes.split(widths, 1), medians.split(widths, 1), strict=True)
-        )
-    ]
+    inside = contexts.inside()
+    levels = []
+    of_levels = zip(widths, sizes.split(widths, 1), medians.split(widths, 1), strict=True)
+    for number, (width, of_size, of_median) in enumerate(of_levels):
+        entry = contexts.level(number) + width * copy if width > 2 else None
+        levels.append(Level(entry, inside, of_size, of_median.chunk(times)))
+    return levels
 
 
 def normalise_level(values: Tensor, level: Level, medians: Tensor, variant: str) -> Tensor:
@@ -265,6 +267,10 @@ def normalise_level(values: Tensor, level: Level, medians: Tensor, variant: str)
     medians: the entry of `level.medians` that belongs to these values. At pixels in no context the result is finite
         and has no meaning.
     """
+    if level.entry is None:
+        centred = values - values.gather(1, medians[:, :1])
+        deviation = torch.where(level.inside, centred.abs(), 0.0).sum(1, keepdim=True)
+        return centred / _divisor(deviation, level.sizes[:, :1], variant)
     width = level.sizes.shape[1]
 
     def per_pixel(of: Tensor) -> Tensor:
@@ -273,9 +279,12 @@ def normalise_level(values: Tensor, level: Level, medians: Tensor, variant: str)
     centred = values - per_pixel(values.gather(1, medians))
     sums = values.new_zeros(len(values), _COPIES * width).scatter_add(1, level.entry, centred.abs())
     deviation = sums.unflatten(1, (_COPIES, width)).sum(1)
+    return centred / per_pixel(_divisor(deviation, level.sizes, variant))
+
+
+def _divisor(deviation: Tensor, sizes: Tensor, variant: str) -> Tensor:
+    """What each context's values are divided by, from the sum of their absolute deviations and their number."""
     if variant == "hdn":
-        divisor = deviation / (level.sizes + 1) + SMALLEST_SCALE
-    else:
-        scale = deviation / level.sizes.clamp(min=1)
-        divisor = torch.where(scale > SMALLEST_SCALE, scale, 1.0)
-    return centred / per_pixel(divisor)
+        return deviation / (sizes + 1) + SMALLEST_SCALE
+    scale = deviation / sizes.clamp(min=1)
+    return torch.where(scale > SMALLEST_SCALE, scale, 1.0)
