@@ -14,7 +14,7 @@ EXAMPLE = "dad data manifest ~/photos --out photos.jsonl"
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad data manifest`."""
-    parser.add_argument("root", help="folder (recursive) with images or .tar shards")
+    parser.add_argument("root", help="folder (recursive) with images or .tar shards, or a URL of one")
     parser.add_argument("--out", required=True)
     parser.add_argument("--seed", type=int, default=0, help="seed of the order whose prefixes are the nested subsets")
     parser.add_argument("--count", type=positive, metavar="N", help="read and list only the first N photos of that order")

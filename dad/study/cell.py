@@ -59,7 +59,7 @@ class FolderPhotos(Frozen):
 
     source: Literal["folder"]
     root: str
-    """Folder with images or .tar shards."""
+    """Folder with images or .tar shards, or a URL of one (`dad.data.remote`)."""
     count: Positive | None = None
     """Use the first `count` photos of the seeded order (nested subsets); null: all."""
     seed: Count = 0
