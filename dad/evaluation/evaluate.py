@@ -22,6 +22,7 @@ __all__ = [
     "COLUMNS",
     "Failure",
     "PredictionFolder",
+    "Row",
     "Scored",
     "Subject",
     "evaluate",
