@@ -34,7 +34,7 @@ def test_the_model_card_tells_origin_scores_and_licence(runs, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "form", "said"),
     [
-        ("patch", "hf", "without it, transformers' own class is loaded"),
+        ("patch", "hf", "without it (`trust_remote_code=False`), transformers' own class is loaded"),
         ("hybrid", "hf", "trust_remote_code=True"),
         ("hybrid", "onnx", "onnxruntime.InferenceSession"),
         ("hybrid", "safetensors", "from dad.models import load"),

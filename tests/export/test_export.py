@@ -24,7 +24,8 @@ def test_transformers_gives_our_numbers(runs, tmp_path, size):
     assert parities[0].difference < 1e-5
     rgb = sample_image(1, size, size)
     image = Image.fromarray((rgb[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
-    found = pipeline("depth-estimation", model=str(tmp_path / "out"), device="cpu")(image)["predicted_depth"].reshape(size, size)
+    pipe = pipeline("depth-estimation", model=str(tmp_path / "out"), device="cpu", trust_remote_code=False)
+    found = pipe(image)["predicted_depth"].reshape(size, size)
     expected = load(run)(rgb)[0, 0]
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
     again = load(tmp_path / "out")
@@ -73,7 +74,7 @@ def test_transformers_own_class_loads_without_foreign_code(runs, tmp_path, kind,
     stock = [parity for parity in parities if "without trust_remote_code" in parity.what]
     assert len(stock) == 6
     assert (stock[0].difference < 1e-5) == exact, "a square image of the network's own size"
-    pipe = transformers.pipeline("depth-estimation", model=str(tmp_path / "out"), device="cpu")
+    pipe = transformers.pipeline("depth-estimation", model=str(tmp_path / "out"), device="cpu", trust_remote_code=False)
     assert type(pipe.model) is getattr(transformers, name)
     _, loading = type(pipe.model).from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not loading["missing_keys"]
