@@ -34,13 +34,14 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
     layout = Layout(study, results)
     names = sorted(path for path in reports.iterdir() if path.is_file() and path.suffix in RENDERED and path.name != "README.md")
     names += sorted(layout.premises.glob("premises.*")) if layout.premises.is_dir() else []
+    # what can be refused comes before anything is written
+    scores = pd.concat([_scores(study, table, results) for table in tables], ignore_index=True)
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for path in names:
         with atomic_path(out / path.name) as place:
             shutil.copyfile(path, place)
         written.append(out / path.name)
-    scores = pd.concat([_scores(study, table, results) for table in tables], ignore_index=True)
     with atomic_path(out / "scores.csv.xz") as place:
         place.write_bytes(compressed(scores))
     write_text(out / "README.md", _about(study, layout, tables, scores))

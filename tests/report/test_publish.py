@@ -31,6 +31,15 @@ def test_the_means_of_a_table_follow_from_the_published_scores(study, results, t
     assert "[table1](table1.md)" in (out / "README.md").read_text()
 
 
+def test_nothing_is_published_where_a_score_is_missing(study, tmp_path, write_scores, paper_like):
+    path = next(iter(write_scores(study, tmp_path, paper_like).values()))
+    write_texts(load_frame(study, "table1", tmp_path), {}, tmp_path / "reports")
+    path.unlink()
+    with pytest.raises(UserError, match=f"no scores of {path.stem}"):
+        publish(study, tmp_path, tmp_path / "reports", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_study_without_tables_has_nothing_to_publish(study, tmp_path):
     (tmp_path / "reports").mkdir()
     with pytest.raises(UserError, match="holds no table of study tiny"):
