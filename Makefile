@@ -43,18 +43,20 @@ WORDS ?=
 rehearsal: $(VENV)/installed
 	$(BIN)/python benchmarks/rehearsal.py --report $(REHEARSAL)/stages.md $(REHEARSAL) $(WORDS)
 
-# every stage killed at random moments and started again, 100 times; KILLS=N for another number
+# every stage killed at random moments and started again, 100 times; KILLS=N for another number, K=snakemake for those of one stage
 KILLS ?= 100
+K ?=
+ONLY = $(if $(K),-k "$(K)")
 kill: $(VENV)/installed
-	DAD_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/kill
+	DAD_KILLS=$(KILLS) $(BIN)/python -m pytest -q tests/kill $(ONLY)
 
-# every verb without room, without inodes and on a read-only place, in a tmpfs (as root); `make test` takes four of them
+# every verb without room, without inodes and on a read-only place, in a tmpfs (as root); `make test` takes four of them; K="export or table" for some
 faults: $(VENV)/installed
-	DAD_FAULTS=all $(BIN)/python -m pytest -q tests/faults
+	DAD_FAULTS=all $(BIN)/python -m pytest -q tests/faults $(ONLY)
 
 # a thousand wrong inputs and more, each with what must come of it; `make test` takes 40 of them
 fuzz: $(VENV)/installed
-	DAD_FUZZ=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto tests/fuzz
+	DAD_FUZZ=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto tests/fuzz $(ONLY)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
