@@ -105,7 +105,8 @@ def test_without_other_processes_a_share_is_the_whole():
 
 def rows(path):
     with open(path) as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        # a place is empty where something is not measured at every step
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 @pytest.fixture
