@@ -37,7 +37,7 @@ study: $(VENV)/installed
 test: $(VENV)/installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
-# the paper's study with stand-ins of the official formats, two steps a student: hours on a CPU; docs/rehearsal.md says what has been run
+# the paper's study with stand-ins of the official formats, two steps a student: a quarter of an hour of CPU or so; docs/rehearsal.md says what has been run
 REHEARSAL ?= rehearsal
 WORDS ?=
 rehearsal: $(VENV)/installed

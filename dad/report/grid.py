@@ -162,7 +162,8 @@ class Grid:
         axes.set_axis_off()
         self.text(begin - 0.05, top + 0.05, "far", ha="right", fontsize=8, va="center")
         self.text(begin + 1.15, top + 0.05, "near", ha="left", fontsize=8, va="center")
-        self.text(begin + 1.5, top + 0.05, text, ha="left", fontsize=8, va="center", color=QUIET)
+        words = _broken(text, self.width - begin - 1.5 - EDGE, 8)
+        self.text(begin + 1.5, top + 0.05, words, ha="left", fontsize=8, va="center", color=QUIET)
 
     def value_key(
         self,

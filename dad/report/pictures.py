@@ -7,6 +7,7 @@ in them or in a prediction.
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from dad.evaluation.datasets import DatasetRules, dataset_rules
 from dad.evaluation.fitting import Fitted, fit_image
 from dad.evaluation.score import score_fitted
 from dad.report.colour import colourise, shaded
-from dad.report.grid import WORST, Tile
+from dad.report.grid import DRAWN, WORST, Tile
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 
@@ -58,6 +59,11 @@ class Picture:
     def labelled(self) -> bool:
         """Whether its truth is known."""
         return self.mask is not None and bool(self.mask.any())
+
+    @cached_property
+    def drawn_truth(self) -> NDArray[np.float64]:
+        """`true_disparity` of a labelled one at the size at which it is drawn: the colours of every column of a sheet follow it."""
+        return shrunk(true_disparity(self), DRAWN)
 
     @property
     def name(self) -> str:
@@ -161,7 +167,8 @@ def as_disparity(prediction: NDArray[np.floating], kind: str) -> NDArray[np.floa
 
 def map_tiles(estimator: "AnyEstimator", pictures: Iterable[Picture]) -> list[Tile]:
     """What an estimator makes of pictures, each map coloured on a scale of its own."""
-    return [Tile(colourise(as_disparity(predict(estimator, picture.rgb), estimator.kind))) for picture in pictures]
+    maps = (as_disparity(predict(estimator, picture.rgb), estimator.kind) for picture in pictures)
+    return [Tile(colourise(shrunk(one, DRAWN))) for one in maps]
 
 
 def photo_tiles(pictures: Iterable[Picture]) -> list[Tile]:
@@ -192,16 +199,17 @@ def sheet_maps(estimator: "AnyEstimator", pictures: Iterable[Picture], protocol:
             tiles += map_tiles(estimator, [picture])
             continue
         fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, protocol)
-        pixels = colourise(aligned_disparity(fitted), like=true_disparity(picture))
+        # made as small as they are drawn before they are coloured: at ETH3D's size a colour scale takes a gigabyte
+        pixels = colourise(shrunk(aligned_disparity(fitted), DRAWN), like=picture.drawn_truth)
         tiles.append(Tile(pixels, label=f"{score_fitted(fitted)['abs_rel']:.3f}"))
         error = relative_error(fitted)
-        tiles.append(Tile(shaded(_thick(error, np.isfinite(error)) / WORST, "magma")))
+        tiles.append(Tile(shaded(shrunk(_thick(error, np.isfinite(error)), DRAWN) / WORST, "magma")))
     return tiles
 
 
 def truth_tiles(pictures: Iterable[Picture]) -> list[Tile]:
     """The true maps, empty where there is none."""
-    return [Tile(None if picture.depth is None else colourise(true_disparity(picture))) for picture in pictures]
+    return [Tile(None if picture.depth is None else colourise(picture.drawn_truth)) for picture in pictures]
 
 
 def aligned_disparity(fitted: Fitted) -> NDArray[np.float64]:

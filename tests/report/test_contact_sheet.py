@@ -121,6 +121,24 @@ def test_with_a_truth_maps_are_aligned_and_their_errors_stand_below():
     assert float(worse.label) > 0.05 and wrong.pixels[known].mean() > error.pixels[known].mean() + 20
 
 
+def test_large_maps_are_measured_whole_and_coloured_as_they_are_drawn():
+    depth = np.linspace(1, 5, 1000 * 1600, dtype=np.float32).reshape(1000, 1600)
+    mask = np.ones(depth.shape, bool)
+    mask[::2] = False  # every block that becomes a pixel still has a truth
+
+    class Right(Network):
+        def __call__(self, rgb):
+            return torch.from_numpy(1 / depth)[None, None]
+
+    picture = Picture("eth3d", "0.jpg", np.zeros((1000, 1600, 3), np.uint8), depth, mask)
+    aligned, error = sheet_maps(Right("disparity"), [picture], "marigold")
+    [photo, truth] = sheet_photos([picture])
+    assert {tile.pixels.shape for tile in (photo, truth, aligned, error)} == {(500, 800, 3)}
+    assert aligned.label == "0.000" and error.pixels.max() <= 4
+    assert not (truth.pixels == NO_VALUE).all(-1).any()
+    assert np.abs(aligned.pixels.astype(int) - truth.pixels).mean() < 1
+
+
 def test_a_rendered_photo_brings_its_truth(tmp_path):
     (tmp_path / "indoor" / "depth").mkdir(parents=True)
     depth = np.full((24, 32), 2, np.float32)

@@ -57,6 +57,16 @@ def test_a_tile_keeps_no_more_pixels_than_are_drawn_and_its_box_stays_in_its_own
     assert {float(x) for line in axes.lines for x in line.get_xdata()} == {1499.5, 2999.5}
 
 
+def test_the_words_beside_the_colours_stay_on_a_narrow_sheet():
+    key = "disparity; where the truth is known, on its scale"
+    tile = Tile(np.zeros((24, 32, 3), np.uint8))
+    with styled():
+        grid = picture_grid(["a"], [(name, [tile]) for name in "abc"], title="t", tile=1.35, key=key)
+        [words] = [text for text in grid.figure.texts if text.get_text().replace("\n", " ") == key]
+        right = words.get_window_extent(grid.figure.canvas.get_renderer()).x1
+    assert "\n" in words.get_text() and right <= grid.figure.bbox.x1
+
+
 def test_a_grid_of_pictures_has_a_row_per_image_and_a_column_per_estimator():
     photos = [np.full((24, 32, 3), 40 * index, np.uint8) for index in range(3)]
     with styled():
