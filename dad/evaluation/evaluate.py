@@ -63,9 +63,15 @@ def evaluate(
     be read, or its prediction is missing, of another shape than the ground truth, or not finite inside the mask.
     """
     subject = subject_of(predictions, protocols, name=model)
-    kept = None if failures is None else [failures]
-    how = {"strict": strict, "failures": kept, "progress": progress, "on_scored": on_scored, "workers": workers}
-    (rows,) = evaluate_subjects(benchmark, [subject], **how)
+    (rows,) = evaluate_subjects(
+        benchmark,
+        [subject],
+        strict=strict,
+        failures=None if failures is None else [failures],
+        progress=progress,
+        on_scored=on_scored,
+        workers=workers,
+    )
     return rows
 
 

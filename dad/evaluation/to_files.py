@@ -103,7 +103,7 @@ def score_to_files(
     from dad.data.benchmarks import open_benchmark
     from dad.progress import Progress
 
-    more = {"lenient": True} if lenient else {}
+    more: dict[str, Any] = {"lenient": True} if lenient else {}
     opened = [open_benchmark(name, Path(root), **more, **(options or {}).get(name, {})) for name, root in benchmarks]
     subjects = [_subject(one, protocols, device, precision) for one in scorings]
     for benchmark in opened:
@@ -124,8 +124,8 @@ def score_to_files(
                 workers=workers,
                 progress=lambda done, total, shown=shown: shown.advance(),  # type: ignore[misc]
             )
-        for of_one, new in zip(rows, found, strict=True):
-            of_one += new
+        for collected, new in zip(rows, found, strict=True):
+            collected.extend(new)
     return [_write(*parts, strict=strict) for parts in zip(scorings, subjects, rows, failures, strict=True)]
 
 
