@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 from dad.errors import UserError
 from dad.files import atomic_path, write_text
@@ -39,13 +40,24 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for path in names:
-        with atomic_path(out / path.name) as place:
-            shutil.copyfile(path, place)
-        written.append(out / path.name)
+        sheet = path.name.endswith("_photos.png")
+        target = out / (path.with_suffix(".webp").name if sheet else path.name)
+        with atomic_path(target) as place:
+            if sheet:
+                _compress(path, place)
+            else:
+                shutil.copyfile(path, place)
+        written.append(target)
     with atomic_path(out / "scores.csv.xz") as place:
         place.write_bytes(compressed(scores))
     write_text(out / "README.md", _about(study, layout, tables, scores))
     return [*written, out / "scores.csv.xz", out / "README.md"]
+
+
+def _compress(path: Path, place: Path) -> None:
+    """A sheet of photographs and maps as WebP, a fifth of the size and no different to the eye."""
+    with Image.open(path) as picture:
+        picture.convert("RGB").save(place, "WEBP", quality=88, method=6)
 
 
 def _scores(study: StudyConfig, table: str, results: Path) -> pd.DataFrame:
