@@ -248,4 +248,5 @@ def input_size(summaries: Iterable[Path]) -> int | None:
 
 def failed_premises(facts: Mapping[str, Any] | None) -> list[str]:
     """The statements that do not hold, with what was found."""
-    return [f"{one['statement'].removesuffix('.')}: {one['finding']}" for one in (facts or {}).get("premises", ()) if one["holds"] is False]
+    failed = [one for one in (facts or {}).get("premises", ()) if one["holds"] is False]
+    return [f"{one['statement'].removesuffix('.')}: {one['finding']}" for one in failed]
