@@ -221,7 +221,8 @@ def main() -> int:
     write_text(folder / "used" / "sitecustomize.py", USED)
     paths = [str(folder / "used"), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"REHEARSAL_USED": str(folder / "used"), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    command = [sys.executable, "-m", "snakemake", *arguments.words, "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
+    # one core unless WORDS say otherwise: of two that are named, Snakemake takes the later
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments.words, "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(folder), "--configfile", str(folder / "rehearsal.yaml")]
     code = subprocess.run(command, check=False, env=environment).returncode
     lines = ["| stage | processes | CPU seconds together | of the longest | peak GiB |", "|---|---|---|---|---|"]

@@ -26,6 +26,7 @@ from dad.report.colour import colourise, shaded
 from dad.report.grid import DRAWN, WORST, Tile
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
+from dad.study.paper import paper
 
 if TYPE_CHECKING:
     from dad.models.estimator import AnyEstimator
@@ -66,9 +67,14 @@ class Picture:
         return shrunk(true_disparity(self), DRAWN)
 
     @property
+    def place(self) -> str:
+        """Where it is from, as a reader knows it: a real benchmark in the paper's spelling, anything else by its own name."""
+        return paper().dataset_name(self.source) or self.source
+
+    @property
     def name(self) -> str:
-        """Source and file, in two lines that fit beside a picture."""
-        return f"{self.source}\n{Path(self.id).stem}"
+        """Place and file, in two lines that fit beside a picture."""
+        return f"{self.place}\n{Path(self.id).stem}"
 
 
 def evenly(total: int, count: int) -> list[int]:

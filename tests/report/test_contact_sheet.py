@@ -139,6 +139,14 @@ def test_large_maps_are_measured_whole_and_coloured_as_they_are_drawn():
     assert np.abs(aligned.pixels.astype(int) - truth.pixels).mean() < 1
 
 
+def test_a_picture_of_a_real_benchmark_has_the_papers_spelling_of_it():
+    def place(source):
+        return Picture(source, "rgb/7.jpg", np.zeros((2, 2, 3), np.uint8)).place
+
+    assert [place(source) for source in ("eth3d", "nyuv2", "kitti", "scannet")] == ["ETH3D", "NYUv2", "KITTI", "ScanNet"]
+    assert place("scenes-indoor") == "scenes-indoor" and place("photos") == "photos"
+
+
 def test_a_rendered_photo_brings_its_truth(tmp_path):
     (tmp_path / "indoor" / "depth").mkdir(parents=True)
     depth = np.full((24, 32), 2, np.float32)

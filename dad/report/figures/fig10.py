@@ -98,9 +98,9 @@ def draw(job: Job) -> Drawing:
         columns.append((f"our points,\n{name}", [Tile(_seen(cloud, cloud.depth, cloud.mask, view)) for cloud in clouds]))
     if any(cloud.picture.depth is not None for cloud in clouds):
         columns.append(("true points,\nfrom the right", [_true_points(cloud) for cloud in clouds]))
-    grid = picture_grid([cloud.picture.source for cloud in clouds], columns, title=job.title, tile=1.9)
+    grid = picture_grid([cloud.picture.place for cloud in clouds], columns, title=job.title, tile=1.9)
     facts = {
-        "images": ", ".join(f"{cloud.picture.source} `{cloud.picture.id}`" for cloud in clouds),
+        "images": ", ".join(f"{cloud.picture.place} `{cloud.picture.id}`" for cloud in clouds),
         "lens": FIELD_OF_VIEW,
         "assumed": any(cloud.picture.depth is None for cloud in clouds),
         "near": NEAR,

@@ -114,9 +114,9 @@ def _pictures(job: Job, grid: Grid, pictures: Sequence[Picture]) -> list[str]:
         for column, (name, error) in enumerate(region_errors(fitted).items(), start=3):
             label = f"AbsRel {measured[f'centre_{name}_abs_rel']:.3f}"
             grid.show(row, column, shaded(error / WORST, "magma"), label=label)
-        grid.row_title(row, picture.source)
+        grid.row_title(row, picture.place)
         both = " and ".join(f"{measured[f'centre_{name}_abs_rel']:.4f}" for name in ALIGNMENTS)
-        said.append(f"{picture.source} `{picture.id}` (AbsRel {both})")
+        said.append(f"{picture.place} `{picture.id}` (AbsRel {both})")
     grid.colour_key("")
     grid.error_key("absolute relative error", left=grid.left(3))
     return said

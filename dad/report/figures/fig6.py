@@ -43,11 +43,11 @@ def strips(job: Job, pictures: Sequence[Picture], where: str, *, rendered: bool)
     columns = [("photo", photo_tiles(pictures)), *([("true depth", truth_tiles(pictures))] if labelled else [])]
     for method in job.needs.methods:  # one estimator in memory at a time
         columns.append((column_title(method), map_tiles(load_method(method, job.layout), pictures)))
-    rows = [picture.source if labelled else f"photo {number}" for number, picture in enumerate(pictures, start=1)]
+    rows = [picture.place if labelled else f"photo {number}" for number, picture in enumerate(pictures, start=1)]
     facts = {
         "ours": job.needs.method("ours"),
         "where": where,
-        "images": ", ".join(f"{picture.source} `{picture.id}`" for picture in pictures),
+        "images": ", ".join(f"{picture.place} `{picture.id}`" for picture in pictures),
         "absent": [TITLES[role] for role in ESTIMATORS if job.needs.method(role) is None],
         "rendered": rendered,
     }

@@ -70,13 +70,13 @@ def draw(job: Job) -> Drawing:
         details.append((column_title(method), [Tile(colourise(detail(one))) for one in shown]))
         for picture, one in zip(pictures, maps, strict=True):
             numbers.append({"method": method.role, **measured(job, picture, one, estimator.kind)})
-    rows = [picture.source for picture in pictures]
+    rows = [picture.place for picture in pictures]
     key = "each map and each detail on a scale of its own"
     grid = picture_grid(rows, [*wholes, *details], title=job.title, gaps={3: 0.16}, key=key)
     facts = {
         "teacher": what_model(job.study.teacher),
         "assistant": what_model(job.study.assistant.model),
-        "images": ", ".join(f"{picture.source} `{picture.id}`" for picture in pictures),
+        "images": ", ".join(f"{picture.place} `{picture.id}`" for picture in pictures),
     }
     return Drawing(grid.figure, facts, numbers, outcomes(numbers))
 

@@ -127,7 +127,7 @@ def draw(job: Job) -> Drawing:
     for row, picture in enumerate(pictures):
         grid.show(row, 0, picture.rgb)
         grid.show(row, 1, colourise(true_disparity(picture)))
-        grid.row_title(row, picture.source)
+        grid.row_title(row, picture.place)
     numbers: list[dict[str, Any]] = []
     for column, method in enumerate(job.needs.methods):
         estimator, first = load_method(method, job.layout), 0

@@ -91,7 +91,7 @@ def environment() -> jinja2.Environment:
     """Strict about names; numbers are written by the same filters everywhere. Templates of HTML escape what they are given."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
-        autoescape=jinja2.select_autoescape(["html"]),
+        autoescape=jinja2.select_autoescape(["html"], default_for_string=False),  # a text of its own is Markdown
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
