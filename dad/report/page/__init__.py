@@ -91,9 +91,12 @@ def asset(name: str) -> markupsafe.Markup:
 
 
 def _command(study: StudyConfig, file: str) -> str:
-    """What makes a file of the reports."""
-    folder = "" if study.name == DEFAULT_STUDY else f"{study.name}/"
-    return f"snakemake --cores 1 reports/{folder}{file}"
+    """What makes a file of the reports; a study that is not the default one is named by its file."""
+    if study.name == DEFAULT_STUDY:
+        return f"snakemake --cores 1 reports/{file}"
+    shipped = f"config/{study.name}.yaml"
+    config = shipped if Path(shipped).is_file() else f"FILE_OF_{study.name}.yaml"
+    return f"snakemake --cores 1 reports/{study.name}/{file} --configfile {config}"
 
 
 def link_targets(study: StudyConfig) -> dict[str, str]:

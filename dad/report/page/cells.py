@@ -116,10 +116,12 @@ def _read_log(path: Path) -> pd.DataFrame | None:
 
 def cell_links(row_cells: Mapping[str, Cell], label: str) -> markupsafe.Markup:
     """The way from a table's row to its cells' configurations and curves."""
-    links = []
+    seeds = []
     for name, cell in row_cells.items():
+        links = []
         words = f"seed {cell.seed}" if len(row_cells) > 1 else "config"
         for target, shown in ((f"cell-{name}", words), (f"curves-{name}", "curves")):
             what = markupsafe.escape(f"{shown} of seed {cell.seed} of {label}")
             links.append(f'<a href="#{target}" aria-label="{what}">{shown}</a>')
-    return markupsafe.Markup(" ").join(markupsafe.Markup(link) for link in links)
+        seeds.append(f"<span>{' '.join(links)}</span>")
+    return markupsafe.Markup(" ".join(seeds))

@@ -66,8 +66,8 @@ def _stand_ins(study: StudyConfig) -> list[str]:
     models += [study.assistant.model] if study.assistant else []
     if small := sorted({short_name(model) for model in models if model.startswith("zoo/")}):
         sentences.append(
-            f"The networks {', '.join(small)} are small relatives of the paper's, trained from scratch on rendered scenes; no "
-            "released weights are behind these numbers."
+            f"The networks {', '.join(small)} are small relatives of the paper's, which have learnt depth from rendered scenes; no "
+            "released weights of depth are behind these numbers."
         )
     if isinstance(study.photos, ScenePhotos):
         sentences.append("The training photos are rendered scenes, not photographs.")

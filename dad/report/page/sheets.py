@@ -92,7 +92,8 @@ def _link(shown: str, target: str | None) -> str:
 def _table(tokens: Sequence[Token], name: str, extras: Sequence[str], targets: Mapping[str, str]) -> str:
     """One table, with sorting keys; empty labels on the left are those of the row above."""
     rows: list[list[Token]] = []
-    left = sum("left" in str(token.attrGet("style")) for token in tokens if token.type == "th_open")
+    styles = [str(token.attrGet("style")) for token in tokens if token.type == "th_open"]
+    left = len(list(itertools.takewhile(lambda style: "right" not in style, styles)))  # words come first, then numbers
     for token in tokens:
         if token.type == "tr_open":
             rows.append([])
@@ -106,7 +107,7 @@ def _table(tokens: Sequence[Token], name: str, extras: Sequence[str], targets: M
         values = []
         for i, cell in enumerate(row):
             above = filled[-1][i] if filled and i < left - 1 and not cell.content else None
-            values.append(above or _value(cell, targets, None if i < left else ranges[i - left]))
+            values.append(above or (_words(cell, targets) if i < left else _value(cell, targets, ranges[i - left])))
         filled.append(values)
     words = tuple(BESIDE_LABELS.values())
     above = len(list(itertools.takewhile(lambda row: row[0].content.startswith(words), body)))
@@ -118,11 +119,27 @@ def _table(tokens: Sequence[Token], name: str, extras: Sequence[str], targets: M
     )
 
 
+def _words(cell: Token, targets: Mapping[str, str]) -> Value:
+    """A cell of a column of words, as it reads: an interval in it is a part of the sentence."""
+    return Value(markupsafe.Markup(_linked(_inline(cell), targets)), _sort(cell))
+
+
+def _sort(cell: Token) -> float | str | None:
+    text = _plain(cell)
+    number = NUMBER.match(text)
+    return _float(number[1]) if number else text.lower() if text.strip("–") else None
+
+
+def _plain(cell: Token) -> str:
+    return cell.content.replace("*", "").replace("`", "")
+
+
 def _value(cell: Token, targets: Mapping[str, str], ends: tuple[float, float] | None) -> Value:
-    text = cell.content.replace("*", "").replace("`", "")
+    """A cell of a column of numbers: its interval stands apart, and is drawn on the column's range `ends`."""
+    text = _plain(cell)
     number, interval = NUMBER.match(text), INTERVAL.search(text)
     shown = _linked(_inline(cell), targets)
-    sort: float | str | None = _float(number[1]) if number else None if ends or not text.strip("–") else text.lower()
+    sort = None if ends and not number else _sort(cell)
     if not interval:
         return Value(markupsafe.Markup(shown), sort)
     drawn = None

@@ -18,7 +18,7 @@ from dad.cli import main
 from dad.errors import UserError
 from dad.pointcloud import write_ply
 from dad.report.page import premises_section, write_page
-from dad.report.page.cells import Run, learning_curves
+from dad.report.page.cells import Run, cell_links, learning_curves
 from dad.report.page.clouds import clouds_view
 from dad.report.page.curves import POINTS, curve
 from dad.study.cells import all_cells, beside_rows, table_rows
@@ -163,7 +163,8 @@ def test_numbers_are_the_files_numbers(page, page_files):
 
 def test_what_is_not_made_yet_comes_with_its_command(page):
     text = page.read_text()
-    assert "snakemake --cores 1 reports/tiny/table3.csv" in text and "snakemake --cores 1 reports/tiny/fig2.png" in text
+    for file in ("table3.csv", "fig2.png"):  # the command of another study than the default one names its file
+        assert f"snakemake --cores 1 reports/tiny/{file} --configfile FILE_OF_tiny.yaml" in text
     assert "not trained yet" in text
 
 
@@ -281,10 +282,20 @@ def test_premises_are_a_section_where_they_were_measured(page, page_study, page_
     results = tmp_path / "results"
     folder = Layout(page_study, results).premises
     folder.mkdir(parents=True)
-    table = "| premise | verdict |\n|---|---|\n| a < b | holds |"
+    table = "| premise | finding | verdict |\n|---|---|---|\n| a < b | gain -0.1 [-0.2, +0.0], 9 photos | holds |"
     (folder / "premises.md").write_text(f"# Premises\n\n{table}\n\n## Frames\n\nfar apart\n")
     section = premises_section(Layout(page_study, results), {})
     assert "a &lt; b" in section.text and "far apart" in section.details and "far apart" not in section.text
+    # columns of sentences are no columns of numbers: not aligned to the right, no interval taken out and drawn
+    assert "gain -0.1 [-0.2, +0.0], 9 photos" in section.text and 'class="value"' not in section.text
+
+
+def test_links_to_the_seeds_of_a_row_break_between_seeds(page_study):
+    cell = next(iter(all_cells(page_study).values()))
+    shown = cell_links({"a": cell, "b": cell.model_copy(update={"seed": 1})}, "<row>")
+    spans = re.findall(r"<span>(.*?)</span>", shown)
+    assert [re.findall('href="#([^"]+)"', span) for span in spans] == [["cell-a", "curves-a"], ["cell-b", "curves-b"]]
+    assert "&lt;row&gt;" in shown and "</span> <span>" in shown
 
 
 def test_learning_curves_are_means_over_the_seeds_of_a_mode_and_normalization(page_study):
