@@ -20,7 +20,7 @@ def outcome(reports: Path, targets: Iterable[str], *, config: str | None = None,
         pages = [page for page in (reports / "table1.md",) if page.is_file()]
     parts = [table_text(page) for page in dict.fromkeys(pages) if page.is_file()]
     parts = [part for part in parts if part]
-    lies = [f"{page}  with intervals, notes and what came out otherwise than in the paper" for page in pages if page.is_file()]
+    lies = [f"{page}  {_words(page)}" for page in pages if page.is_file()]
     lies += [f"{target}" for target in files if target not in named and target.exists()]
     if not files and (reports / "index.html").is_file():
         lies.insert(0, f"{reports / 'index.html'}  everything on one page, opens from disk")
@@ -36,6 +36,13 @@ def outcome(reports: Path, targets: Iterable[str], *, config: str | None = None,
     following.append(f"  dad mlflow{option}{store}   the runs in MLflow")
     parts.append("\n".join(following))
     return "\n\n".join(parts)
+
+
+def _words(page: Path) -> str:
+    """What a page holds beside its table; only a table of the paper has something to differ from."""
+    if "\n## What came out otherwise than in the paper" in page.read_text(encoding="utf-8"):
+        return "with intervals, notes and what came out otherwise than in the paper"
+    return "with intervals, and the rows compared with each other"
 
 
 def table_text(page: Path) -> str:

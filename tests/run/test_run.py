@@ -186,6 +186,11 @@ def test_the_table_is_shown_with_where_it_lies_and_what_is_next(tmp_path, monkey
     assert f"{tmp_path / 'table1.md'}" in told
     assert f"dad run {tmp_path / 'index.html'} --config my.yaml" in told
     assert "dad mlflow --config my.yaml --uri sqlite:///m.db" in told
+    assert "in the paper" not in told  # nothing of this page says so
+    with (tmp_path / "table1.md").open("a") as page:
+        page.write("\n## What came out otherwise than in the paper\n")
+    told = outcome(tmp_path, [str(tmp_path / "table1.csv")])
+    assert "table1.md  with intervals, notes and what came out otherwise than in the paper" in told
     monkeypatch.setenv("COLUMNS", "36")
     assert "[0.137" not in table_text(tmp_path / "table1.md")
 
