@@ -242,14 +242,23 @@ def connect(uri: str) -> Store:
 
 
 def _make(database: Path) -> None:
-    """Make a database with MLflow's tables: beside its place, so that one which is killed meanwhile leaves nothing half made."""
+    """Make a database with MLflow's tables: beside its place, so that one whose making ends early leaves nothing half made."""
     from mlflow import MlflowClient
 
     new = database.with_name(f"{database.name}.new")
-    for left in database.parent.glob(f"{new.name}*"):
+    _remove(new)  # of one that was killed meanwhile
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
+        os.replace(new, database)
+    except BaseException:
+        _remove(new)
+        raise
+
+
+def _remove(database: Path) -> None:
+    """Remove an SQLite file with its journals."""
+    for left in database.parent.glob(f"{database.name}*"):
         left.unlink()
-    MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
-    os.replace(new, database)
 
 
 def _is_made(database: Path) -> bool:
