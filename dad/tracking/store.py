@@ -225,6 +225,8 @@ def connect(uri: str) -> Store:
         from mlflow import MlflowClient
     except ImportError:
         raise UserError("MLflow is not installed (pip install mlflow); the results are complete without it") from None
+    # of a failed commit, a full disk for one, the store logs a traceback before it raises what is told here
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with readable_errors(uri):
         if not uri.startswith("sqlite:"):
             # a retry announces itself there in many words; the error that follows if it fails too says it all
