@@ -11,8 +11,8 @@ from dad.evaluation.fitting import Fitted, fit_image
 from dad.report.colour import colourise, shaded
 from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles, method_title
 from dad.report.figures.methods import Needs, ablation_sets, base_and_ours, other_methods
-from dad.report.grid import WORST, Grid, row_heights
-from dad.report.pictures import Picture, load_method, pictures_of, predict, true_disparity
+from dad.report.grid import DRAWN, WORST, Grid, row_heights
+from dad.report.pictures import Picture, load_method, pictures_of, predict, shrunk, true_disparity
 from dad.report.scores import subject_values
 from dad.report.style import INK, PALETTE, QUIET
 from dad.report.templates import signed, with_interval
@@ -109,7 +109,7 @@ def _pictures(job: Job, grid: Grid, pictures: Sequence[Picture]) -> list[str]:
         region = centre(picture.rgb.shape)
         grid.show(row, 0, picture.rgb, (region[1].start, region[0].start, region[1].stop, region[0].stop))
         grid.show(row, 1, picture.rgb[region])
-        grid.show(row, 2, colourise(true_disparity(picture)[region]))
+        grid.show(row, 2, colourise(shrunk(true_disparity(picture)[region], DRAWN)))
         measured = local_global_fitted(fitted)
         for column, (name, error) in enumerate(region_errors(fitted).items(), start=3):
             label = f"AbsRel {measured[f'centre_{name}_abs_rel']:.3f}"

@@ -11,8 +11,8 @@ from dad.evaluation.score import score_fitted
 from dad.report.colour import colourise
 from dad.report.figures.job import Drawing, Job, Outcome, better_on, column_title, what_model
 from dad.report.figures.methods import Needs, ablation_sets, all_sets, maps_of, method_in
-from dad.report.grid import Tile, picture_grid
-from dad.report.pictures import Picture, as_disparity, load_method, pictures_of, predict, true_disparity
+from dad.report.grid import DRAWN, Tile, picture_grid
+from dad.report.pictures import Picture, as_disparity, load_method, pictures_of, predict, shrunk, true_disparity
 from dad.study.config import StudyConfig
 
 TITLE = "Distilled generative models"
@@ -59,7 +59,7 @@ def draw(job: Job) -> Drawing:
     wholes = [("photo", [Tile(picture.rgb, box) for picture, box in zip(pictures, boxes, strict=True)])]
     details = [
         ("detail: photo", [Tile(detail(picture.rgb)) for picture in pictures]),
-        ("true depth", [Tile(colourise(detail(true_disparity(picture)))) for picture in pictures]),
+        ("true depth", [Tile(colourise(shrunk(detail(true_disparity(picture)), DRAWN))) for picture in pictures]),
     ]
     numbers: list[dict[str, Any]] = []
     for method in job.needs.methods:

@@ -12,7 +12,7 @@ from dad.evaluation.score import score_fitted
 from dad.report.colour import colourise
 from dad.report.figures.job import Drawing, Job, Outcome
 from dad.report.figures.methods import Needs, ablation_sets, all_sets, base_and_ours, maps_of
-from dad.report.grid import Grid, row_heights
+from dad.report.grid import DRAWN, Grid, row_heights
 from dad.report.pictures import (
     aligned_disparity,
     benchmark_of,
@@ -20,7 +20,7 @@ from dad.report.pictures import (
     evenly,
     load_method,
     predict,
-    true_disparity,
+    shrunk,
 )
 from dad.report.style import QUIET, log_ticks
 from dad.report.templates import number
@@ -126,14 +126,14 @@ def draw(job: Job) -> Drawing:
     grid = Grid(heights, columns, title=job.title, tile=1.4, widths=[1, 1, 1, 1, 1.85, 1.85], gaps={4: 0.12, 5: 0.04}, foot=0.42)
     for row, picture in enumerate(pictures):
         grid.show(row, 0, picture.rgb)
-        grid.show(row, 1, colourise(true_disparity(picture)))
+        grid.show(row, 1, colourise(picture.drawn_truth))
         grid.row_title(row, picture.place)
     numbers: list[dict[str, Any]] = []
     for column, method in enumerate(job.needs.methods):
         estimator, first = load_method(method, job.layout), 0
         for row, picture in enumerate(pictures):
             fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, job.protocol)
-            grid.show(row, 2 + column, colourise(aligned_disparity(fitted), like=true_disparity(picture)))
+            grid.show(row, 2 + column, colourise(shrunk(aligned_disparity(fitted), DRAWN), like=picture.drawn_truth))
         for benchmark, group, ends in zip(benchmarks, groups, edges, strict=True):
             found = density(job, benchmark, estimator, ends)
             _density(grid.axes(first, 4 + column, rows=len(group), inset=(0.4, 0, 0.02, 0.34)), found)
