@@ -8,6 +8,7 @@ from dad.report.figures.methods import TITLES, Needs, method_of
 from dad.report.style import GIVEN, INK, MARKERS, PALETTE, QUIET, new_figure
 from dad.study.cells import study_groups, table_rows
 from dad.study.config import StudyConfig
+from dad.study.paper import paper
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def draw(job: Job) -> Drawing:
     right.set_title("ours minus SSI baseline, paired: below 0 ours is better", loc="left")
     facets = below.subplots(1, wide)
     for axes, column in zip(facets, single, strict=False):
-        _panel(axes, curves, column.dataset, column.dataset)
+        _panel(axes, curves, column.dataset, paper().dataset_name(column.dataset) or column.dataset)
     facets[0].set_ylabel("AbsRel↓")
     for axes in facets[len(single) :]:
         axes.set_axis_off()
