@@ -113,7 +113,7 @@ def _pictures(job: Job, grid: Grid, pictures: Sequence[Picture]) -> list[str]:
         measured = local_global_fitted(fitted)
         for column, (name, error) in enumerate(region_errors(fitted).items(), start=3):
             label = f"AbsRel {measured[f'centre_{name}_abs_rel']:.3f}"
-            grid.show(row, column, shaded(error / WORST, "magma"), label=label)
+            grid.show(row, column, shaded(shrunk(error, DRAWN) / WORST, "magma"), label=label)
         grid.row_title(row, picture.place)
         both = " and ".join(f"{measured[f'centre_{name}_abs_rel']:.4f}" for name in ALIGNMENTS)
         said.append(f"{picture.place} `{picture.id}` (AbsRel {both})")
