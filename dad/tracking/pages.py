@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 import webbrowser
@@ -63,6 +65,9 @@ def show_pages(study: StudyConfig, uri: str, *, tables: Iterable[str] = (), port
             raise UserError(f"port {port} is taken; choose another with --port")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", check_uri(uri), "--port", str(port), "--workers", "1"]
     with tempfile.TemporaryFile() as said:
+        # SIGTERM ends Python on the spot, without `finally`, and the server would go on by itself
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         process = subprocess.Popen(command, env=SETTINGS | os.environ, stdout=said, stderr=said)
         try:
             _wait(server, process, said)

@@ -100,8 +100,8 @@ def test_the_study_small_has_the_papers_ratios_and_more_seeds_where_the_argument
     assert seeds == {"table1": {5}, "table2": {5}, "table3": {3}, "table4": {3}, "table5": {3}, "scaling": {3}}
     sides, full = np.arange(study.crop.min_crop, study.photos.height + 1), np.arange(644, 1501)
     for of, like in zip(study.crop.size / sides[[0, -1]], 560 / full[[0, -1]], strict=True):
-        assert of == pytest.approx(like, abs=0.01)
-    assert np.mean(study.crop.size / sides) == pytest.approx(np.mean(560 / full), abs=0.02)
+        assert of == pytest.approx(like, abs=0.05)
+    assert np.mean(study.crop.size / sides) == pytest.approx(np.mean(560 / full), abs=0.04)
     assert study.photos.style == "rich" and {one.style for one in study.benchmarks} == {"foreign"}
     assert min(one.count for one in study.benchmarks) >= 200
     with pytest.raises(UserError, match="table_seeds: there is no table 'table9'"):

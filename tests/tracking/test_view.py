@@ -72,7 +72,8 @@ def test_there_must_be_a_store_and_a_free_port(kit, results, uri, tmp_path):
         show_pages(kit.STUDY, uri, port=taken.getsockname()[1], browser=False)
 
 
-def test_the_server_starts_and_ends(kit, results, uri, tmp_path):
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_the_server_starts_and_ends(kit, results, uri, tmp_path, ending, code):
     kit.bring_in(results, uri)
     write_json(tmp_path / "study.yaml", kit.STUDY.model_dump(mode="json"))
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -88,7 +89,7 @@ def test_the_server_starts_and_ends(kit, results, uri, tmp_path):
             with urllib.request.urlopen(address, timeout=60) as answer:
                 assert json.load(answer)["experiment"]["name"] == "mini/table1"
         finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+            process.send_signal(ending)
+        assert process.wait(60) == code
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
