@@ -1,7 +1,9 @@
 """The dose-response picture of the table `noise`."""
 
+import pandas as pd
 import pydantic
 import pytest
+import seaborn
 
 from dad.report.curves import curve_lines
 from dad.report.frame import load_frame
@@ -31,3 +33,19 @@ def test_curves_name_factors_of_the_table():
     table = {"key": "mine", "title": "t", "grid": {"crop.patches": [1, 2], "normalization": ["global"]}}
     with pytest.raises(pydantic.ValidationError, match="curves: colour is no factor"):
         Table.model_validate(table | {"curves": {"along": "crop.patches", "lines": "normalization", "facets": "colour"}})
+
+
+def test_a_line_goes_through_the_means_and_its_band_through_the_ends():
+    """seaborn sorts the values of a place by size before it asks for their middle."""
+    from matplotlib.figure import Figure
+
+    from dad.report.style import GIVEN
+
+    axes = Figure().subplots()
+    means, low, high = [3.0, 1.2, 2.0], [2.0, 1.0, 1.9], [3.5, 1.9, 2.5]
+    long = pd.DataFrame({"x": [1, 2, 3] * 3, "y": [*means, *low, *high]})
+    seaborn.lineplot(long, x="x", y="y", ax=axes, sort=True, **GIVEN)
+    assert list(axes.lines[0].get_ydata()) == means
+    band = axes.collections[0].get_paths()[0].vertices
+    for place, bottom, top in zip((1, 2, 3), low, high, strict=True):
+        assert {*band[band[:, 0] == place][:, 1]} == {bottom, top}
