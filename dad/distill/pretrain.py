@@ -229,10 +229,8 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
         logs.append(log.path.read_text())
     if recipe.anchor == 0 and recipe.autoencoder is None:
         to_unit_spread(network, next(batches(scenes, stages(recipe)[0].recipe, 0))["rgb"])
-    start_from = f", encoder from ImageNet ({recipe.init})" if recipe.init == "efficientnet-lite0" else ""
-    if recipe.init is not None and not start_from:
-        start_from = f", from {recipe.init}"
-    origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}{start_from}"
+    begun = {None: "", "efficientnet-lite0": f", encoder from ImageNet ({recipe.init})"}.get(recipe.init, f", from {recipe.init}")
+    origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}{begun}"
     path = out / f"{recipe.name}.safetensors"
     save_network(path, network, input_size=recipe.size, origin=origin, dtype=torch.float16, checksum=False)
     write_text(out / f"{recipe.name}.csv", thinned(logs))

@@ -16,6 +16,7 @@ from dad.distill.labels import LabelCache, label_view, load_teacher, training_ph
 from dad.errors import UserError
 from dad.models.checkpoints import weights_identity
 from dad.models.estimator import AnyEstimator, Estimator
+from dad.models.frozen_names import TIMM
 from dad.study.cells import cell_id
 from dad.study.config import Cell, LabelPlan
 
@@ -131,7 +132,7 @@ class Shared:
         return self._tokens[plan].of(item) if plan in self._tokens else None
 
     def _is_teacher(self, cell: Cell, name: str, plan: LabelPlan) -> bool:
-        if cell.labels.mode == "cached" or name.startswith("timm:"):
+        if cell.labels.mode == "cached" or name.startswith(TIMM):
             return False
         encoder, teacher = weights_identity(name), weights_identity(plan.teacher)
         return encoder is not None and encoder == teacher

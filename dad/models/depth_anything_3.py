@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dad.models.config import DepthAnything3Config
 from dad.models.depth_anything import tokens
-from dad.models.dpt import DPTHead
+from dad.models.dpt import DPTHead, readout
 from dad.models.network import DepthNetwork
 from dad.models.policy import InputPolicy
 from dad.models.vit import DinoVisionTransformer
@@ -54,8 +54,8 @@ class DepthAnything3(DepthNetwork):
         self.head = DPTHead(self.encoder.feature_widths, config.reassemble, config.fusion, config.head_hidden)
         scratch = self.head.scratch
         del scratch.refinenet4.resConfUnit1
-        scratch.output_conv2 = _readout(config)
-        scratch.sky_output_conv2 = _readout(config)
+        scratch.output_conv2 = readout(config.fusion, config.head_hidden)
+        scratch.sky_output_conv2 = readout(config.fusion, config.head_hidden)
 
     @property
     def encoder(self) -> DinoVisionTransformer:
@@ -99,10 +99,3 @@ class DepthAnything3(DepthNetwork):
     def to_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The inverse of `from_official`."""
         return {f"{_PUBLISHED}{key}": value for key, value in state.items()}
-
-
-def _readout(config: DepthAnything3Config) -> nn.Sequential:
-    """The last two convolutions, for one of the two maps."""
-    return nn.Sequential(
-        nn.Conv2d(config.fusion // 2, config.head_hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(config.head_hidden, 1, 1)
-    )

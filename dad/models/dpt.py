@@ -37,6 +37,11 @@ class FeatureFusionBlock(nn.Module):
         return self.out_conv(F.interpolate(x, size=size, mode="bilinear", align_corners=True))
 
 
+def readout(fusion: int, hidden: int) -> nn.Sequential:
+    """The last two convolutions, for one map: (B,fusion/2,H,W) -> (B,1,H,W)."""
+    return nn.Sequential(nn.Conv2d(fusion // 2, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 1, 1))
+
+
 class DPTHead(nn.Module):
     """Four feature maps (B,widths[i],gh,gw) -> (B,1,height,width) before the final ReLU.
 
@@ -62,9 +67,7 @@ class DPTHead(nn.Module):
             setattr(self.scratch, f"layer{level}_rn", nn.Conv2d(channels, fusion, 3, padding=1, bias=False))
             setattr(self.scratch, f"refinenet{level}", FeatureFusionBlock(fusion))
         self.scratch.output_conv1 = nn.Conv2d(fusion, fusion // 2, 3, padding=1)
-        self.scratch.output_conv2 = nn.Sequential(
-            nn.Conv2d(fusion // 2, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 1, 1), nn.ReLU(), nn.Identity()
-        )
+        self.scratch.output_conv2 = nn.Sequential(*readout(fusion, hidden), nn.ReLU(), nn.Identity())
         # the deepest level has no skip connection: official files hold these weights, nothing uses them
         self.scratch.refinenet4.resConfUnit1.requires_grad_(False)
 

@@ -19,8 +19,8 @@ MARKERS = ("o", "s", "D", "^", "v", "P")
 INK, QUIET, HAIRLINE = "#222222", "#666666", "#DDDDDD"
 
 GIVEN: dict[str, Any] = {"estimator": "median", "errorbar": lambda values: (values.min(), values.max())}
-"""For seaborn: the values of a place are a mean and the ends of its interval, which are given and not computed. The mean is the middle
-one of the three, in whatever order seaborn sorts them."""
+"""For seaborn: the values of a place are a mean and the ends of its interval, which are given and not computed. The mean is the
+middle one of the three, in whatever order seaborn sorts them."""
 
 RC = {
     "font.family": "DejaVu Sans",
