@@ -51,10 +51,10 @@ class Trainings:
     ) -> None:
         self._layout, self._cells, self._tables, self._lanes = layout, cells, tables, lanes
         self._gpus, self._gib = gpus, gib
+        self._finished = {name for name in cells if all(path.is_file() for path in layout.run_files(name))}
         kept = self._kept()
-        finished = {name for name in cells if self._finished(name)}
         self._asked_for = self._asked(targets)
-        planned = self._planned({name: cell for name, cell in cells.items() if name not in finished}, self._asked_for)
+        planned = self._planned({name: cell for name, cell in cells.items() if name not in self._finished}, self._asked_for)
         self.together: dict[str, Company] = {self._name(one.whole): one for one in [*kept, *planned]}
         """The jobs of several students, by name."""
         self._divide()
@@ -68,7 +68,7 @@ class Trainings:
         """The jobs that train what is asked for, and what the study's own tables need besides, and is not trained."""
         wanted = self._asked_for | self._of_own_tables()
         jobs = [*(one.cells for one in self.together.values()), *([name] for name in self.alone)]
-        new = [[self._cells[name] for name in job if name in wanted and not self._finished(name)] for job in jobs]
+        new = [[self._cells[name] for name in job if name in wanted and name not in self._finished] for job in jobs]
         return [cells for cells in new if cells]
 
     def write(self) -> None:
@@ -102,14 +102,11 @@ class Trainings:
                 found[name] = load_cell(str(config), None)
         return found
 
-    def _finished(self, cell: str) -> bool:
-        return all(path.is_file() for path in self._layout.run_files(cell))
-
     def _kept(self) -> list[Company]:
         """The companies of students that are trained."""
         found: dict[tuple[str, ...], list[str]] = {}
         for name in self._cells:
-            if self._finished(name) and len(whole := self._trained_with(name)) > 1:
+            if name in self._finished and len(whole := self._trained_with(name)) > 1:
                 found.setdefault(whole, []).append(name)
         return [Company(tuple(cells), whole) for whole, cells in found.items()]
 
