@@ -41,10 +41,10 @@ def curves_figure(frame: Frame) -> Figure:
         for axes, facet in zip(panels, facets, strict=True):
             here = table[(table["title"] == column.title) & (table["facet"] == facet)]
             for number, name in enumerate(names):
-                long = here[here["line"] == name].melt(["along"], ["mean", "low", "high"])
+                long = here[here["line"] == name].sort_values("along").melt(["along"], ["mean", "low", "high"])
                 look = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
                 label = layout.label(form.lines, name)
-                seaborn.lineplot(long, x="along", y="value", ax=axes, label=label, legend=False, sort=True, **GIVEN, **look)
+                seaborn.lineplot(long, x="along", y="value", ax=axes, label=label, legend=False, sort=False, **GIVEN, **look)
             axes.axhline(1, color=INK, linewidth=0.8)
             axes.set(title=layout.label(form.facets, facet), xlabel=layout.headings.get(form.along, form.along).lower(), ylabel="")
             axes.grid(axis="y")

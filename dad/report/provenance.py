@@ -248,5 +248,4 @@ def input_size(summaries: Iterable[Path]) -> int | None:
 
 def failed_premises(facts: Mapping[str, Any] | None) -> list[str]:
     """The statements that do not hold, with what was found."""
-    failed = [one for one in (facts or {}).get("premises", ()) if one["holds"] is False]
-    return [f"{one['statement'].removesuffix('.')}: {one['finding']}" for one in failed]
+    return [f"{one['statement']} {one['finding']}" for one in (facts or {}).get("premises", ()) if one["holds"] is False]

@@ -18,9 +18,12 @@ MARKERS = ("o", "s", "D", "^", "v", "P")
 
 INK, QUIET, HAIRLINE = "#222222", "#666666", "#DDDDDD"
 
-GIVEN: dict[str, Any] = {"estimator": "median", "errorbar": lambda values: (values.min(), values.max())}
-"""For seaborn: the values of a place are a mean and the ends of its interval, which are given and not computed. The mean is the
-middle one of the three, in whatever order seaborn sorts them."""
+GIVEN: dict[str, Any] = {
+    "estimator": lambda values: values.iloc[0],
+    "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max()),
+}
+"""For seaborn: the values of a place are a mean and, behind it, the ends of its interval, which are given and not computed. Its
+`lineplot` needs `sort=False` with it: it would sort the values of a place, too."""
 
 RC = {
     "font.family": "DejaVu Sans",

@@ -1,11 +1,9 @@
 """The dose-response picture of the table `noise`."""
 
-import pandas as pd
 import pydantic
 import pytest
-import seaborn
 
-from dad.report.curves import curve_lines
+from dad.report.curves import curve_lines, curves_figure
 from dad.report.frame import load_frame
 from dad.report.plots import write_table_figure
 from dad.study.table import Table
@@ -35,17 +33,15 @@ def test_curves_name_factors_of_the_table():
         Table.model_validate(table | {"curves": {"along": "crop.patches", "lines": "normalization", "facets": "colour"}})
 
 
-def test_a_line_goes_through_the_means_and_its_band_through_the_ends():
-    """seaborn sorts the values of a place by size before it asks for their middle."""
-    from matplotlib.figure import Figure
-
-    from dad.report.style import GIVEN
-
-    axes = Figure().subplots()
-    means, low, high = [3.0, 1.2, 2.0], [2.0, 1.0, 1.9], [3.5, 1.9, 2.5]
-    long = pd.DataFrame({"x": [1, 2, 3] * 3, "y": [*means, *low, *high]})
-    seaborn.lineplot(long, x="x", y="y", ax=axes, sort=True, **GIVEN)
-    assert list(axes.lines[0].get_ydata()) == means
-    band = axes.collections[0].get_paths()[0].vertices
-    for place, bottom, top in zip((1, 2, 3), low, high, strict=True):
-        assert {*band[band[:, 0] == place][:, 1]} == {bottom, top}
+def test_a_line_goes_through_the_means_and_its_band_through_the_ends(study, results, write_scores):
+    write_scores(study, results, lambda row, dataset, seed: 0.2 * (1 + float(row.factors.get("strength", 0))), table="noise")
+    frame = load_frame(study, "noise", results)
+    axes = curves_figure(frame).axes[0]
+    lines = curve_lines(frame)
+    here = lines[(lines["title"] == frame.columns[0].title) & (lines["facet"] == lines["facet"].iloc[0])]
+    assert len(axes.collections) == len(set(lines["line"])) == 4
+    for drawn, band, name in zip(axes.lines, axes.collections, dict.fromkeys(lines["line"]), strict=False):
+        points = here[here["line"] == name].sort_values("along")
+        assert drawn.get_xydata().tolist() == points[["along", "mean"]].to_numpy().tolist()
+        ends = {tuple(point) for point in band.get_paths()[0].vertices}
+        assert ends == {(x, y) for end in ("low", "high") for x, y in points[["along", end]].to_numpy().tolist()}

@@ -82,7 +82,8 @@ def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
 
     absent: list[tuple[str, str]] = []
     pictures = list(_pictures(study, layout, absent))
-    images = [_image(picture) for picture in pictures]
+    photos = [_photo(picture) for picture in pictures]
+    images = [_image(picture, photo.size) for picture, photo in zip(pictures, photos, strict=True)]
     shown = []
     for method in comparer_methods(study, layout) if pictures else ():
         try:
@@ -96,7 +97,10 @@ def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
             score = _rounded(score_fitted(one)["abs_rel"])
             image["maps"][method.key] = _stored(aligned_disparity(one), _scale(picture)) | {"score": score}
     text = json.dumps({"colours": {name: _colours(name) for name in COLOURS}, "images": images}, separators=(",", ":"))
-    thumbnails = [(picture.source, (place, picture.id, webp(_photo(picture)))) for place, picture in enumerate(pictures)]
+    thumbnails = [
+        (picture.source, (place, picture.id, webp(photo)))
+        for place, (picture, photo) in enumerate(zip(pictures, photos, strict=True))
+    ]
     datasets = tuple((name, [one for _, one in of]) for name, of in itertools.groupby(thumbnails, key=lambda one: one[0]))
     return ComparerView(text.replace("<", "\\u003c"), tuple(shown), datasets, load_protocol(study.protocols[0]).id, tuple(absent))
 
@@ -151,9 +155,9 @@ def _photo(picture: Picture) -> Image.Image:
     return photo
 
 
-def _image(picture: Picture) -> dict[str, Any]:
-    """An image's entry: its size and the truth; the methods add their maps."""
-    width, height = _photo(picture).size
+def _image(picture: Picture, size: tuple[int, int]) -> dict[str, Any]:
+    """An image's entry: its photo's width and height and the truth; the methods add their maps."""
+    width, height = size
     return {"width": width, "height": height, "maps": {"truth": _stored(_truth(picture), _scale(picture))}}
 
 
