@@ -33,7 +33,7 @@ def test_pages_of_other_folders_are_on_it(site):
     assert "What a user notices" in (site / "CHANGELOG.html").read_text()
     start = (site / "index.html").read_text()
     assert 'href="config/index.html#tables-of-your-own"' in start and 'href="protocols.html"' in start
-    assert 'src="results/mini/table1.png"' in start and (site / "results/mini/table1.png").is_file()
+    assert 'src="results/small/table1.png"' in start and (site / "results/small/table1.png").is_file()
 
 
 def test_every_page_of_the_docs_is_in_the_navigation(site):
