@@ -1,6 +1,7 @@
 """What a run of the workflow made, for the console: the table itself, where it lies, and what can be done next."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,10 +9,18 @@ from pathlib import Path
 _BRACKETS = re.compile(r" \[[^\]]*\]")
 
 
-def outcome(reports: Path, targets: Iterable[str], *, config: str | None = None, uri: str = "sqlite:///mlflow.db") -> str:
+def outcome(
+    reports: Path,
+    targets: Iterable[str],
+    *,
+    config: str | None = None,
+    settings: Iterable[str] = (),
+    uri: str = "sqlite:///mlflow.db",
+) -> str:
     """The tables among `targets` (or, for a whole study, the first one that is there) as text, and where everything is.
 
-    `reports` is the study's folder of reports, `config` the study's file where it is not the default, `uri` its MLflow store.
+    `reports` is the study's folder of reports, `config` the study's file where it is not the default, `settings` what --set
+    replaced in it, `uri` its MLflow store. The commands that are named speak of the same study.
     """
     files = [Path(target) for target in targets]
     named = [target for target in files if target.suffix in (".csv", ".md") and target.parent == reports]
@@ -27,7 +36,9 @@ def outcome(reports: Path, targets: Iterable[str], *, config: str | None = None,
     if lies:
         parts.append("\n".join(lies))
     following = ["next:"]
-    option = f" --config {config}" if config else ""
+    words = ["--config", config] if config else []
+    words += [word for setting in settings for word in ("--set", setting)]
+    option = f" {shlex.join(words)}" if words else ""
     if not (reports / "index.html").is_file():
         following.append(f"  dad run {reports / 'index.html'}{option}   the whole study on one page")
     else:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -52,12 +53,15 @@ def run_workflow(request: Request) -> int:
     file = request.config or default_study()
     study = with_settings(load_study(file), request.settings, what=file)
     layout = Layout(study)
+    tell = partial(
+        outcome, layout.reports, request.targets, config=request.config, settings=request.settings, uri=study.tracking_uri
+    )
     cores = request.cores or usable_cores()
     command = [sys.executable, "-m", "snakemake", *_arguments(request, study, snakefile, cores)]
     if request.dry_run or request.verbose:
         code = subprocess.run(command, check=False).returncode
         if code == 0 and not request.dry_run:
-            print("\n" + outcome(layout.reports, request.targets, config=request.config, uri=study.tracking_uri))
+            print("\n" + tell())
         return code
     log = layout.root / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +72,7 @@ def run_workflow(request: Request) -> int:
         return _told(events, code, log)
     if events.idle:
         print("dad: everything is there already", file=sys.stderr)
-    print(outcome(layout.reports, request.targets, config=request.config, uri=study.tracking_uri))
+    print(tell())
     return 0
 
 

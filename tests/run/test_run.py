@@ -186,6 +186,9 @@ def test_the_table_is_shown_with_where_it_lies_and_what_is_next(tmp_path, monkey
     assert f"{tmp_path / 'table1.md'}" in told
     assert f"dad run {tmp_path / 'index.html'} --config my.yaml" in told
     assert "dad mlflow --config my.yaml --uri sqlite:///m.db" in told
+    told = outcome(tmp_path, [], settings=["name=other", "optim={steps: 8}"])
+    assert f"dad run {tmp_path / 'index.html'} --set name=other --set 'optim={{steps: 8}}'" in told
+    assert "dad mlflow --set name=other --set 'optim={steps: 8}'" in told
     assert "in the paper" not in told  # nothing of this page says so
     with (tmp_path / "table1.md").open("a") as page:
         page.write("\n## What came out otherwise than in the paper\n")
