@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dad.distill.context_errors import context_errors
 from dad.distill.gradient_matching import gradient_loss, normalised_gradient_loss
-from dad.distill.normalization import check_choices, check_maps, contexts_of, levels_of, normalise_level
+from dad.distill.normalization import check_choices, check_maps, contexts_of
 from dad.distill.reduction import reduce, weighted_pixels
 from dad.distill.silog import log_sums, reduce_silog, silog_loss
 from dad.errors import UserError
@@ -81,16 +82,8 @@ def _image_errors(
         if not NORMALIZATIONS[normalization].segments:
             return ((prediction - target).abs().flatten(1) * weighted).sum(1), counts
         contexts = contexts_of(target, mask, normalization, groups, variant)
-        student, teacher = prediction.flatten(1), target.flatten(1)
-        levels = levels_of(contexts, student, teacher)
-        errors = 0.0
-        for level in levels:
-            of_student, of_teacher = level.medians
-            label = normalise_level(teacher, level, of_teacher, variant)
-            errors = errors + (normalise_level(student, level, of_student, variant) - label).abs()
-        # levels are nested: a pixel is in a context of every level or in none, so the mean over its contexts is the
-        # mean over the levels
-        return torch.where(contexts.inside(), errors / len(levels) * weighted, 0.0).sum(1), counts
+        weights = None if weight is None else weighted
+        return context_errors(prediction.flatten(1), target.flatten(1), contexts, weights, variant), counts
 
 
 def feature_alignment_loss(student_features: Tensor, frozen_features: Tensor, *, margin: float = 0.85) -> Tensor:

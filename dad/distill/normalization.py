@@ -10,8 +10,8 @@ same contexts:
 - `spatial`: S x S tiles of the image plane.
 
 The levels are nested: every context of level 4 lies inside one of level 2. So one integer per pixel (its group at the
-finest level) describes all of them, and the medians of all contexts come from one selection over that integer,
-without a sort (`dad.distill.selection`).
+finest level) describes all of them; `dad.distill.selection` finds the medians of all contexts by it, and
+`dad.distill.context_errors` the order of the pixels in which every context is one piece.
 
 Two variants of the arithmetic:
 
@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dad.distill.selection import select
+from dad.distill.selection import of_ranks, select
 from dad.errors import UserError
 from dad.study.normalizations import NORMALIZATIONS
 
@@ -83,7 +83,7 @@ def check_maps(prediction: Tensor, target: Tensor, mask: Tensor | None) -> tuple
 class Contexts:
     """Which contexts each pixel belongs to, for R images of N pixels and L nested levels.
 
-    finest: (R,N) int64, the pixel's group at the finest level; the last number, G, stands for "in none".
+    finest: (R,N) uint8 (int64 from 256 groups on), the pixel's group at the finest level; the last number, G, stands for "in none".
     parents: (L,G+1) int64, each group's context, numbered within its level; the level's last number stands for "in
         none".
     counts: the number of contexts per level, without that last one.
@@ -99,8 +99,8 @@ class Contexts:
 
     def level(self, number: int) -> Tensor:
         """(R,N) int64: each pixel's context at the level with this position in the list of levels."""
-        finest = len(self.counts) - 1
-        return self.finest if number == finest else self.parents[number].take(self.finest)
+        finest = self.finest.long()
+        return finest if number == len(self.counts) - 1 else self.parents[number].take(finest)
 
 
 def contexts_of(target: Tensor, mask: Tensor, normalization: str, groups: str, variant: str) -> Contexts:
@@ -108,23 +108,23 @@ def contexts_of(target: Tensor, mask: Tensor, normalization: str, groups: str, v
     context of all valid pixels in both variants."""
     levels = NORMALIZATIONS[normalization].segments
     segments = levels[-1]
+    planar = groups == "spatial"
+    counts = tuple(level**2 if planar else level for level in levels)
     values, valid = target.flatten(1), mask.flatten(1)
-    if segments == 1:
-        finest = torch.zeros_like(values, dtype=torch.int64)
-    elif groups == "spatial":
+    # one byte a pixel, an eighth of the memory that look-ups need later
+    number = torch.uint8 if max(counts) < 256 else torch.int64
+    if planar:
         row, column = (_tiles(size, segments, target.device) for size in target.shape[2:])
-        finest = (row[:, None] * segments + column).flatten()
+        finest = (row[:, None] * segments + column).flatten().to(number)
     else:
+        finest = torch.zeros_like(values, dtype=number)
+    if segments > 1 and not planar:
         edges = _range_edges(values, valid, segments) if groups == "range" else _quantiles(values, valid, segments)
-        # counted in one byte, an eighth of the memory that look-ups need later
-        finest = torch.zeros_like(values, dtype=torch.uint8 if segments < 256 else torch.int64)
         for lower in range(1, segments):
             finest += values >= edges[:, lower, None]
         if variant == "hdn":
             valid = valid & (values < edges[:, segments, None])
-    planar = groups == "spatial"
-    counts = tuple(level**2 if planar else level for level in levels)
-    return Contexts(torch.where(valid, finest, max(counts)).long(), _parents(levels, planar, target.device), counts)
+    return Contexts(torch.where(valid, finest, max(counts)), _parents(levels, planar, target.device), counts)
 
 
 def _parents(levels: Sequence[int], planar: bool, device: torch.device) -> Tensor:
@@ -158,15 +158,11 @@ def _range_edges(values: Tensor, valid: Tensor, segments: int) -> Tensor:
 def _quantiles(values: Tensor, valid: Tensor, segments: int) -> Tensor:
     """(R,segments+1) quantiles 0, 1/segments, ..., 1 of each row's valid values, with torch's linear interpolation.
 
-    By selection: `torch.nanquantile` sorts, and refuses more than 16 million values.
+    `torch.nanquantile` refuses more than 16 million values.
     """
     last = valid.sum(1, keepdim=True).clamp(min=1) - 1
     rank = torch.arange(segments + 1, dtype=values.dtype, device=values.device) / segments * last
-    layers = 2 * (segments + 1)
-    ranks = torch.nn.functional.pad(torch.cat((rank.floor(), rank.ceil()), 1).long(), (0, 1))
-    one_each = torch.arange(layers, device=values.device)
-    contexts = torch.stack((one_each, torch.full_like(one_each, layers)), 1)  # group 1, the invalid pixels: not used
-    found = values.gather(1, select(values, (~valid).long(), contexts, ranks)[:, :layers])
+    found = of_ranks(values, valid, torch.cat((rank.floor(), rank.ceil()), 1).long())
     below, above = found.chunk(2, 1)
     return below.lerp(above, rank - rank.floor())
 
@@ -247,14 +243,15 @@ def levels_of(contexts: Contexts, *maps: Tensor) -> list[Level]:
     widths = [count + 1 for count in contexts.counts]
     offsets = [sum(widths[:number]) for number in range(len(widths))]
     joined = torch.stack([parent + offset for parent, offset in zip(contexts.parents, offsets, strict=True)])
-    members = torch.zeros(len(contexts.finest), joined.shape[1], dtype=torch.int64, device=joined.device)
-    members.scatter_add_(1, contexts.finest, torch.ones_like(contexts.finest))
+    finest = contexts.finest.long()
+    members = torch.zeros(len(finest), joined.shape[1], dtype=torch.int64, device=joined.device)
+    members.scatter_add_(1, finest, torch.ones_like(finest))
     sizes = members.new_zeros(len(members), sum(widths))
     sizes.index_add_(1, joined.flatten(), members.repeat(1, len(widths)))
     times = len(maps)
     ranks = (sizes - 1).clamp(min=0) // 2
-    medians = select(torch.cat(maps).detach(), contexts.finest, joined, ranks.repeat(times, 1))
-    copy = torch.arange(contexts.finest.shape[1], device=joined.device) % _COPIES
+    medians = select(torch.cat(maps).detach(), finest, joined, ranks.repeat(times, 1))
+    copy = torch.arange(finest.shape[1], device=joined.device) % _COPIES
     inside = contexts.inside()
     levels = []
     of_levels = zip(widths, sizes.split(widths, 1), medians.split(widths, 1), strict=True)
@@ -291,3 +288,11 @@ def _divisor(deviation: Tensor, sizes: Tensor, variant: str) -> Tensor:
         return deviation / (sizes + 1) + SMALLEST_SCALE
     scale = deviation / sizes.clamp(min=1)
     return torch.where(scale > SMALLEST_SCALE, scale, 1.0)
+
+
+def divisor_of(deviation: float, size: int, variant: str) -> tuple[float, float]:
+    """The same for a single context, which has pixels, and how much the divisor grows with that sum."""
+    if variant == "hdn":
+        return deviation / (size + 1) + SMALLEST_SCALE, 1 / (size + 1)
+    scale = deviation / size
+    return (scale, 1 / size) if scale > SMALLEST_SCALE else (1.0, 0.0)

@@ -1,5 +1,5 @@
 """Order statistics of many overlapping groups of pixels at once: on a GPU by radix selection, without a loop over images or
-groups, on a CPU by numpy's partition.
+groups, on a CPU by numpy's partition of one after the other.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ def select(values: Tensor, group: Tensor, contexts: Tensor, ranks: Tensor) -> Te
     values: (R,N) float32 or float64, no NaN where a result is used. group: (I,N) int64 in 0..G-1, a partition of the pixels
         of each of I images; row r of the values is a map of image r % I.
     contexts: (K,G) int64 in 0..C-1, K ways ("layers") of joining groups: context c of layer k is the union of the
-        groups g with contexts[k,g] = c; the layers' numbers do not overlap, except for a number whose result is not
-        used. ranks: (R,C) int64, 0 = smallest. Returns (R,C) int64, the first pixel number that holds the value; 0
+        groups g with contexts[k,g] = c; the layers are nested, as in `runs`, and their numbers do not overlap.
+    ranks: (R,C) int64, 0 = smallest. Returns (R,C) int64, the first pixel number that holds the value; 0
         where the context has no pixel or the rank exceeds its size. (Of zeros of both signs a GPU takes the negative ones for
         smaller, a CPU takes all for equal.)
     """
@@ -31,51 +31,58 @@ def select(values: Tensor, group: Tensor, contexts: Tensor, ranks: Tensor) -> Te
     )
 
 
+def runs(group: NDArray[Any], contexts: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], list[dict[int, slice]]]:
+    """The pixels of an image in an order in which every context is one piece: that order, and each layer's pieces of it.
+
+    group: (N,) integers; those from G on are left out. contexts: K rows of G numbers, as in `select`. The layers are nested: a
+    context of one lies inside one of the layer before, so groups ordered by their contexts in the first layer, then the
+    second, ... do it. Within a group pixels keep their order.
+    """
+    groups = sorted(range(len(contexts[0])), key=lambda number: [layer[number] for layer in contexts])
+    pixels = [np.flatnonzero(group == number) for number in groups]
+    stops = np.cumsum([len(of) for of in pixels]).tolist()
+    layers = []
+    for layer in contexts:
+        pieces: dict[int, slice] = {}
+        for number, start, stop in zip(groups, [0, *stops], stops, strict=False):
+            pieces[layer[number]] = slice(pieces[layer[number]].start if layer[number] in pieces else start, stop)
+        layers.append(pieces)
+    return np.concatenate(pixels), layers
+
+
 def _by_partition(values: Tensor, group: Tensor, contexts: Tensor, ranks: Tensor) -> Tensor:
-    """`select`, image by image: the pixels are put in the order of their groups once, then every context is a few pieces of it."""
-    members: dict[tuple[int, ...], list[int]] = {}
-    for layer in contexts.tolist():
-        for context in dict.fromkeys(layer):
-            joined = tuple(number for number, of in enumerate(layer) if of == context)
-            if context not in members.setdefault(joined, []):
-                members[joined].append(context)
-    # numbers below 256 in one byte: numpy counts them instead of comparing
-    small = group.to(torch.uint8 if contexts.shape[1] <= 256 else torch.int64).numpy()
-    sizes = np.stack([np.count_nonzero(small == number, axis=1) for number in range(contexts.shape[1])], 1).tolist()
+    """`select`, image by image and context by context."""
     rows, wanted, found = values.detach().numpy(), ranks.tolist(), np.zeros(ranks.shape, dtype=np.int64)
-    for image, of_pixel in enumerate(small):
-        order = None if max(sizes[image]) == len(of_pixel) else np.argsort(of_pixel, kind="stable")
-        pieces = {joined: _pieces(joined, sizes[image]) for joined in members}
-        for row in range(image, len(rows), len(small)):
-            ordered = rows[row] if order is None else rows[row][order]
-            for joined, numbers in members.items():
-                count = sum(sizes[image][number] for number in joined)
-                used = {number: wanted[row][number] for number in numbers if wanted[row][number] < count}
-                if not used:
-                    continue
-                kept = _joined(ordered, pieces[joined])
-                in_place = np.partition(kept, list(used.values()))
-                for number, rank in used.items():
-                    (hits,) = np.nonzero(kept == in_place[rank])
+    for image, of_pixel in enumerate(group.numpy()):
+        order, layers = runs(of_pixel, contexts.tolist())
+        for row in range(image, len(rows), len(group)):
+            ordered = rows[row].take(order)
+            for context, run in (item for layer in layers for item in layer.items()):
+                rank, kept = wanted[row][context], ordered[run]
+                if rank < len(kept):
+                    hits = np.flatnonzero(kept == np.partition(kept, rank)[rank])
                     if len(hits):  # NaN, where the result is not used, equals nothing
-                        found[row, number] = hits[0] if order is None else _joined(order, pieces[joined])[hits].min()
+                        found[row, context] = order[run][hits].min()
     return torch.from_numpy(found)
 
 
-def _pieces(joined: Sequence[int], sizes: Sequence[int]) -> list[slice]:
-    """Where the pixels of these groups stand when all are in the order of their groups: as few pieces as there can be."""
-    pieces: list[slice] = []
-    for number in joined:
-        start = sum(sizes[:number])
-        if pieces and pieces[-1].stop == start:
-            pieces[-1] = slice(pieces[-1].start, start + sizes[number])
-        elif sizes[number]:
-            pieces.append(slice(start, start + sizes[number]))
-    return pieces
-
-
-def _joined(values: NDArray[Any], pieces: list[slice]) -> NDArray[Any]:
-    return values[pieces[0]] if len(pieces) == 1 else np.concatenate([values[piece] for piece in pieces])
+def of_ranks(values: Tensor, valid: Tensor, ranks: Tensor) -> Tensor:
+    """(R,K) the values of these ranks, (R,K) int64, 0 = smallest, among each row's valid ones, (R,N) both; where there are too few,
+    any finite number.
+    """
+    if values.device.type == "cpu":
+        found = torch.zeros_like(ranks, dtype=values.dtype)
+        for row, kept, wanted, result in zip(values.detach().numpy(), valid.numpy(), ranks.numpy(), found.numpy(), strict=True):
+            ordered = np.sort(row[kept])
+            if len(ordered):
+                result[:] = ordered.take(wanted, mode="clip")
+        return found
+    # every rank is a layer of its own: group 0, the valid pixels, is its context, group 1, all others, is one that is not used
+    layers = ranks.shape[1]
+    one_each = torch.arange(layers, device=values.device)
+    contexts = torch.stack((one_each, torch.full_like(one_each, layers)), 1)
+    places = by_radix(values, (~valid).long(), contexts, torch.nn.functional.pad(ranks, (0, 1)))
+    return values.gather(1, places[:, :layers])
 
 
 def by_radix(values: Tensor, group: Tensor, contexts: Tensor, ranks: Tensor) -> Tensor:
