@@ -46,7 +46,7 @@ def predict(
     images: a path, a PIL image or an array (H,W,3) of uint8 or of floats in [0,1], or a list of these. model: what `load` takes,
     or an estimator. Values are what the estimator's `kind` says, "disparity" (larger is nearer) or "depth", of no fixed scale.
     `out`, a folder, is for paths: the files that `dad predict` writes appear there, too. `short_side` and `square` are `load`'s.
-    Raises UserError for images that can not be read.
+    Raises UserError for images that cannot be read.
     """
     estimator = _estimator(model, device, short_side=short_side, square=square)
     several = isinstance(images, list | tuple)
@@ -125,7 +125,7 @@ def train(
     single values instead of the cell's, by dotted key ({"optim.steps": 100}). photos: a folder of photographs, or a manifest of
     `dad data manifest`. labels: a folder for the teacher's maps, which several trainings may share (default: they are made beside
     the run and removed when it is done). A training that was interrupted goes on. Raises UserError for mistakes in any of these and
-    for an `out` that holds a finished run, and CollapseError for a student that can not recover.
+    for an `out` that holds a finished run, and CollapseError for a student that cannot recover.
     """
     from dad.devices import chosen_device
     from dad.distill.labels import compute_labels

@@ -28,7 +28,7 @@ def imported(text: str, what: str) -> Any:
             found = getattr(found, part)
     except (Exception, SystemExit) as error:  # a module of somebody else's may raise anything, and a script ends the process
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{what} {text!r} can not be imported: {type(error).__name__}: {reason}") from None
+        raise UserError(f"{what} {text!r} cannot be imported: {type(error).__name__}: {reason}") from None
     return found
 
 

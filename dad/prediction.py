@@ -207,7 +207,7 @@ def predict(
 
 
 def _predictions(estimator: AnyEstimator, pixels: list[NDArray[np.uint8]]) -> list[NDArray[np.float32] | str]:
-    """The maps (H,W) of images of equal size; in the place of one that has none the reason. A batch that fails is tried singly."""
+    """The maps (H,W) of images of equal size; instead of one that has none the reason. A batch that fails is tried singly."""
     try:
         rgb = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
         maps = estimator(rgb).cpu().numpy()[:, 0]

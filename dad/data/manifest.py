@@ -44,7 +44,7 @@ class Place:
 
 @dataclass
 class Listing:
-    """What a walk over a root found: photos, what can not be read (name: reason), and other files by suffix."""
+    """What a walk over a root found: photos, what cannot be read (name: reason), and other files by suffix."""
 
     root: Root
     places: list[Place] = field(default_factory=list)
@@ -141,7 +141,7 @@ def _list_shard(name: str, listing: Listing) -> None:
 
 
 def inspect(root: Root, place: Place) -> Photo | str:
-    """Read, hash and decode one photo; the reason as text when it can not be read."""
+    """Read, hash and decode one photo; the reason as text when it cannot be read."""
     try:
         data = read_bytes(root, place.file, place.offset, place.bytes)
         width, height = measure(data)

@@ -65,7 +65,7 @@ def update_norm(network: nn.Module) -> Callable[[], Tensor]:
 
 
 class CollapseDetector:
-    """Raises CollapseError when a run can not recover: a loss that is not finite, or a dead output for `PATIENCE` steps.
+    """Raises CollapseError when a run cannot recover: a loss that is not finite, or a dead output for `PATIENCE` steps.
 
     A gradient that is not finite is a collapse, too, unless gradients are `scaled` (`precision: fp16`): their scale begins too
     large on purpose, the scaler leaves out the steps that show it and halves it. There `PATIENCE` such steps in a row are one.

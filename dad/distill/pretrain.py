@@ -75,7 +75,7 @@ class LabelledScenes:
             depth = np.load(io.BytesIO(read_file(root, f"depth/{name}.npy", checksums)), allow_pickle=False)
             rgb = Image.open(io.BytesIO(read_file(root, f"rgb/{name}.png", checksums)))
         except Exception as error:  # numpy and Pillow raise many kinds of errors for damaged data
-            raise UserError(f"scene {name} of {root} can not be read ({reason_of(error)}): render the scenes again") from None
+            raise UserError(f"scene {name} of {root} cannot be read ({reason_of(error)}): render the scenes again") from None
         disparity = np.divide(1, depth, out=np.zeros_like(depth), where=depth > 0)
         return rgb, Image.fromarray(disparity)
 

@@ -51,7 +51,7 @@ def evaluate(
     protocols: names, paths or loaded protocols; "all" stands for every protocol in the package that scores this kind.
     model: the value of the `model` column, by default the name of the estimator or folder.
     strict: upstream's behaviour on NaN predictions and images without valid pixels; see `score` and `summarise`.
-    failures: a list to which images that can not be scored are added; they get rows with the status "failed" and the
+    failures: a list to which images that cannot be scored are added; they get rows with the status "failed" and the
         others are scored. Without it the first one raises.
     progress: called with (images done, images in all) after every image.
     on_scored: called with every image that has a scored pixel under the first protocol. It should not keep what it is
@@ -59,7 +59,7 @@ def evaluate(
     workers: threads that score while the next images are predicted, see `evaluate_subjects`.
 
     Returns rows with the keys `COLUMNS`, images in the benchmark's order, protocols in the given order. An image
-    without valid pixels has n = 0 and NaN metrics. Raises UserError naming the image (without `failures`) when it can not
+    without valid pixels has n = 0 and NaN metrics. Raises UserError naming the image (without `failures`) when it cannot
     be read, or its prediction is missing, of another shape than the ground truth, or not finite inside the mask.
     """
     subject = subject_of(predictions, protocols, name=model)

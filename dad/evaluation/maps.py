@@ -15,7 +15,7 @@ class Maps:
     """A prediction, its ground truth and its mask, of one size.
 
     prediction, depth: (H,W), kept as float32. labels: (H,W) bool, the mask as given. image: the image's name, for messages.
-    Raises UserError for what can not be meant: other shapes or types.
+    Raises UserError for what cannot be meant: other shapes or types.
     """
 
     def __init__(self, prediction: ArrayLike, depth: ArrayLike, labels: ArrayLike, image: str = "") -> None:

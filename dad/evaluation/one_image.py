@@ -120,7 +120,7 @@ def _score_sample(
     edges: list[DepthEdges],
     show: Callable[[Fitted, Row], None] | None,
 ) -> list[Row]:
-    """One image under every protocol; what can not be scored is added to `failed`, or raised.
+    """One image under every protocol; what cannot be scored is added to `failed`, or raised.
 
     edges: those of the truth, once they are known. show: called with the first protocol's result, before the next one takes memory.
     """

@@ -158,7 +158,7 @@ class Annotated:
         try:
             rgb = decode(read_regular(self.root / image))
         except Exception as error:  # Pillow raises almost anything for damaged data
-            raise UserError(f"image {image}: {self.root / image} can not be read ({reason_of(error)})") from None
+            raise UserError(f"image {image}: {self.root / image} cannot be read ({reason_of(error)})") from None
         nothing = np.zeros(rgb.shape[:2])
         return Sample(image, PurePosixPath(image).parent.name, rgb, nothing.astype(np.float32), nothing.astype(bool))
 
@@ -191,7 +191,7 @@ class Drawn:
 def score_ordinal(source: Annotated | Drawn, predictions: Any, *, model: str | None = None) -> list[Row]:
     """A row per image with the keys `COLUMNS`. predictions: an estimator, or a `PredictionFolder`.
 
-    An image that can not be scored has the status "failed" and the reason in its row; the others are scored.
+    An image that cannot be scored has the status "failed" and the reason in its row; the others are scored.
     """
     ready = isinstance(predictions, PredictionFolder | EstimatorPredictions)
     made = predictions if ready else EstimatorPredictions(predictions)

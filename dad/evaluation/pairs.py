@@ -19,7 +19,7 @@ SPARSE = 0.2
 
 
 def unchanged(values: Floats) -> Floats:
-    """The transform of a map that is compared as it is."""
+    """The transform of a map that is compared as is."""
     return values
 
 

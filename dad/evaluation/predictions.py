@@ -30,7 +30,7 @@ class PredictionFolder:
         self.root, self.kind, self.name = root, kind, root.name
 
     def predict(self, sample: "Sample") -> np.ndarray:
-        """The stored map of one sample; a UserError names the image and the file if it can not be used."""
+        """The stored map of one sample; a UserError names the image and the file if it cannot be used."""
         paths = list(self._paths(sample))
         path = next((path for path in paths if path.is_file()), None)
         if path is None:

@@ -1,6 +1,6 @@
 """Protocols: named, versioned, hashed sets of evaluation rules, read from YAML.
 
-A file has a `fixed` block, whose values make the protocol what it is and can not be overridden, and an `adjustable`
+A file has a `fixed` block, whose values make the protocol what it is and cannot be overridden, and an `adjustable`
 block, whose values are defaults. The idea is kmatzen/plumbline's `src/plumbline/protocols.py`.
 """
 
@@ -42,7 +42,7 @@ class Alignment(Rules):
     """
     solver: Literal["least-squares", "weighted-l1", "median", "none"]
     """`weighted-l1` minimises sum |s p + t - g| / g exactly; `median` finds a scale only, median(g) / median(p), of predictions
-    not below `minimum`; `none` takes the prediction as it is.
+    not below `minimum`; `none` takes the prediction as is.
     """
     fit_pixels: Literal["mask", "positive"]
     """`positive` leaves pixels whose prediction or truth is not positive out of the fit; they are still scored."""
@@ -169,7 +169,7 @@ def load_protocol(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
     """Read a protocol by name or from a YAML file, and change adjustable values.
 
     `overrides` is nested like the file, or uses dotted keys ("alignments.disparity.fit_pixels"). Only values of the
-    `adjustable` block can be changed; the UserError lists every key that can not. An override that repeats the
+    `adjustable` block can be changed; the UserError lists every key that cannot. An override that repeats the
     file's value changes nothing.
     """
     document = _read(str(name_or_path))

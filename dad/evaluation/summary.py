@@ -37,7 +37,7 @@ def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], 
 
     Empty and failed images are left out of both; in strict mode a protocol whose upstream evaluator
     averages empty images in gives NaN, as upstream does. A NaN or infinite metric of an image that has pixels is never
-    hidden: it makes the mean of this metric NaN or infinite. A metric that an image can not have is left out for this
+    hidden: it makes the mean of this metric NaN or infinite. A metric that an image cannot have is left out for this
     image: those in metres where depth is relative, those at depth edges where there is none.
     """
     poisons = {protocol.id: strict and protocol.strict.empty_images == "poison" for protocol in protocols}

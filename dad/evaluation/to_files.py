@@ -72,7 +72,7 @@ def score_to_files(
     all. lenient: an image whose files are missing or of a wrong kind is one that cannot be scored, like a damaged one,
     instead of a mistake in the manifest. on_scored, workers: as `evaluate_subjects` takes them.
 
-    Images that can not be scored do not stop the others: they are in the CSV with the status "failed" and among the
+    Images that cannot be scored do not stop the others: they are in the CSV with the status "failed" and among the
     `failures` of what is returned and written as summary: {"model", "results": [as `summarise` gives], "failures":
     [{"dataset", "image", "message"}]}; with a summary also the checksums of the CSV ("files") and of itself, and the digest of the
     weights. In strict mode the first one raises, as it ends upstream's evaluator; so it does when nothing at all can be scored.

@@ -31,9 +31,9 @@ def export(
     form: `safetensors` (official keys, and a description), `hf` (a folder for `transformers.pipeline("depth-estimation")`), `onnx`
     (dynamic batch and size, with the code that comes before and after it), `onnx-int8` (the same in 8 bits, its loss measured).
     `dad.models.load` reads all of them. `short_side` overrides the input size that is recorded; `photos` is a folder whose
-    photographs are compared, in the place of drawn pictures. Writes the weights, `README.md` (the model card), `parity.json` and
+    photographs are compared, instead of drawn pictures. Writes the weights, `README.md` (the model card), `parity.json` and
     `facts.json` (what the card says); returns the measured parities. Raises UserError for unknown formats, an `out` that is not
-    empty, networks that the format can not hold, and exports that do not agree with the source; then nothing is written.
+    empty, networks that the format cannot hold, and exports that do not agree with the source; then nothing is written.
     """
     if form not in FORMATS:
         raise UserError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")

@@ -1,8 +1,8 @@
 """ONNX with dynamic batch, height and width, checked with onnxruntime.
 
 The graph takes `image`: normalised RGB (B,3,H,W), H and W multiples of the patch (over Swin v2: the one size), and gives `map`:
-(B,1,H,W). What comes before and
-after it stands beside it as code, `predict_onnx.py`, which needs numpy, Pillow and onnxruntime only.
+(B,1,H,W). What comes before and after it stands beside it as code, `predict_onnx.py`, which needs numpy, Pillow and onnxruntime
+only.
 """
 
 import copy
@@ -183,9 +183,9 @@ def _fix_padding(network: nn.Module) -> None:
 
 
 def _pos_embed(self: nn.Module, x: Tensor) -> Tensor:
-    """`DinoVisionTransformer._pos_embed` without a branch on the size, which a graph can not have, and without an interpolation
-    by a
-    scale factor that depends on it: the same bicubic resampling as two small matrix products."""
+    """`DinoVisionTransformer._pos_embed` without a branch on the size, which a graph cannot have, and without an interpolation
+    by a scale factor that depends on it: the same bicubic resampling as two small matrix products.
+    """
     batch, height, width, channels = x.shape
     side = self.grid
     rows, columns = x.new_ones(height).sum(), x.new_ones(width).sum()

@@ -31,7 +31,7 @@ class VitDptConfig(BaseModel):
     """Patch side in pixels; input height and width must be multiples of it."""
     stem: Literal["patch", "hybrid"] = "patch"
     """How pixels become tokens. `patch`: one linear map per patch, as DINOv2. `hybrid`: convolutional stages whose two finer maps
-    the decoder reads in the place of the first two taps, as DPT-Hybrid does with a ResNet; such a network learns from scratch from
+    the decoder reads instead of the first two taps, as DPT-Hybrid does with a ResNet; such a network learns from scratch from
     a fraction of the images."""
     grid: Annotated[int, Field(gt=0)] = 37
     """Side of the stored position-embedding grid, in patches; other grids are resampled from it in every forward pass."""
@@ -217,7 +217,7 @@ class GenPerceptConfig(BaseModel):
 
     @property
     def patch(self) -> int:
-        """What the input's height and width must be multiples of, in pixels: nothing, upstream takes the image as it is."""
+        """What the input's height and width must be multiples of, in pixels: nothing, upstream takes the image as is."""
         return 1
 
 

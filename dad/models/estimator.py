@@ -69,7 +69,7 @@ class Estimator(TakesImages):
 
     @torch.inference_mode()
     def predict(self, rgb: Tensor) -> Tensor:
-        """RGB (B,3,H,W) in [0,1] -> map (B,1,H,W); raises UserError for sizes that the network can not take."""
+        """RGB (B,3,H,W) in [0,1] -> map (B,1,H,W); raises UserError for sizes that the network cannot take."""
         height, width = rgb.shape[-2:]
         image = self.resize(rgb.to(self.device, torch.float32))
         with forward_precision(self.device, self.precision):

@@ -32,7 +32,7 @@ def as_batch(image: Any) -> Tensor:
         try:
             pixels = upright_rgb(image)
         except ValueError as error:
-            raise UserError(f"the PIL image can not be taken as RGB: {error}") from None
+            raise UserError(f"the PIL image cannot be taken as RGB: {error}") from None
     elif isinstance(image, np.ndarray):
         pixels = image
     else:
@@ -58,7 +58,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
     try:
         data = read_regular(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"the image {path} can not be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(f"the image {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
         return decode(data)
     except Exception as error:  # Pillow raises many kinds for damaged files
@@ -83,7 +83,7 @@ class TakesImages:
         A tensor (B,3,H,W) in [0,1] gives a tensor (B,1,H,W), float32, on the estimator's device. One image (a path, a PIL image, a
         numpy array (H,W,3) of uint8 or of floats in [0,1]) gives a numpy array (H,W), float32, at the image's own size. Values
         are what `kind` says: "disparity" (larger is nearer) or "depth", relative, of no fixed scale. Raises UserError, in one
-        line, for anything else and for sizes that the network can not take.
+        line, for anything else and for sizes that the network cannot take.
         """
         if isinstance(image, Tensor):
             check_rgb(image)

@@ -43,7 +43,7 @@ class Located:
     file: str | None = None
     """The file inside the repository; None for all of it."""
     problem: str = ""
-    """Why it can not be loaded without a download, in one line with what to do; empty where it can."""
+    """Why it cannot be loaded without a download, in one line with what to do; empty where it can."""
 
 
 def zoo_names() -> list[str]:

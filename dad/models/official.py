@@ -60,7 +60,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _refuse_stand_in(path: Path) -> None:
-    """Raise UserError for what downloads often leave in the place of weights."""
+    """Raise UserError for what downloads often leave instead of weights."""
     with open(path, "rb") as file:
         start = file.read(64).lstrip()
     if start.startswith(b"version https://git-lfs"):

@@ -27,7 +27,7 @@ def onnx_file(path: Path) -> Path | None:
 
 
 class OnnxNetwork:
-    """A graph of onnxruntime in the place of a network: called with normalised input (B,3,h,w), gives maps (B,1,h,w) on the CPU."""
+    """A graph of onnxruntime instead of a network: called with normalised input (B,3,h,w), gives maps (B,1,h,w) on the CPU."""
 
     def __init__(self, path: Path) -> None:
         try:

@@ -44,7 +44,7 @@ def _class_of(name: str) -> str:
 
 
 def module_of(name: str) -> tuple[Path | None, str]:
-    """The file of a plugin's module, and why it can not be loaded, in one line; empty if the module is there.
+    """The file of a plugin's module, and why it cannot be loaded, in one line; empty if the module is there.
 
     Imports at most the packages that the module lies in.
     """
@@ -53,7 +53,7 @@ def module_of(name: str) -> tuple[Path | None, str]:
         with current_folder():
             found = importlib.util.find_spec(module)
     except (Exception, SystemExit) as error:  # a package that is not there, or that raises
-        return None, f"{name}: the module {module!r} can not be imported ({(str(error) or type(error).__name__).splitlines()[0]})"
+        return None, f"{name}: the module {module!r} cannot be imported ({(str(error) or type(error).__name__).splitlines()[0]})"
     if found is None:
         return None, f"{name}: there is no module {module!r} (it is looked for here and among the installed packages)"
     return (Path(found.origin) if found.origin and Path(found.origin).exists() else None), ""
@@ -76,7 +76,7 @@ def plugin(name: str, **options: Any) -> "AnyEstimator | None":
     if not isinstance(made.patch, int) or isinstance(made.patch, bool) or made.patch < 1:
         raise UserError(f"the model {name} has the patch {made.patch!r}: a whole number of pixels is needed (docs/teachers.md)")
     if not callable(made):
-        raise UserError(f"the model {name} can not be called with RGB (B,3,H,W) (docs/teachers.md)")
+        raise UserError(f"the model {name} cannot be called with RGB (B,3,H,W) (docs/teachers.md)")
     from dad.models.inputs import TakesImages
 
     return made if isinstance(made, TakesImages) else _adapted(made)
@@ -102,7 +102,7 @@ def _call(make: Callable[..., Any], name: str, options: dict[str, Any]) -> Any:
         raise
     except (Exception, SystemExit) as error:  # somebody else's code
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"the model {name} can not be made: {type(error).__name__}: {reason}") from None
+        raise UserError(f"the model {name} cannot be made: {type(error).__name__}: {reason}") from None
 
 
 def _adapted(made: Any) -> "AnyEstimator":

@@ -1,6 +1,6 @@
 """Resizing images for networks and maps back, as upstream's code does: one statement of it, for estimators and for exports.
 
-Exports carry this file along as it is, so it needs PyTorch (and torchvision for diffusion networks) only.
+Exports carry this file along as is, so it needs PyTorch (and torchvision for diffusion networks) only.
 """
 
 import math

@@ -174,7 +174,7 @@ class StudyConfig(Frozen):
     rates: CostRates | None = None
     """For the estimate of cost; null: only steps, crops and label storage are estimated."""
     table_seeds: dict[str, Annotated[tuple[Count, ...], Field(min_length=1), distinct]] = Field(default_factory=dict)
-    """Seeds of single tables, by name, in the place of `seeds`: more for those that the argument rests on."""
+    """Seeds of single tables, by name, instead of `seeds`: more for those that the argument rests on."""
     changes: dict[str, Changes] = Field(default_factory=dict)
     """What the students of a table differ in from the study's, by the table's name: dotted field of a cell -> value, as in a
     table's `base`; a row's own changes go over it."""

@@ -61,7 +61,7 @@ def test_scenes_that_are_not_whole_are_refused(scenes):
     with pytest.raises(UserError, match=r"lidar/000001\.npy: expected float32 \(30, 40\)"):
         open_benchmark("scenes-driving", scenes)[1]
     (scenes / "rgb" / "000000.png").write_bytes(b"\x89PNG")
-    with pytest.raises(UserError, match=r"rgb/000000\.png can not be read"):
+    with pytest.raises(UserError, match=r"rgb/000000\.png cannot be read"):
         open_benchmark("scenes-driving", scenes)[0]
     (scenes / "lidar" / "000002.npy").unlink()
     with pytest.raises(UserError, match=r"1 of 6 files.*lidar/000002\.npy"):
@@ -158,7 +158,7 @@ def change(row, column, value):
         ("gt", "eight.png", r"line 2 \(room\): .*eight\.png is PNG of mode L, ground truth must be a 16-bit grey PNG"),
         ("gt", "colour.jpg", r"line 2 \(room\): .*colour\.jpg is JPEG of mode RGB"),
         ("gt", "wide.png", r"line 2 \(room\): a\.png is 40 x 30, .*wide\.png is 41 x 30"),
-        ("gt", "text.png", r"line 2 \(room\): .*text\.png can not be read \(not an image\)"),
+        ("gt", "text.png", r"line 2 \(room\): .*text\.png cannot be read \(not an image\)"),
         ("rgb", "sub/b.jpg", r"line 3 \(stereo\): sub/b\.jpg was listed before in line 2"),
     ],
 )
@@ -195,7 +195,7 @@ def test_damaged_pixels_are_named_when_read(pairs):
     data = (folder / "a_gt.png").read_bytes()
     (folder / "a_gt.png").write_bytes(data[: len(data) // 2])
     benchmark = open_benchmark("samples", folder)
-    with pytest.raises(UserError, match=r"line 2 \(room\): .*a_gt\.png can not be read"):
+    with pytest.raises(UserError, match=r"line 2 \(room\): .*a_gt\.png cannot be read"):
         benchmark[0]
     assert benchmark[1].mask.any()
     with pytest.raises(IndexError):
@@ -260,7 +260,7 @@ def test_empty_optional_fields_and_empty_masks(annotated):
         ("wide.png", "", r"a\.png is 40 x 30, .*wide\.png is 41 x 30"),
         ("deep.png", "", r"deep\.png is PNG of mode I;16, a mask must be an 8-bit grey PNG"),
         ("colour.png", "", r"colour\.png is PNG of mode RGB, a mask must be an 8-bit grey PNG"),
-        ("camera.json", "", r"camera\.json can not be read \(not an image\)"),
+        ("camera.json", "", r"camera\.json cannot be read \(not an image\)"),
         ("", "lens.json", r"camera .*lens\.json does not exist; give a JSON file or the numbers fx fy cx cy"),
         ("", "no_fy.json", r"no_fy\.json is no camera file"),
         ("", "negative.json", r"negative\.json: fx and fy must be positive"),
@@ -280,6 +280,6 @@ def test_a_damaged_mask_is_named_when_read(annotated):
     benchmark, *_ = annotated([("mask.png", ""), ("", "")])
     data = (benchmark.root / "mask.png").read_bytes()
     (benchmark.root / "mask.png").write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match=r"line 2 \(a\.png\): .*mask\.png can not be read"):
+    with pytest.raises(UserError, match=r"line 2 \(a\.png\): .*mask\.png cannot be read"):
         benchmark[0]
     assert benchmark[1].mask.any()

@@ -119,7 +119,7 @@ def test_nyu_release_reads_the_same_images(nyu, tmp_path):
         for name in ("rgb", "depth", "mask"):
             assert np.array_equal(getattr(sample, name), getattr(expected, name)), name
     (tmp_path / "splits.mat").unlink()
-    with pytest.raises(UserError, match=r"splits\.mat says which images are for testing and can not be read.*http"):
+    with pytest.raises(UserError, match=r"splits\.mat says which images are for testing and cannot be read.*http"):
         open_benchmark("nyuv2", tmp_path)
     (tmp_path / "nyu_depth_v2_labeled.mat").write_bytes(b"MATLAB")
     with pytest.raises(UserError, match="is not NYUv2's labelled data set"):
@@ -222,8 +222,8 @@ def test_the_training_part_of_diode_is_not_scored(make_folder, encoded, pixels):
         ({"b_depth.npy": npy(np.ones((30, 40)))}, "depth file .*holds float64, depth must be float32"),
         ({"b_depth.npy": npy(np.ones((31, 40, 1), np.float32))}, "rgb is 40 x 30, its depth is 40 x 31 pixels"),
         ({"b_depth_mask.npy": npy(np.ones((30, 41)))}, "rgb is 40 x 30, its mask is 41 x 30 pixels"),
-        ({"b_depth.npy": b"\x93NUMPY"}, "depth file .* can not be used"),
-        ({"b.png": b"\x89PNG\r\n\x1a\n"}, "rgb file .* can not be used"),
+        ({"b_depth.npy": b"\x93NUMPY"}, "depth file .* cannot be used"),
+        ({"b.png": b"\x89PNG\r\n\x1a\n"}, "rgb file .* cannot be used"),
     ],
 )
 def test_a_damaged_image_is_named_and_the_others_are_read(make_folder, encoded, pixels, change, message):
@@ -293,7 +293,7 @@ def test_bad_lines_of_a_list_are_named_and_the_others_are_read(nyu, tmp_path):
         open_benchmark("nyuv2", nyu, list_file=listed)
     with pytest.raises(UserError, match=r"line 1: a\.png is not a path of kitti"):
         open_benchmark("kitti", nyu, list_file=listed)
-    with pytest.raises(UserError, match="can not be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         open_benchmark("nyuv2", nyu, list_file=tmp_path / "none.txt")
 
 

@@ -104,7 +104,7 @@ def test_textures_that_cannot_be_read_are_named_and_pipes_passed_over(tmp_path):
     textures = Photographs(tmp_path)
     assert [path.name for path in textures.files] == ["b.png"]
     assert len(textures.digest()) == 8
-    with pytest.raises(UserError, match=r"textures: .*b\.png can not be read"):
+    with pytest.raises(UserError, match=r"textures: .*b\.png cannot be read"):
         textures.levels(0)
 
 

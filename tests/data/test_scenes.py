@@ -159,7 +159,7 @@ def test_a_damaged_scene_is_named_and_rendered_again(tmp_path, name):
     if "camera" not in name:  # which no score is made of
         scenes = open_benchmark("scenes-indoor", tmp_path)
         assert scenes[0].depth.shape == (24, 32)
-        with pytest.raises(UserError, match=f"{name} can not be read .its contents do not fit the recorded checksum.: render"):
+        with pytest.raises(UserError, match=f"{name} cannot be read .its contents do not fit the recorded checksum.: render"):
             scenes[1]
     write_scenes(tmp_path, **options)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == whole

@@ -164,7 +164,7 @@ def test_a_damaged_scene_is_named(roots, tmp_path):
     place.write_bytes(data)
     scenes = LabelledScenes([tmp_path / "scenes"])
     scenes.read(1)
-    with pytest.raises(UserError, match=r"scene 000002 of .*scenes can not be read .*checksum"):
+    with pytest.raises(UserError, match=r"scene 000002 of .*scenes cannot be read .*checksum"):
         scenes.read(2)
     (tmp_path / "scenes" / "scenes.json").write_text("[]")
     with pytest.raises(UserError, match=r"scenes\.json is damaged"):

@@ -63,8 +63,8 @@ def flawed(values, place):
 
 
 FLAWS = {
-    "truncated rgb": (lambda f, p, n, d: f.update({n: f[n][:-40]}), "its rgb file .* can not be used"),
-    "truncated depth": (lambda f, p, n, d: f.update({d: f[d][: len(f[d]) // 2]}), "its depth file .* can not be used"),
+    "truncated rgb": (lambda f, p, n, d: f.update({n: f[n][:-40]}), "its rgb file .* cannot be used"),
+    "truncated depth": (lambda f, p, n, d: f.update({d: f[d][: len(f[d]) // 2]}), "its depth file .* cannot be used"),
     "8-bit depth": (lambda f, p, n, d: f.update({d: png(np.ones((HEIGHT, WIDTH), np.uint8))}), "must be a 16-bit grey PNG"),
     "wrong size": (lambda f, p, n, d: f.update({d: png(np.ones((HEIGHT, WIDTH + 1), np.uint16))}), "sizes must be equal"),
     "no depth": (lambda f, p, n, d: f.pop(d), "its depth file .* is not there"),

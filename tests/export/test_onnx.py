@@ -59,7 +59,7 @@ def test_a_changed_byte_is_found_and_the_file_is_onnx_for_everybody(onnx_exports
 
 
 def test_the_code_on_the_card_runs_without_this_package_and_gives_our_map(onnx_exports, tmp_path):
-    """As printed, in a process of its own that can not import dad or torch."""
+    """As printed, in a process of its own that cannot import dad or torch."""
     run, folder, _ = onnx_exports("cnn")
     Image.fromarray(drawn(77, 130, 7)).save(tmp_path / "photo.jpg")
     code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)[1].replace("FOLDER", str(folder))

@@ -56,7 +56,7 @@ def test_images_are_taken_upright_and_as_rgb(estimator, pixels, tmp_path):
         (np.full((60, 90, 3), np.nan), r"values in \[0,1\]"),
         (np.zeros((0, 90, 3)), r"values in \[0,1\]"),
         (7, "got int"),
-        ("nowhere.jpg", "nowhere.jpg can not be read: No such file"),
+        ("nowhere.jpg", "nowhere.jpg cannot be read: No such file"),
         (torch.zeros(3, 60, 90), r"shape \(B,3,H,W\), got \(3, 60, 90\)"),
         (Image.fromarray(np.zeros((8, 8), np.float32)), "floating-point image"),
     ],
@@ -77,5 +77,5 @@ def test_a_damaged_file_is_refused_in_one_line(estimator, tmp_path):
 
 def test_a_pipe_is_refused_and_never_waited_for(estimator, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(UserError, match=r"pipe\.png can not be read: it is no regular file"):
+    with pytest.raises(UserError, match=r"pipe\.png cannot be read: it is no regular file"):
         estimator(tmp_path / "pipe.png")

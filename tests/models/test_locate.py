@@ -97,15 +97,15 @@ def test_a_registered_name_is_a_model(package, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("bright_teachers:Brigt", "can not be imported: AttributeError"),
-        ("no_such_package.teachers:Bright", "can not be imported: ModuleNotFoundError"),
+        ("bright_teachers:Brigt", "cannot be imported: AttributeError"),
+        ("no_such_package.teachers:Bright", "cannot be imported: ModuleNotFoundError"),
         ("bright_teachers:Unsaid", r"has no kind \(disparity or depth\)"),
-        ("bright_teachers:broken", "can not be made: RuntimeError: no such weights"),
+        ("bright_teachers:broken", "cannot be made: RuntimeError: no such weights"),
         ("bright_teachers:PLUGIN_IS_NO_CLASS", "AttributeError"),
-        ("bright_teachers:leaves", "can not be made: SystemExit: 0"),
+        ("bright_teachers:leaves", "cannot be made: SystemExit: 0"),
         ("bright_teachers:Patchless", "has the patch 0: a whole number of pixels"),
         ("bright_teachers:Worded", "has the patch '14': a whole number of pixels"),
-        ("a_script:Teacher", "can not be imported: SystemExit: 0"),
+        ("a_script:Teacher", "cannot be imported: SystemExit: 0"),
     ],
 )
 def test_a_class_that_is_no_estimator_is_refused_in_one_line(package, name, said):

@@ -1,4 +1,4 @@
-"""Small networks of every family: shapes, gradients, sizes that can not be taken, official names there and back."""
+"""Small networks of every family: shapes, gradients, sizes that cannot be taken, official names there and back."""
 
 import pytest
 import torch

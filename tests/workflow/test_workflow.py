@@ -169,7 +169,7 @@ def test_a_table_of_ones_own_trains_only_what_no_other_table_has(finished, tiny)
 
 
 def test_own_photographs(tmp_path, tiny):
-    """A folder of photos in the place of rendered scenes; the small one is left out and counted."""
+    """A folder of photos instead of rendered scenes; the small one is left out and counted."""
     import numpy as np
     from PIL import Image
 

@@ -52,5 +52,5 @@ class Benchmark(Protocol):
         ...
 
     def __getitem__(self, index: int) -> Sample:
-        """Read sample `index`; IndexError past the end, UserError naming the file when it can not be used."""
+        """Read sample `index`; IndexError past the end, UserError naming the file when it cannot be used."""
         ...

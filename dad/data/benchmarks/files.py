@@ -25,7 +25,7 @@ class Files(Protocol):
         ...
 
     def read(self, name: str) -> bytes:
-        """A file's bytes; OSError or ValueError when it can not be read whole."""
+        """A file's bytes; OSError or ValueError when it cannot be read whole."""
         ...
 
 
@@ -46,7 +46,7 @@ class Folder:
         return (self.root / name).is_file()
 
     def read(self, name: str) -> bytes:
-        """A file's bytes; OSError when it can not be read."""
+        """A file's bytes; OSError when it cannot be read."""
         return read_regular(self.root / name)
 
 
@@ -66,7 +66,7 @@ class Tar:
                 if not found.problem:
                     self._members[found.name] = (found.offset, found.size)
         except OSError as error:
-            raise UserError(f"{path} can not be read ({error.strerror})") from None
+            raise UserError(f"{path} cannot be read ({error.strerror})") from None
         except tarfile.TarError as error:
             if not self._members:
                 raise UserError(

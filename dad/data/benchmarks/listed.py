@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Entry:
     """One image of the list. `paths` are as listed, one per entry of `Listed.columns`.
 
-    problem: why the line can not be used; empty for a good one.
+    problem: why the line cannot be used; empty for a good one.
     """
 
     id: str
@@ -145,7 +145,7 @@ class Listed:
         try:
             return decode(self.files.read(place))
         except Exception as error:  # Pillow and numpy raise almost anything for damaged data
-            raise UserError(f"{where} can not be used ({reason_of(error)})") from None
+            raise UserError(f"{where} cannot be used ({reason_of(error)})") from None
 
     def _in_range(self, depth: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Valid depth: strictly inside the range, as prs-eth/Marigold `src/dataset/base_depth_dataset.py`."""
@@ -168,7 +168,7 @@ class Listed:
         try:
             lines = read_text(path).split("\n")
         except UserError as error:
-            raise UserError(f"the list {path} can not be read ({error})") from None
+            raise UserError(f"the list {path} cannot be read ({error})") from None
         entries: list[Entry] = []
         seen: dict[str, int] = {}
         for number, line in enumerate(lines, 1):
@@ -213,7 +213,7 @@ class Listed:
         if len(entries) > self.known:
             raise UserError(
                 f"{self.root} holds {len(entries)} labelled images, the list of {self.name} has {self.known} of them, which the "
-                f"files can not tell: give its list file (option --list), {self.advice}"
+                f"files cannot tell: give its list file (option --list), {self.advice}"
             )
         return entries
 

@@ -83,7 +83,7 @@ class Nyuv2(Listed):
             try:
                 rgb, depth = self._mat.read(entry.id)
             except (OSError, ValueError, KeyError) as error:
-                raise UserError(f"image {entry.id}: {self._mat.path} can not be used ({reason_of(error)})") from None
+                raise UserError(f"image {entry.id}: {self._mat.path} cannot be used ({reason_of(error)})") from None
             mask = self._in_range(depth)
         else:
             rgb, depth, mask = super()._read(entry)

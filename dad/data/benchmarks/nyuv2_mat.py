@@ -50,7 +50,7 @@ class NyuMat:
             numbers = sorted(int(number) for number in np.ravel(loadmat(path)["testNdxs"]))
         except Exception as error:  # scipy raises many kinds of errors for damaged files
             raise UserError(
-                f"{path} says which images are for testing and can not be read ({reason_of(error)}): it is at "
+                f"{path} says which images are for testing and cannot be read ({reason_of(error)}): it is at "
                 "http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat"
             ) from None
         if not numbers or not 1 <= numbers[0] <= numbers[-1] <= self._count:
@@ -67,7 +67,7 @@ class NyuMat:
         return int(found[1]) if found and 1 <= int(found[1]) <= self._count else None
 
     def read(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """RGB (H,W,3) and raw depth (H,W) in metres of one image; ValueError or OSError when they can not be read."""
+        """RGB (H,W,3) and raw depth (H,W) in metres of one image; ValueError or OSError when they cannot be read."""
         number = self._number(name)
         if number is None:
             raise ValueError(f"there is no image of this name among {self._count}")

@@ -123,7 +123,7 @@ class Samples:
                 with Image.open(io.BytesIO(read_regular(self.root / name))) as image:
                     chosen = np.asarray(image) != 0
         except Exception as error:  # Pillow raises almost anything for damaged data
-            raise UserError(f"{row.where}: {self.root / name} can not be read ({reason_of(error)})") from None
+            raise UserError(f"{row.where}: {self.root / name} cannot be read ({reason_of(error)})") from None
         if rgb.shape[:2] != values.shape:
             raise UserError(f"{row.where}: {row.rgb} is {rgb.shape[:2]}, {row.gt} is {values.shape}: sizes must be equal")
         found = values > 0
@@ -220,7 +220,7 @@ def _header(root: Path, row: _Row, name: str) -> tuple[tuple[int, int], str, str
             size = image_size(image) if name == row.rgb else image.size  # ground truth is never turned
             return size, image.mode, image.format
     except Exception as error:  # Pillow raises almost anything for damaged data
-        raise UserError(f"{row.where}: {path} can not be read ({reason_of(error)})") from None
+        raise UserError(f"{row.where}: {path} cannot be read ({reason_of(error)})") from None
 
 
 def _check_camera(root: Path, row: _Row) -> None:

@@ -99,7 +99,7 @@ class _Scenes:
             data = read_file(self.root, name, self._checksums)
             return decode(data) if name.endswith(".png") else np.load(io.BytesIO(data), allow_pickle=False)
         except Exception as error:  # numpy and Pillow raise many kinds of errors for damaged data
-            raise UserError(f"{self.root / name} can not be read ({reason_of(error)}): render the scenes again") from None
+            raise UserError(f"{self.root / name} cannot be read ({reason_of(error)}): render the scenes again") from None
 
 
 class IndoorScenes(_Scenes):

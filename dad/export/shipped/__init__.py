@@ -15,5 +15,5 @@ def copy_processor(out: Path) -> None:
 
 
 def copy(name: str, out: Path) -> None:
-    """One file as it is."""
+    """One file as is."""
     (out / name).write_text((FOLDER / name).read_text())

@@ -200,7 +200,7 @@ class Photographs:
             with Image.open(self.files[number]) as image:
                 square = image.convert("RGB")
         except Exception as error:  # Pillow raises many kinds for damaged files
-            raise UserError(f"textures: {self.files[number]} can not be read ({reason_of(error)}): take it out") from None
+            raise UserError(f"textures: {self.files[number]} cannot be read ({reason_of(error)}): take it out") from None
         side = min(square.size)
         left, top = (square.width - side) // 2, (square.height - side) // 2
         pixels = np.asarray(square.crop((left, top, left + side, top + side)).resize((256, 256), Image.Resampling.BOX))
