@@ -90,7 +90,9 @@ class RunProgress:
         width = max(40, shutil.get_terminal_size((100, 24)).columns - 1)
         left = events.time_left(TYPICAL, self.parallel)
         counted = f"{events.done}/{events.total} jobs"
-        times = f"{span(time.monotonic() - self._begun)}, " + (f"about {span(left)} left" if left is not None else "estimating")
+        times = span(time.monotonic() - self._begun)
+        if events.done < events.total:
+            times += f", about {span(left)} left" if left is not None else ", estimating"
         room = width - len(counted) - len(times) - 4
         filled = round(max(0, room) * events.done / max(1, events.total))
         bar = "█" * filled + "░" * (room - filled) if room > 4 else ""
