@@ -1,12 +1,14 @@
 """What a run of the workflow made, for the console: the table itself, where it lies, and what can be done next."""
 
+import itertools
 import re
 import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-_BRACKETS = re.compile(r" \[[^\]]*\]")
+_GAP, _LABEL = "  ", 24
+"""What stands between two columns, and the least width in characters to which labels are broken."""
 
 
 def outcome(
@@ -57,18 +59,35 @@ def _words(page: Path) -> str:
 
 
 def table_text(page: Path) -> str:
-    """The first table of a Markdown page for a terminal, under the page's title; intervals are left out where they do not fit."""
+    """The first table of a Markdown page for a terminal, under the page's title. Where it does not fit, long labels are broken into
+    lines, and what the page says besides our numbers is left out: intervals first, then notes, then the printed numbers.
+    """
     text = page.read_text(encoding="utf-8")
     rows = _first_table(text)
     if not rows:
         return ""
     title = next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), page.stem)
     width = shutil.get_terminal_size((120, 24)).columns
-    for shorten in (lambda cell: cell, lambda cell: _BRACKETS.sub("", cell)):
-        shown = _aligned([[shorten(cell) for cell in row] for row in rows])
+    shown = _aligned(rows, width)
+    for shorter in (_without_intervals, _without_notes, _without_printed):
         if max(map(len, shown.splitlines())) <= width:
             break
+        rows = shorter(rows)
+        shown = _aligned(rows, width)
     return f"{title}\n\n{shown}"
+
+
+def _without_intervals(rows: list[list[str]]) -> list[list[str]]:
+    return [[re.sub(r" \[[^\]]*\]", "", cell) for cell in row] for row in rows]
+
+
+def _without_notes(rows: list[list[str]]) -> list[list[str]]:
+    return [rows[0], *([re.sub(r" \(D\d+(, D\d+)*\)", "", cell) for cell in row] for row in rows[1:])]
+
+
+def _without_printed(rows: list[list[str]]) -> list[list[str]]:
+    ours = [i for i, heading in enumerate(rows[0]) if not heading.startswith("printed:")]
+    return [[row[i] for i in ours if i < len(row)] for row in rows]
 
 
 def _first_table(text: str) -> list[list[str]]:
@@ -93,18 +112,23 @@ def _plain(cell: str) -> str:
     return re.sub(r"\*\*([^*]+)\*\*", r"\1*", cell)
 
 
-def _aligned(rows: list[list[str]]) -> str:
-    """Columns under headings that are broken into lines of words."""
+def _aligned(rows: list[list[str]], width: int) -> str:
+    """Columns under headings that are broken into lines of words; so is the widest column where that is wider than `width`."""
     columns = max(map(len, rows))
-    rows = [row + [""] * (columns - len(row)) for row in rows]
-    body = rows[1:]
+    head, *body = [row + [""] * (columns - len(row)) for row in rows]
     widths = [max([len(row[i]) for row in body] or [0]) for i in range(columns)]
-    heads = [_wrapped(rows[0][i], max(widths[i], 12)) for i in range(columns)]
+    heads = [_wrapped(head[i], max(widths[i], 12)) for i in range(columns)]
     widths = [max([widths[i], *map(len, heads[i])]) for i in range(columns)]
+    widest = widths.index(max(widths))
+    over = sum(widths) + len(_GAP) * (columns - 1) - width
+    widths[widest] = max(widths[widest] - max(0, over), min(widths[widest], _LABEL))
+    heads[widest] = _wrapped(head[widest], widths[widest])
     deep = max(map(len, heads))
-    above = [[head[n - (deep - len(head))] if n >= deep - len(head) else "" for head in heads] for n in range(deep)]
-    lines = [*above, ["-" * width for width in widths], *body]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    lines = [[*zip(*([""] * (deep - len(one)) + one for one in heads), strict=True)], [["-" * width for width in widths]]]
+    for row in body:
+        lines.append([*itertools.zip_longest(*(_wrapped(cell, widths[i]) for i, cell in enumerate(row)), fillvalue="")])
+    flat = itertools.chain.from_iterable(lines)
+    return "\n".join(_GAP.join(cell.ljust(widths[i]) for i, cell in enumerate(line)).rstrip() for line in flat)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

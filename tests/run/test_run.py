@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -196,6 +197,17 @@ def test_the_table_is_shown_with_where_it_lies_and_what_is_next(tmp_path, monkey
     assert "table1.md  with intervals, notes and what came out otherwise than in the paper" in told
     monkeypatch.setenv("COLUMNS", "36")
     assert "[0.137" not in table_text(tmp_path / "table1.md")
+
+
+@pytest.mark.parametrize("columns", [80, 100, 120, 160])
+def test_a_table_fits_the_terminal_and_our_numbers_are_never_left_out(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    page = ROOT / "docs/results/small/table1.md"
+    shown = table_text(page)
+    assert max(map(len, shown.splitlines())) <= columns
+    best = [line for line in page.read_text().splitlines() if line.startswith("|  | No Norm. | **0.")]
+    assert best and all(re.search(r"\*\*(0\.\d+)\*\*", line)[1] + "*" in shown for line in best)
+    assert ("printed" in shown) == (columns > 80)
 
 
 def started(folder: Path, *arguments: str, **options) -> subprocess.Popen:
