@@ -35,6 +35,7 @@ def measurements(checkouts: Path) -> list[tuple[str, list[str], Path | None]]:
         ("A teacher in half precision", [training, "precision", "--rounds", "6"], None),
         ("Depth Anything V2, ours beside the official class", ["models_speed.py", str(anything), "--rounds", "2"], anything),
         ("Scoring, ours beside Marigold's", ["evaluation_speed.py", "--upstream", str(marigold)], marigold),
+        ("Growth", ["growth.py"], None),
     ]
 
 
