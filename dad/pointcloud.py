@@ -23,6 +23,10 @@ class Camera:
     cx: float
     cy: float
 
+    def scaled(self, factor: float) -> "Camera":
+        """The camera of a picture that is `factor` times as large."""
+        return Camera(self.fx * factor, self.fy * factor, self.cx * factor, self.cy * factor)
+
 
 LARGEST = 1e6
 """Pixels of the longest focal length and of the farthest centre that a camera file may give; the shortest is its inverse."""

@@ -1,7 +1,8 @@
-"""How a disparity map is coloured, everywhere in the project."""
+"""How a map becomes a picture, everywhere in the project."""
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 NO_VALUE = (190, 190, 190)
 """Colour of pixels that are not finite."""
@@ -35,3 +36,27 @@ def shaded(position: NDArray[np.floating], colours: str) -> NDArray[np.uint8]:
     coloured[...] = NO_VALUE
     coloured[finite] = matplotlib.colormaps[colours](np.clip(position[finite], 0, 1), bytes=True)[:, :3]
     return coloured
+
+
+def shrunk(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
+    """A map (H,W) with its longest side at most `largest`: means over the finite pixels of each block, NaN where there is none.
+
+    Sparse truth stays visible this way, and its edges are not mixed with what is not there.
+    """
+    factor = min(1.0, largest / max(values.shape))
+    height, width = (max(1, round(size * factor)) for size in values.shape)
+    rows, columns = (np.arange(size) * small // size for size, small in zip(values.shape, (height, width), strict=True))
+    finite = np.isfinite(values)
+    place = (rows[:, None] * width + columns)[finite]
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(place, values[finite], height * width) / np.bincount(place, minlength=height * width)
+    return means.reshape(height, width)
+
+
+def smaller(pixels: NDArray[np.uint8], largest: int | None, how: Image.Resampling = Image.Resampling.LANCZOS) -> NDArray[np.uint8]:
+    """A picture (H,W,3) with its longest side at most `largest`; itself where it is no longer, or where there is no limit."""
+    if largest is None or max(pixels.shape[:2]) <= largest:
+        return pixels
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.thumbnail((largest, largest), how)
+    return np.asarray(image)

@@ -1,17 +1,23 @@
 """The contact sheet of a table: what all that is in it makes of some photos and of unseen benchmark images."""
 
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dad.evaluation.score import score_fitted
 from dad.report.frame import beside_label, row_label, table_columns
-from dad.report.grid import Tile, picture_grid
+from dad.report.grid import Grid, Tile, error_tile, map_tile
 from dad.report.pictures import (
     Picture,
+    aligned_disparity,
     load_student,
+    own_map,
     photo_pictures,
     pictures_of,
-    sheet_maps,
-    sheet_photos,
-    sheet_rows,
+    relative_error,
+    thickened,
     with_exact_depth,
 )
 from dad.report.provenance import short_name
@@ -21,6 +27,9 @@ from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig
 from dad.study.layout import Layout
 from dad.study.table import Table
 from dad.study.tables import table_of
+
+if TYPE_CHECKING:
+    from dad.models.estimator import AnyEstimator
 
 PER_SOURCE = 2
 """Pictures from the training photos and from each benchmark."""
@@ -48,20 +57,17 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
     shown = [column.dataset for column in table_columns(study, table) if not column.over]
     pictures = [*photos, *pictures_of(study, layout, shown, PER_SOURCE)]
     columns: list[Column] = [("photo, truth", sheet_photos(pictures))]
-    protocol = study.protocols[0]
-    known: dict[str, list[Tile]] = {}
 
+    @functools.cache
     def of_model(model: str) -> list[Tile]:
-        if model not in known:
-            known[model] = sheet_maps(load(model), pictures, protocol)
-        return known[model]
+        return sheet_maps(load(model), pictures, study.protocols[0])
 
     for row in (*beside_rows(study, table), *rows):
         if row.model:
             columns.append((column_title(form, row), of_model(row.model)))
         elif row.cells:
             name, cell = next(iter(row.cells.items()))
-            columns.append((column_title(form, row), sheet_maps(load_student(layout, name), pictures, protocol)))
+            columns.append((column_title(form, row), sheet_maps(load_student(layout, name), pictures, study.protocols[0])))
             teacher = (f"teacher\n{short_name(cell.teacher)}", of_model(cell.teacher))
             _write(pictures, [columns[0], teacher, columns[-1]], name, layout.root / "previews" / f"{name}.png")
     title = f"Study {study.name}: {study.description}. Training photos and unseen images." + not_shown(form, rows)
@@ -69,13 +75,48 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
     return out / f"{table}_photos.png"
 
 
+def sheet_rows(pictures: list[Picture]) -> list[str]:
+    """The titles of the rows: place and file, in two lines that fit; a labelled picture has a second row below its own."""
+    titles = []
+    for picture in pictures:
+        titles += [f"{picture.place}\n{Path(picture.id).stem}", *(["truth, errors"] if picture.labelled else [])]
+    return titles
+
+
+def sheet_photos(pictures: list[Picture]) -> list[Tile]:
+    """The first column: the pictures, and below the labelled ones their truth."""
+    tiles = []
+    for picture in pictures:
+        tiles += [Tile(picture.rgb), *([map_tile(picture.drawn_truth)] if picture.labelled else [])]
+    return tiles
+
+
+def sheet_maps(estimator: "AnyEstimator", pictures: list[Picture], protocol: str) -> list[Tile]:
+    """An estimator's column: maps as a protocol aligns them, on the truth's scale, and their errors below.
+
+    Without a truth there is nothing to align to: such a map has a scale of its own.
+    """
+    tiles = []
+    for picture in pictures:
+        if not picture.labelled:
+            tiles.append(own_map(estimator, picture))
+            continue
+        fitted = picture.fitted(estimator, protocol)
+        label, error = f"{score_fitted(fitted)['abs_rel']:.3f}", relative_error(fitted)
+        tiles.append(map_tile(aligned_disparity(fitted), like=picture.drawn_truth, label=label))
+        tiles.append(error_tile(thickened(error, np.isfinite(error))))
+    return tiles
+
+
 def _write(pictures: list[Picture], columns: list[Column], title: str, path: Path) -> None:
     labelled = any(picture.labelled for picture in pictures)
-    key = "disparity; where the truth is known, on its scale" if labelled else ""
     with styled():
-        grid = picture_grid(sheet_rows(pictures), columns, title=title, tile=TILE, key=key, foot=0.64 if labelled else 0.38)
+        grid = Grid(sheet_rows(pictures), columns, title=title, tile=TILE, foot=0.76 if labelled else 0.42)
         if labelled:
-            grid.error_key("error; the number on a map is AbsRel", left=grid.left(0) + 0.26, top=0.38)
+            grid.key("disparity; where the truth is known, on its scale")
+            grid.error_key("error; the number on a map is AbsRel", below=0.44)
+        else:
+            grid.key()
         save_png(grid.figure, path)
 
 
@@ -86,10 +127,8 @@ def training_photos(study: StudyConfig, rows: list[Row]) -> ScenePhotos | Folder
 
 def column_title(layout: Table, row: Row) -> str:
     """The row in the table's words, or what a model above the rows is, and the model that is scored as is."""
-    if row.role == "no-skill":
-        return beside_label(row)
-    lines = [layout.label(factor, level) for factor, level in row.factors.items()] if row.role == "row" else [beside_label(row)]
-    return "\n".join([*lines, *([short_name(row.model)] if row.model else [])])
+    lines = [layout.label(*pair) for pair in row.factors.items()] if row.role == "row" else [beside_label(row)]
+    return "\n".join([*lines, *([short_name(row.model)] if row.model and row.role != "no-skill" else [])])
 
 
 def not_shown(layout: Table, rows: list[Row]) -> str:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dad.data.benchmarks import Benchmark, open_benchmark
 from dad.data.checksums import read_checksums, read_file
@@ -21,9 +20,8 @@ from dad.data.manifest import open_photos
 from dad.errors import UserError
 from dad.evaluation.datasets import DatasetRules, dataset_rules
 from dad.evaluation.fitting import Fitted, fit_image
-from dad.evaluation.score import score_fitted
-from dad.report.colour import colourise, shaded
-from dad.report.grid import DRAWN, WORST, Tile
+from dad.report.colour import shrunk, smaller
+from dad.report.grid import DRAWN, Tile, map_tile
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 from dad.study.paper import paper
@@ -36,6 +34,9 @@ LARGEST = 768
 """Longest side in pixels at which unlabelled photos are predicted and shown."""
 SPARSE = 0.3
 """Share of valid pixels below which a truth is drawn with its points thickened."""
+
+Region = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ class Picture:
     root: Path | None = None
     """Where the file with this id lies."""
 
-    def fit(self, prediction: NDArray[np.float32], kind: str, protocol: str) -> Fitted:
-        """A prediction (H,W) brought to the truth as a protocol says; for labelled images."""
+    def fitted(self, estimator: "AnyEstimator", protocol: str) -> Fitted:
+        """The estimator's map of a labelled image, brought to the truth as a protocol says."""
+        prediction, kind = predict(estimator, self.rgb), estimator.kind
         return fit_image(prediction, self.depth, self.mask, kind=kind, protocol=protocol, dataset=self.limits, image=self.id)
 
     @property
@@ -70,11 +72,6 @@ class Picture:
     def place(self) -> str:
         """Where it is from, as a reader knows it: a real benchmark in the paper's spelling, anything else by its own name."""
         return paper().dataset_name(self.source) or self.source
-
-    @property
-    def name(self) -> str:
-        """Place and file, in two lines that fit beside a picture."""
-        return f"{self.place}\n{Path(self.id).stem}"
 
 
 def evenly(total: int, count: int) -> list[int]:
@@ -113,13 +110,7 @@ def photo_pictures(manifest: Path, count: int, *, largest: int | None = LARGEST)
         raise UserError(f"there is no manifest {manifest}: make it with `dad data manifest`, or by `snakemake {manifest}`")
     photos = open_photos(manifest)
     root = photos.root if isinstance(photos.root, Path) else None  # nothing lies beside photos behind a URL
-    return [Picture("photos", photos.id(i), _shrunk(photos.read(i), largest), root=root) for i in evenly(len(photos), count)]
-
-
-def _shrunk(pixels: NDArray[np.uint8], largest: int | None) -> NDArray[np.uint8]:
-    image = Image.fromarray(pixels)
-    image.thumbnail((largest or max(image.size),) * 2, Image.Resampling.LANCZOS)
-    return np.asarray(image)
+    return [Picture("photos", photos.id(i), smaller(photos.read(i), largest), root=root) for i in evenly(len(photos), count)]
 
 
 def with_exact_depth(picture: Picture) -> Picture:
@@ -171,60 +162,35 @@ def as_disparity(prediction: NDArray[np.floating], kind: str) -> NDArray[np.floa
     return prediction if kind == "disparity" else -prediction
 
 
-def map_tiles(estimator: "AnyEstimator", pictures: Iterable[Picture]) -> list[Tile]:
-    """What an estimator makes of pictures, each map coloured on a scale of its own."""
-    maps = (as_disparity(predict(estimator, picture.rgb), estimator.kind) for picture in pictures)
-    return [Tile(colourise(shrunk(one, DRAWN))) for one in maps]
+def own_map(estimator: "AnyEstimator", picture: Picture) -> Tile:
+    """What an estimator makes of a picture, coloured on a scale of its own."""
+    return map_tile(as_disparity(predict(estimator, picture.rgb), estimator.kind))
 
 
-def photo_tiles(pictures: Iterable[Picture]) -> list[Tile]:
-    """The pictures themselves."""
-    return [Tile(picture.rgb) for picture in pictures]
+def region_of(shape: tuple[int, ...], corner: tuple[float, float], size: float) -> Region:
+    """The part of a picture (H,W,...) whose upper left corner (row, column) and size are shares of its height and width."""
+    height, width = shape[:2]
+    y, x = round(corner[0] * height), round(corner[1] * width)
+    return x, y, min(x + round(size * width), width), min(y + round(size * height), height)
 
 
-def sheet_rows(pictures: Iterable[Picture]) -> list[str]:
-    """The titles of a sheet's rows: a labelled picture has a second row below its own."""
-    return [name for picture in pictures for name in ([picture.name, "truth, errors"] if picture.labelled else [picture.name])]
-
-
-def sheet_photos(pictures: Iterable[Picture]) -> list[Tile]:
-    """A sheet's first column: the pictures, and the truth below those that have one."""
-    return [
-        tile for one in pictures for tile in ([*photo_tiles([one]), *truth_tiles([one])] if one.labelled else photo_tiles([one]))
-    ]
-
-
-def sheet_maps(estimator: "AnyEstimator", pictures: Iterable[Picture], protocol: str) -> list[Tile]:
-    """An estimator's column of a sheet: maps as a protocol aligns them, on the truth's scale, and their errors below.
-
-    Without a truth there is nothing to align to: such a map has a scale of its own.
-    """
-    tiles = []
-    for picture in pictures:
-        if not picture.labelled:
-            tiles += map_tiles(estimator, [picture])
-            continue
-        fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, protocol)
-        # made as small as they are drawn before they are coloured: at ETH3D's size a colour scale takes a gigabyte
-        pixels = colourise(shrunk(aligned_disparity(fitted), DRAWN), like=picture.drawn_truth)
-        tiles.append(Tile(pixels, label=f"{score_fitted(fitted)['abs_rel']:.3f}"))
-        error = relative_error(fitted)
-        tiles.append(Tile(shaded(shrunk(_thick(error, np.isfinite(error)), DRAWN) / WORST, "magma")))
-    return tiles
-
-
-def truth_tiles(pictures: Iterable[Picture]) -> list[Tile]:
-    """The true maps, empty where there is none."""
-    return [Tile(None if picture.depth is None else colourise(picture.drawn_truth)) for picture in pictures]
+def cut(values: NDArray, region: Region) -> NDArray:
+    """A region of a map or picture."""
+    x0, y0, x1, y1 = region
+    return np.ascontiguousarray(values[y0:y1, x0:x1])
 
 
 def aligned_disparity(fitted: Fitted) -> NDArray[np.float64]:
     """The whole map (H,W) as the protocol aligns it to the truth, in 1/metres (1/unit of the truth), larger = nearer."""
-    aligned = fitted.transform(fitted.prediction.copy()).astype(np.float64)
-    if fitted.rules.score_domain == "disparity":
-        return aligned
+    aligned = fitted.transform(fitted.prediction).astype(np.float64)
     with np.errstate(divide="ignore"):
-        return 1 / aligned
+        return aligned if fitted.rules.score_domain == "disparity" else 1 / aligned
+
+
+def aligned_depth(fitted: Fitted) -> NDArray[np.float64]:
+    """The same in metres (units of the truth)."""
+    aligned = fitted.transform(fitted.prediction).astype(np.float64)
+    return 1 / np.maximum(aligned, 1e-6) if fitted.rules.score_domain == "disparity" else aligned
 
 
 def relative_error(fitted: Fitted) -> NDArray[np.float64]:
@@ -238,10 +204,10 @@ def relative_error(fitted: Fitted) -> NDArray[np.float64]:
 def true_disparity(picture: Picture) -> NDArray[np.float64]:
     """1/depth (H,W) of a labelled image to be looked at, NaN where there is none; the points of a sparse one are thickened."""
     with np.errstate(divide="ignore"):
-        return _thick(1 / picture.depth.astype(np.float64), picture.mask)
+        return thickened(1 / picture.depth.astype(np.float64), picture.mask)
 
 
-def _thick(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def thickened(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Values (H,W) of at least 0 to be looked at, NaN outside the mask; where it is sparse the largest nearby."""
     shown = np.where(mask, values, -1)
     if mask.mean() < SPARSE:
@@ -249,18 +215,3 @@ def _thick(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.f
 
         shown = ndimage.maximum_filter(shown, size=max(3, round(max(shown.shape) / 85) | 1))
     return np.where(shown >= 0, shown, np.nan)
-
-
-def shrunk(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
-    """A map (H,W) with its longest side at most `largest`: means over the finite pixels of each block, NaN where there is none.
-
-    Sparse truth stays visible this way, and its edges are not mixed with what is not there.
-    """
-    factor = min(1.0, largest / max(values.shape))
-    height, width = (max(1, round(size * factor)) for size in values.shape)
-    rows, columns = (np.arange(size) * small // size for size, small in zip(values.shape, (height, width), strict=True))
-    finite = np.isfinite(values)
-    place = (rows[:, None] * width + columns)[finite]
-    with np.errstate(invalid="ignore"):
-        means = np.bincount(place, values[finite], height * width) / np.bincount(place, minlength=height * width)
-    return means.reshape(height, width)

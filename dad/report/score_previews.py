@@ -6,13 +6,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dad.errors import UserError
 from dad.evaluation.evaluate import Scored
-from dad.report.colour import colourise, shaded
-from dad.report.grid import WORST, Grid
-from dad.report.pictures import aligned_disparity, relative_error, shrunk
+from dad.report.colour import colourise, shaded, shrunk, smaller
+from dad.report.grid import WORST, Grid, Tile
+from dad.report.pictures import aligned_disparity, relative_error
 from dad.report.style import save_png, styled
 
 LARGEST = 330
@@ -57,32 +56,24 @@ def draw_scored(scored: Scored, path: Path) -> None:
     Truth and prediction are drawn as disparity on one colour scale, the truth's. Grey is what is not scored, or, in the
     prediction, not finite. The error is that of the protocol: of disparity where it scores disparity.
     """
-    panels = panels_of(scored)
-    height, width = scored.fitted.mask.shape
+    columns = [(name, [Tile(pixels)]) for name, pixels in panels_of(scored).items()]
     with styled():
-        title = f"{scored.dataset}  {scored.sample.id}"
-        grid = Grid([min(height / width, 1.35)], list(panels), title=title, tile=2.9, foot=0.6)
-        for column, pixels in enumerate(panels.values()):
-            grid.show(0, column, pixels)
-        grid.colour_key("the truth's scale", left=grid.left(1))
-        grid.error_key("", left=grid.left(3))
-        grid.text(0.1, grid.bottom + 0.42, caption_of(scored), fontsize=9, va="top")
+        grid = Grid([], columns, title=f"{scored.dataset}  {scored.sample.id}", tile=2.9, foot=0.65)
+        grid.key("the truth's scale", column=1)
+        grid.error_key("", column=3)
+        grid.text(0.1, 0.15, caption_of(scored), fontsize=9)
         save_png(grid.figure, path, dpi=120)
 
 
 def panels_of(scored: Scored) -> dict[str, NDArray[np.uint8]]:
     """Title -> picture (H,W,3), none longer than LARGEST."""
     fitted = scored.fitted
-    truth = np.full(fitted.mask.shape, np.nan)
-    truth[fitted.mask] = fitted.truth
     with np.errstate(divide="ignore", invalid="ignore"):
-        true_disparity = 1 / truth if fitted.rules.score_domain == "depth" else truth
+        truth = np.where(fitted.mask, 1 / fitted.depth.astype(np.float64), np.nan)
     largest = LARGEST if fitted.mask.mean() >= SPARSE else LARGEST // 2
-    shown = shrunk(true_disparity, largest)
-    photo = Image.fromarray(scored.sample.rgb)
-    photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    shown = shrunk(truth, largest)
     return {
-        "photo": np.asarray(photo),
+        "photo": smaller(scored.sample.rgb, LARGEST),
         "ground truth": colourise(shown),
         "prediction, aligned": colourise(shrunk(aligned_disparity(fitted), LARGEST), like=shown),
         "absolute relative error": shaded(shrunk(relative_error(fitted), largest) / WORST, "magma"),

@@ -17,6 +17,8 @@ MARKERS = ("o", "s", "D", "^", "v", "P")
 """Shape repeats what colour says."""
 
 INK, QUIET, HAIRLINE = "#222222", "#666666", "#DDDDDD"
+MARK = "#E8000B"
+"""What is to be found in a picture or chart: a marked pixel, the line of perfect predictions."""
 
 GIVEN: dict[str, Any] = {
     "estimator": lambda values: values.iloc[0],

@@ -10,7 +10,8 @@ from PIL import Image
 from dad.models import estimator
 from dad.report import contact_sheet
 from dad.report.colour import NO_VALUE, colourise
-from dad.report.pictures import Picture, sheet_maps, sheet_photos, sheet_rows, with_exact_depth
+from dad.report.contact_sheet import sheet_maps, sheet_photos, sheet_rows
+from dad.report.pictures import Picture, with_exact_depth
 from dad.study.cells import table_rows
 
 PHOTO = np.full((24, 32, 3), 90, np.uint8)
@@ -45,13 +46,13 @@ def drawn(monkeypatch, whole, study, tmp_path):
     monkeypatch.setattr(contact_sheet, "load_student", lambda layout, cell: load(cell))
     monkeypatch.setattr(contact_sheet, "photo_pictures", photos)
     monkeypatch.setattr(contact_sheet, "pictures_of", unseen)
-    whole_grid = contact_sheet.picture_grid
+    whole_grid = contact_sheet.Grid
 
     def keep(rows, columns, *, title, **options):
         sheets.append((rows, columns, title))
         return whole_grid(rows, columns, title=title, **options)
 
-    monkeypatch.setattr(contact_sheet, "picture_grid", keep)
+    monkeypatch.setattr(contact_sheet, "Grid", keep)
 
     def draw(table, study=whole):
         path = contact_sheet.contact_sheet_of_table(study, table, tmp_path / "results", tmp_path / "reports")

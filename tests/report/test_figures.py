@@ -145,7 +145,7 @@ def test_fig2_error_maps_average_to_the_score(results):
     picture = next(pictures.benchmark_pictures(benchmark, 1))
     prediction = pictures.predict(Fake("a"), picture.rgb)
     expected = score_local_global(prediction, picture.depth, picture.mask, kind="disparity", dataset="scenes-indoor")
-    errors = fig2.region_errors(picture.fit(prediction, "disparity", "marigold"))
+    errors = fig2.region_errors(picture.fitted(Fake("a"), "marigold"))
     for name, error in errors.items():
         assert np.nanmean(error) == pytest.approx(expected[f"centre_{name}_abs_rel"], rel=1e-5)
 
@@ -171,7 +171,7 @@ def test_fig4_areas_are_ranges_of_the_label():
 
 def test_fig5_regions_lie_in_the_photo():
     for corner in fig5.REGION:
-        x0, y0, x1, y1 = fig5.region_of((101, 77, 3), corner)
+        x0, y0, x1, y1 = pictures.region_of((101, 77, 3), corner, fig5.SIZE)
         assert 0 <= x0 < x1 <= 77 and 0 <= y0 < y1 <= 101
         assert (x1 - x0, y1 - y0) == (26, 34)
 
@@ -201,7 +201,7 @@ def test_fig7_numbers_are_averages_over_benchmarks(results, tmp_path):
 def test_fig7_draws_the_intervals_that_it_is_given():
     curve = pd.DataFrame({"photos": [100, 20], "mean": [0.5, 0.1], "low": [0.4, 0.2], "high": [0.6, 0.3]})
     axes = new_figure(3, 3).subplots()
-    fig7._band(axes, curve, "#000000")
+    fig7._band(axes, curve, "ours")
     assert sorted(map(tuple, axes.lines[0].get_xydata())) == [(20, 0.1), (100, 0.5)]
     band = {tuple(point) for point in axes.collections[0].get_paths()[0].vertices}
     assert band == {(20, 0.2), (20, 0.3), (100, 0.4), (100, 0.6)}

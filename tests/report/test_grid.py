@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dad.report.figures.splat import Frame, View, framed, moved, splat
-from dad.report.grid import Grid, Tile, picture_grid
+from dad.report.grid import Grid, Tile
 from dad.report.pictures import Picture, evenly, true_disparity
 from dad.report.style import styled
 
@@ -35,8 +35,10 @@ def test_sparse_truth_is_thickened_and_the_nearer_wins():
 
 def test_tiles_do_not_overlap_and_keep_the_aspect():
     with styled():
-        sheet = Grid([0.75, 1.6], ["a", "b\nc"], title="t", gaps={1: 0.3})
-        places = [sheet.show(row, column, np.zeros((48, 64, 3), np.uint8)).get_position() for row in (0, 1) for column in (0, 1)]
+        tiles = [Tile(np.zeros((48, 64, 3), np.uint8))] * 2
+        sheet = Grid(["r", "s"], [("a", tiles), ("b\nc", tiles)], heights=[0.75, 1.6], title="t", gaps={1: 0.3})
+    first, third, second, fourth = (axes.get_position() for axes in sheet.figure.axes)
+    places = [first, second, third, fourth]
     for place in places:
         assert place.width * sheet.width / (place.height * sheet.height) == pytest.approx(64 / 48)
         assert 0 < place.x0 < place.x1 < 1 and 0 < place.y0 < place.y1 < 1
@@ -49,7 +51,7 @@ def test_a_tile_keeps_no_more_pixels_than_are_drawn_and_its_box_stays_in_its_own
     tile = Tile(large, box=(1500, 0, 3000, 1000))
     assert tile.shape == (1000, 3000) and tile.pixels.shape == (267, 800, 3) and tile.pixels.max() == 200
     with styled():
-        grid = picture_grid(["a"], [("photo", [tile])], title="t")
+        grid = Grid(["a"], [("photo", [tile])], title="t")
     axes = next(one for one in grid.figure.axes if one.get_images())
     place = axes.get_position()
     assert place.width * grid.width / (place.height * grid.height) == pytest.approx(3)
@@ -61,7 +63,8 @@ def test_the_words_beside_the_colours_stay_on_a_narrow_sheet():
     key = "disparity; where the truth is known, on its scale"
     tile = Tile(np.zeros((24, 32, 3), np.uint8))
     with styled():
-        grid = picture_grid(["a"], [(name, [tile]) for name in "abc"], title="t", tile=1.35, key=key)
+        grid = Grid(["a"], [(name, [tile]) for name in "abc"], title="t", tile=1.35)
+        grid.key(key)
         [words] = [text for text in grid.figure.texts if text.get_text().replace("\n", " ") == key]
         right = words.get_window_extent(grid.figure.canvas.get_renderer()).x1
     assert "\n" in words.get_text() and right <= grid.figure.bbox.x1
@@ -70,14 +73,15 @@ def test_the_words_beside_the_colours_stay_on_a_narrow_sheet():
 def test_a_grid_of_pictures_has_a_row_per_image_and_a_column_per_estimator():
     photos = [np.full((24, 32, 3), 40 * index, np.uint8) for index in range(3)]
     with styled():
-        maps = [Tile(photos[0]), Tile(None), Tile(None, words="none")]
-        columns = [("photo", [Tile(photo, (2, 3, 9, 9)) for photo in photos]), ("map", maps)]
-        grid = picture_grid(["a", "b", "c"], columns, title="many words " * 20)
+        columns = [("photo", [Tile(photo, box=(2, 3, 9, 9)) for photo in photos]), ("map", [Tile(photos[0]), None, "none"])]
+        grid = Grid(["a", "b", "c"], columns, title="many words " * 20)
+        grid.key()
     shown = [axes.get_images()[0].get_array() for axes in grid.figure.axes if axes.get_images()]
-    assert [one.shape for one in shown] == [(24, 32, 3)] * 4 + [(1, 256)]
-    assert [int(one.max()) for one in shown[:4]] == [0, 0, 40, 80]
+    assert [one.shape for one in shown] == [(24, 32, 3)] * 4
+    assert [int(one.max()) for one in shown] == [0, 40, 80, 0]
     texts = [text.get_text() for text in grid.figure.texts]
-    assert {"a", "b", "c", "photo", "map", "far", "near"} <= set(texts)
+    assert {"a", "b", "c", "photo", "map"} <= set(texts)
+    assert [text.get_text() for text in grid.figure.axes[-1].get_xticklabels()] == ["far", "near"]
     assert any(text.count("\n") >= 5 and text.startswith("many words") for text in texts)
     assert "none" in [text.get_text() for axes in grid.figure.axes for text in axes.texts]
 

@@ -9,15 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dad.evaluation.fitting import Fitted
 from dad.evaluation.score import score_fitted
 from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_glb, write_ply
-from dad.report.colour import colourise
-from dad.report.figures.job import Drawing, Job
+from dad.report.figures.job import Drawing, Job, named
 from dad.report.figures.methods import Needs, all_sets, maps_of, our_method
 from dad.report.figures.splat import View, framed, splat
-from dad.report.grid import Tile, picture_grid
-from dad.report.pictures import SPARSE, Picture, as_disparity, load_method, photo_pictures, pictures_of, predict, scene_depth
+from dad.report.grid import Cell, Grid, Tile, map_tile
+from dad.report.pictures import (
+    SPARSE,
+    Picture,
+    aligned_depth,
+    as_disparity,
+    load_method,
+    photo_pictures,
+    pictures_of,
+    predict,
+    scene_depth,
+)
 from dad.study.config import StudyConfig
 from dad.study.photos import manifest_name
 
@@ -36,7 +44,7 @@ NOTES = """\
 - Where the camera is not known, a lens of {{ "%g" % lens }} degrees across the longer side is assumed. The views turn by 22 degrees
   around the median depth.
 {% if assumed %}
-- Photos have no truth: their points lie between {{ "%g" % near }} and {{ "%g" % far }} units, which is an assumption.
+- Photos have no truth: their points lie between {{ "%g" % ends[0] }} and {{ "%g" % ends[1] }} units, which is an assumption.
 {% endif %}
 """
 PHOTOS = 3
@@ -44,7 +52,7 @@ OF_SAMPLES = 2
 """Images of the real RGB-D pairs; of every other benchmark one is shown."""
 NEAR, FAR = 1.0, 5.0
 """Assumed distances of the nearest and farthest point of a photo without truth."""
-VIEWS = {"from the left": View(-22, 8), "from the right": View(22, 8)}
+LEFT, RIGHT = View(-22, 8), View(22, 8)
 RENDERED = 640
 """Longest side in pixels of a rendered view."""
 SAME_SURFACE = 0.03
@@ -88,31 +96,27 @@ def draw(job: Job) -> Drawing:
     estimator = load_method(job.needs.method("ours"), job.layout)
     pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
     if job.needs.manifest:
-        pictures += photo_pictures(job.layout.root / job.needs.manifest, PHOTOS)
+        pictures += photo_pictures(job.manifest, PHOTOS)
     clouds = [cloud_of(job, picture, estimator) for picture in pictures]
-    columns = [
+    columns: list[tuple[str, list[Cell]]] = [
         ("photo", [Tile(cloud.picture.rgb) for cloud in clouds]),
-        ("our map", [Tile(colourise(cloud.disparity)) for cloud in clouds]),
+        ("our map", [map_tile(cloud.disparity) for cloud in clouds]),
+        ("our points,\nfrom the left", [Tile(_seen(cloud, cloud.depth, cloud.mask, LEFT)) for cloud in clouds]),
+        ("our points,\nfrom the right", [Tile(_seen(cloud, cloud.depth, cloud.mask, RIGHT)) for cloud in clouds]),
     ]
-    for name, view in VIEWS.items():
-        columns.append((f"our points,\n{name}", [Tile(_seen(cloud, cloud.depth, cloud.mask, view)) for cloud in clouds]))
-    if any(cloud.picture.depth is not None for cloud in clouds):
+    known = [cloud.picture.depth is not None for cloud in clouds]
+    if any(known):
         columns.append(("true points,\nfrom the right", [_true_points(cloud) for cloud in clouds]))
-    grid = picture_grid([cloud.picture.place for cloud in clouds], columns, title=job.title, tile=1.9)
-    facts = {
-        "images": ", ".join(f"{cloud.picture.place} `{cloud.picture.id}`" for cloud in clouds),
-        "lens": FIELD_OF_VIEW,
-        "assumed": any(cloud.picture.depth is None for cloud in clouds),
-        "near": NEAR,
-        "far": FAR,
-    }
+    grid = Grid([picture.place for picture in pictures], columns, title=job.title, tile=1.9)
+    grid.key()
+    facts = {"images": named(pictures), "lens": FIELD_OF_VIEW, "assumed": not all(known), "ends": (NEAR, FAR)}
     return Drawing(grid.figure, facts, write_points(job, clouds))
 
 
-def _true_points(cloud: Cloud) -> Tile:
+def _true_points(cloud: Cloud) -> Cell:
     if cloud.picture.depth is None:
-        return Tile(None, words="no truth")
-    return Tile(_seen(cloud, cloud.picture.depth, cloud.picture.mask, VIEWS["from the right"]))
+        return "no truth"
+    return Tile(_seen(cloud, cloud.picture.depth, cloud.picture.mask, RIGHT))
 
 
 def write_points(job: Job, clouds: list[Cloud]) -> list[dict[str, Any]]:
@@ -132,16 +136,15 @@ def write_points(job: Job, clouds: list[Cloud]) -> list[dict[str, Any]]:
 
 def cloud_of(job: Job, picture: Picture, estimator: "AnyEstimator") -> Cloud:
     """A map brought to true depth by the protocol's alignment, or to assumed distances where there is no truth."""
-    prediction = predict(estimator, picture.rgb)
-    disparity = as_disparity(prediction, estimator.kind)
     camera, known = _camera(picture)
     numbers: dict[str, Any] = {"camera": "known" if known else "assumed"}
     if picture.depth is None:
+        prediction = predict(estimator, picture.rgb)
         depth = relative_to_depth(prediction, estimator.kind, near=NEAR, far=FAR)
         numbers |= {"scale": "assumed", "abs_rel": float("nan")}
-        return Cloud(picture, disparity, depth, np.isfinite(depth), camera, numbers)
-    fitted = picture.fit(prediction, estimator.kind, job.protocol)
-    depth = _metres(fitted)
+        return Cloud(picture, as_disparity(prediction, estimator.kind), depth, np.isfinite(depth), camera, numbers)
+    fitted = picture.fitted(estimator, job.protocol)
+    disparity, depth = as_disparity(fitted.prediction, fitted.kind), aligned_depth(fitted)
     numbers |= {"scale": "fitted to the truth", "abs_rel": score_fitted(fitted)["abs_rel"]}
     return _thinned(Cloud(picture, disparity, depth, _solid(picture), camera, numbers))
 
@@ -152,14 +155,8 @@ def _thinned(cloud: Cloud) -> Cloud:
     few = (slice(None, None, step), slice(None, None, step))
     picture = cloud.picture
     picture = replace(picture, rgb=picture.rgb[few], depth=picture.depth[few], mask=picture.mask[few])
-    camera = Camera(*(value / step for value in (cloud.camera.fx, cloud.camera.fy, cloud.camera.cx, cloud.camera.cy)))
-    return Cloud(picture, cloud.disparity[few], cloud.depth[few], cloud.mask[few], camera, cloud.numbers)
-
-
-def _metres(fitted: Fitted) -> NDArray[np.float64]:
-    """The whole aligned prediction (H,W) as depth."""
-    aligned = fitted.transform(fitted.prediction.copy()).astype(np.float64)
-    return 1 / np.maximum(aligned, 1e-6) if fitted.rules.score_domain == "disparity" else aligned
+    maps = (cloud.disparity[few], cloud.depth[few], cloud.mask[few])
+    return Cloud(picture, *maps, cloud.camera.scaled(1 / step), cloud.numbers)
 
 
 def _solid(picture: Picture) -> NDArray[np.bool_]:
@@ -193,7 +190,7 @@ def _seen(cloud: Cloud, depth: NDArray[np.floating], mask: NDArray[np.bool_], vi
     if mask.mean() < SPARSE:
         points, colours = cloud.of(depth, mask)
         return splat(points, colours, view, frame, pivot=pivot, focal=cloud.camera.fx, thick=4)
-    camera = Camera(*(value * factor for value in (cloud.camera.fx, cloud.camera.fy, cloud.camera.cx, cloud.camera.cy)))
+    camera = cloud.camera.scaled(factor)
     rgb, mask = (_resized(values, size) for values in (cloud.picture.rgb, mask))
     finer = replace(cloud, picture=replace(cloud.picture, rgb=rgb), camera=camera)
     points, colours = finer.of(_refined(depth.astype(np.float32), size), mask)

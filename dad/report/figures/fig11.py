@@ -21,5 +21,4 @@ def needs(study: StudyConfig) -> Needs:
 
 def draw(job: Job) -> Drawing:
     """Photo and the map of every method."""
-    pictures = photo_pictures(job.layout.root / job.needs.manifest, PHOTOS)
-    return strips(job, pictures, "the photos in the training set's order", rendered=job.study.photos.source == "scenes")
+    return strips(job, photo_pictures(job.manifest, PHOTOS), "the photos in the training set's order")

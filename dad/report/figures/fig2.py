@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dad.evaluation.detail import local_global_fitted
-from dad.evaluation.fitting import Fitted, fit_image
-from dad.report.colour import colourise, shaded
+from dad.evaluation.fitting import Fitted, fit_maps
 from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles, method_title
 from dad.report.figures.methods import Needs, ablation_sets, base_and_ours, other_methods
-from dad.report.grid import DRAWN, WORST, Grid, row_heights
-from dad.report.pictures import Picture, load_method, pictures_of, predict, shrunk, true_disparity
+from dad.report.grid import Cell, Grid, Tile, error_tile, map_tile
+from dad.report.pictures import Region, cut, load_method, pictures_of, relative_error, true_disparity
 from dad.report.scores import subject_values
 from dad.report.style import INK, PALETTE, QUIET
 from dad.report.templates import signed, with_interval
@@ -37,9 +36,13 @@ NOTES = """\
   alignments of a method see the same images, so their paired `difference` (local minus global) says more than two overlapping
   intervals; `local_better_in` is the share of images in which the local fit is better.
 """
-ALIGNMENTS = {"global": "global least squares: fit over the whole image", "local": "local least squares: fit over the region"}
 METRICS = ("abs_rel", "delta1")
-COLOURS = {"global": PALETTE[1], "local": PALETTE[0]}
+ALIGNMENTS: dict[str, dict[str, Any]] = {
+    "global": {"label": "global least squares: fit over the whole image", "facecolor": PALETTE[1]},
+    "local": {"label": "local least squares: fit over the region", "facecolor": PALETTE[0], "hatch": "////"},
+}
+"""How the two look in a chart: a colour, repeated by a hatch."""
+COLUMNS = ("photo, central region", "the region", "its true depth", "error, global fit", "error, local fit")
 BARS = 2.25
 """Inches that a line of bar charts takes."""
 SHORT = {"midas": "MiDaS", "marigold": "Marigold", "base": "base\nstudent", "ours": "our\nstudent"}
@@ -55,71 +58,41 @@ def needs(study: StudyConfig) -> Needs:
     return Needs(methods, (), (study.teacher,), scores, ablation_sets(study))
 
 
-def centre(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The central h/2 x w/2 region, as `dad.evaluation.detail` cuts it."""
-    rows, columns = (slice(size // 4, size // 4 + size // 2) for size in shape[:2])
-    return rows, columns
-
-
-def local_fit(fitted: Fitted) -> Fitted:
-    """The region cut out of an image, and the fit over it alone."""
-    region = centre(fitted.mask.shape)
-    return fit_image(
-        fitted.prediction[region],
-        fitted.depth[region],
-        fitted.labels[region],
-        kind=fitted.kind,
-        protocol=fitted.rules,
-        dataset=fitted.limits,
-        strict=fitted.strict,
-    )
-
-
 def region_errors(fitted: Fitted) -> dict[str, NDArray[np.float64]]:
-    """Alignment -> the absolute relative error (H/2,W/2) of the region, NaN where nothing is scored."""
-    local = local_fit(fitted)
-    truth = np.where(local.mask, local.depth, np.nan).astype(np.float64)
-    truth = 1 / truth if fitted.rules.score_domain == "disparity" else truth
-    errors = {}
-    for name, transform in (("global", fitted.transform), ("local", local.transform)):
-        aligned = transform(local.prediction.astype(np.float32)).astype(np.float64)
-        errors[name] = np.abs(aligned - truth) / truth
-    return errors
+    """Alignment -> the absolute relative error (H/2,W/2) of the central region, NaN where nothing is scored."""
+    local = fit_maps(fitted.maps.centre, kind=fitted.kind, protocol=fitted.rules, dataset=fitted.limits)
+    return {"global": cut(relative_error(fitted), centre(fitted.mask.shape)), "local": relative_error(local)}
+
+
+def centre(shape: tuple[int, ...]) -> Region:
+    """The central h/2 x w/2 region, as `dad.evaluation.maps` cuts it."""
+    height, width = shape[:2]
+    return width // 4, height // 4, width // 4 + width // 2, height // 4 + height // 2
 
 
 def draw(job: Job) -> Drawing:
     """Pictures of the teacher above, bars of all methods below."""
     pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1)
-    numbers = region_numbers(job)
-    columns = ["photo, central region", "the region", "its true depth", "error, global fit", "error, local fit"]
-    foot = 0.85 + len(job.needs.datasets) * BARS
-    grid = Grid(row_heights([picture.rgb.shape for picture in pictures]), columns, title=job.title, tile=1.72, foot=foot)
-    shown = _pictures(job, grid, pictures)
-    _bars(job, grid, numbers)
-    facts = {"teacher": method_title(job.needs.method("teacher")), "shown": ", ".join(shown)}
-    return Drawing(grid.figure, facts, numbers, outcomes(job, numbers))
-
-
-def _pictures(job: Job, grid: Grid, pictures: Sequence[Picture]) -> list[str]:
-    """Draw the rows of (a); returns what was measured on each."""
     estimator = load_method(job.needs.method("teacher"), job.layout)
+    rows: list[list[Cell]] = []
     said = []
-    for row, picture in enumerate(pictures):
-        fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, job.protocol)
-        region = centre(picture.rgb.shape)
-        grid.show(row, 0, picture.rgb, (region[1].start, region[0].start, region[1].stop, region[0].stop))
-        grid.show(row, 1, picture.rgb[region])
-        grid.show(row, 2, colourise(shrunk(true_disparity(picture)[region], DRAWN)))
-        measured = local_global_fitted(fitted)
-        for column, (name, error) in enumerate(region_errors(fitted).items(), start=3):
-            label = f"AbsRel {measured[f'centre_{name}_abs_rel']:.3f}"
-            grid.show(row, column, shaded(shrunk(error, DRAWN) / WORST, "magma"), label=label)
-        grid.row_title(row, picture.place)
-        both = " and ".join(f"{measured[f'centre_{name}_abs_rel']:.4f}" for name in ALIGNMENTS)
+    for picture in pictures:
+        fitted, region = picture.fitted(estimator, job.protocol), centre(picture.rgb.shape)
+        measured = {name: local_global_fitted(fitted)[f"centre_{name}_abs_rel"] for name in ALIGNMENTS}
+        errors = [error_tile(error, f"AbsRel {measured[name]:.3f}") for name, error in region_errors(fitted).items()]
+        truth = map_tile(cut(true_disparity(picture), region))
+        rows.append([Tile(picture.rgb, box=region), Tile(cut(picture.rgb, region)), truth, *errors])
+        both = " and ".join(f"{value:.4f}" for value in measured.values())
         said.append(f"{picture.place} `{picture.id}` (AbsRel {both})")
-    grid.colour_key("")
-    grid.error_key("absolute relative error", left=grid.left(3))
-    return said
+    columns = list(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+    foot = 0.85 + len(job.needs.datasets) * BARS
+    grid = Grid([picture.place for picture in pictures], columns, title=job.title, tile=1.72, foot=foot)
+    grid.key("")
+    grid.error_key("absolute relative error", column=3)
+    numbers = region_numbers(job)
+    _bars(job, grid, numbers)
+    facts = {"teacher": method_title(job.needs.method("teacher")), "shown": ", ".join(said)}
+    return Drawing(grid.figure, facts, numbers, outcomes(job, numbers))
 
 
 def region_numbers(job: Job) -> list[dict[str, Any]]:
@@ -165,35 +138,28 @@ def outcomes(job: Job, numbers: Sequence[dict[str, Any]]) -> list[Outcome]:
 
 def _bars(job: Job, grid: Grid, numbers: Sequence[dict[str, Any]]) -> None:
     """(b): a line of charts per data set, a chart per metric."""
-    from matplotlib.patches import Patch
-
-    titles, top = dataset_titles(job.study), grid.bottom + 0.55
+    titles, top = dataset_titles(job.study), grid.foot - 0.55
     width = (grid.width - 1.4) / 2
-    handles = [Patch(**_look(name), label=text) for name, text in ALIGNMENTS.items()]
-    corner = (0.4 / grid.width, 1 - (top - 0.05) / grid.height)
-    grid.figure.legend(handles=handles, loc="upper left", bbox_to_anchor=corner, ncols=2, fontsize=8.5, columnspacing=3)
-    grid.text(0.1, top + 0.02, "(b)", fontsize=9, fontweight="bold", va="top")
-    grid.text(0.1, 0.33, "(a)", fontsize=9, fontweight="bold", va="top")
     for line, dataset in enumerate(job.needs.datasets):
         for column, metric in enumerate(METRICS):
-            axes = grid.box(0.65 + column * (width + 0.6), top + 0.55 + line * BARS, width, BARS - 0.85)
+            left, upper = 0.65 + column * (width + 0.6), top - 0.55 - line * BARS
+            axes = grid.axes(left, upper - BARS + 0.85, left + width, upper)
             _chart(axes, [one for one in numbers if (one["dataset"], one["metric"]) == (dataset, metric)], metric)
             axes.set_title(f"{titles[dataset]}, central region", loc="left", fontsize=9)
-
-
-def _look(alignment: str) -> dict[str, Any]:
-    """Colour, repeated by a hatch."""
-    hatch = "////" if alignment == "local" else None
-    return {"facecolor": COLOURS[alignment], "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+    corner = (0.4 / grid.width, (top + 0.05) / grid.height)
+    handles = axes.get_legend_handles_labels()
+    grid.figure.legend(*handles, loc="upper left", bbox_to_anchor=corner, ncols=2, fontsize=8.5, columnspacing=3)
+    for name, y in (("(a)", grid.height - 0.33), ("(b)", top - 0.02)):
+        grid.text(0.1, y, name, fontsize=9, fontweight="bold", va="top")
 
 
 def _chart(axes: "Axes", numbers: Sequence[dict[str, Any]], metric: str) -> None:
-    for place, line in enumerate(numbers):
-        for side, name in enumerate(ALIGNMENTS):
-            x = place + (side - 0.5) * 0.36
-            axes.bar(x, line[name], 0.34, **_look(name))
-            axes.plot([x, x], [line[f"{name}_low"], line[f"{name}_high"]], color=INK, linewidth=1.1)
-    axes.set_xticks(range(len(numbers)), [SHORT.get(line["method"], line["method"]) for line in numbers], fontsize=8)
+    places = np.arange(len(numbers))
+    for side, (name, look) in zip((-0.18, 0.18), ALIGNMENTS.items(), strict=True):
+        axes.bar(places + side, [line[name] for line in numbers], 0.34, edgecolor="white", linewidth=0, **look)
+        ends = ([line[f"{name}_{end}"] for line in numbers] for end in ("low", "high"))
+        axes.vlines(places + side, *ends, color=INK, linewidth=1.1)
+    axes.set_xticks(places, [SHORT.get(line["method"], line["method"]) for line in numbers], fontsize=8)
     axes.tick_params(axis="x", length=0)
     axes.tick_params(axis="y", labelsize=7.5)
     axes.set_ylabel(paper().metrics[metric].arrow, fontsize=8.5)

@@ -1,5 +1,6 @@
 """Fig. 4: what each normalization makes of a real pseudo-label, and which pixels a pixel is normalized with."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 from dad.report.colour import colourise
 from dad.report.figures.job import Drawing, Job, method_title
 from dad.report.figures.methods import Method, Needs, maps_of
-from dad.report.grid import Grid
+from dad.report.grid import Chart, Grid, Tile, map_tile
 from dad.report.pictures import photo_pictures
-from dad.report.style import HAIRLINE, PALETTE, QUIET
+from dad.report.style import HAIRLINE, MARK, PALETTE, QUIET
 from dad.study.config import LossConfig, StudyConfig
 from dad.study.photos import manifest_name
 
@@ -28,8 +29,8 @@ TABLES = ()
 NOTES = """\
 - The label is the map of {{ teacher }} for the largest central square of the middle photo of the training set, `{{ photo }}`, at
   the training's {{ study.crop.size }} pixels.
-- The marked pixel is at row {{ place[0] }} and column {{ place[1] }} of the label, chosen beforehand ({{ "%.0f" % (100 * mark[0])
-  }}% down, {{ "%.0f" % (100 * mark[1]) }}% across).
+- The marked pixel is at row {{ place[0] }} and column {{ place[1] }} of the label, chosen beforehand ({{ "%.0f" % (100 * marked[0])
+  }}% down, {{ "%.0f" % (100 * marked[1]) }}% across).
 - Groups (`{{ study.loss.groups }}`) and arithmetic (`{{ study.loss.variant }}`) are those that the study trains with, drawn by the
   loss's own code. Hybrid normalization averages the differences of student and label over its three levels; its S = 1 holds the
   same pixels as global normalization{% if study.loss.variant == "hdn" and study.loss.groups != "spatial" %}, but for the
@@ -38,9 +39,10 @@ NOTES = """\
   pixel's value red.
 """
 
-MARK = (0.7, 0.4)
+MARKED = (0.7, 0.4)
 """Where the marked pixel is: its row and column as a share of the map."""
-RED = "#E8000B"
+REST = "#C8C8C8"
+"""Colour of the pixels that are not in its area."""
 BINS = 48
 SHADE = 0.82
 """How far pixels outside the area are moved towards white."""
@@ -71,7 +73,7 @@ def label_of(job: Job) -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
     from dad.data.crops import CropPlan
     from dad.models.estimator import load
 
-    picture = photo_pictures(job.layout.root / job.needs.manifest, 1, largest=None)[0]
+    picture = photo_pictures(job.manifest, 1, largest=None)[0]
     crop = job.study.crop
     plan = CropPlan(seed=0, min_crop=1, size=crop.size, patches=0, flip=False, context="center")
     height, width = picture.rgb.shape[:2]
@@ -83,7 +85,7 @@ def label_of(job: Job) -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
 
 def marked(shape: tuple[int, ...]) -> tuple[int, int]:
     """Row and column of the marked pixel."""
-    return int(MARK[0] * shape[0]), int(MARK[1] * shape[1])
+    return int(MARKED[0] * shape[0]), int(MARKED[1] * shape[1])
 
 
 def panels(label: NDArray[np.float32], loss: LossConfig) -> list[Panel]:
@@ -100,10 +102,10 @@ def panels(label: NDArray[np.float32], loss: LossConfig) -> list[Panel]:
         groups = group_index(target, normalization=normalization, **options)[0].numpy()
         maps = normalise(target, normalization=normalization, **options)[0].numpy()
         for level, group, values in zip(NORMALIZATIONS[normalization].segments, groups, maps, strict=True):
-            name = {"global": "global norm.", "hybrid": f"hybrid norm., S = {level}", "local": f"local norm., S = {level}"}
+            title = f"{normalization} norm." + ("" if normalization == "global" else f", S = {level}")
             inside = group >= 0
             area = (group == group[marked(group.shape)]) & inside
-            made.append(Panel(name[normalization], area, np.where(inside, values, np.nan), _edges(label, group, loss)))
+            made.append(Panel(title, area, np.where(inside, values, np.nan), _edges(label, group, loss)))
     itself = np.zeros(label.shape, np.bool_)
     itself[marked(label.shape)] = True
     return [*made, Panel("no norm.", itself, label)]
@@ -119,21 +121,16 @@ def _edges(label: NDArray[np.float32], group: NDArray[np.int64], loss: LossConfi
 def draw(job: Job) -> Drawing:
     """The photo and its label on the left; per normalization the area, the map and the label's histogram."""
     rgb, label, photo = label_of(job)
-    shown = panels(label, job.study.loss)
-    columns = ["photo and label", *(panel.title for panel in shown)]
+    shown, place, coloured = panels(label, job.study.loss), marked(label.shape), colourise(label)
+    columns = [("photo and label", [Tile(rgb, dot=place), Tile(coloured, dot=place), Chart(_legend)])]
+    for panel in shown:
+        histogram = Chart(functools.partial(_histogram, label=label, panel=panel, place=place), inset=(0.02, 0.1, 0.02, 0))
+        columns.append((panel.title, [Tile(_faded(coloured, panel.area), dot=place), map_tile(panel.values), histogram]))
+    rows = ("norm. area", "normalized map", "pixels by value")
     gaps = {1: 0.28, 2: 0.12, 5: 0.12, 6: 0.12}
-    grid = Grid([1, 1, 0.72], columns, title=job.title, tile=1.5, gaps=gaps, foot=0.55)
-    place = marked(label.shape)
-    for row, pixels in enumerate((rgb, colourise(label))):
-        _dot(grid.show(row, 0, pixels), place)
-    for column, panel in enumerate(shown, start=1):
-        _dot(grid.show(0, column, _faded(colourise(label), panel.area)), place)
-        grid.show(1, column, colourise(panel.values))
-        _histogram(grid.axes(2, column, inset=(0.02, 0.1, 0.02, 0)), label, panel, place)
-    for row, text in enumerate(("norm. area", "normalized map", "pixels by value")):
-        grid.row_title(row, text, x=grid.left(1) - 0.12)
-    _key(grid)
-    facts = {"teacher": method_title(job.needs.methods[0]), "photo": photo, "place": place, "mark": MARK}
+    grid = Grid(rows, columns, heights=[1, 1, 0.72], title=job.title, tile=1.5, gaps=gaps, foot=0.65)
+    grid.key("disparity, each map on a scale of its own; histograms are over the label's values", below=0.3)
+    facts = {"teacher": method_title(job.needs.methods[0]), "photo": photo, "place": place, "marked": MARKED}
     return Drawing(grid.figure, facts, numbers_of(shown, place))
 
 
@@ -159,18 +156,14 @@ def _faded(pixels: NDArray[np.uint8], area: NDArray[np.bool_]) -> NDArray[np.uin
     return np.where(area[..., None], pixels, faded).astype(np.uint8)
 
 
-def _dot(axes: "Axes", place: tuple[int, int]) -> None:
-    axes.plot(place[1], place[0], "o", markersize=5.5, markerfacecolor=RED, markeredgecolor="white", markeredgewidth=1)
-
-
-def _histogram(axes: "Axes", label: NDArray[np.float32], panel: Panel, place: tuple[int, int]) -> None:
+def _histogram(axes: "Axes", *, label: NDArray[np.float32], panel: Panel, place: tuple[int, int]) -> None:
     bins = np.linspace(label.min(), label.max(), BINS + 1)
-    axes.hist(label.ravel(), bins, color="#C8C8C8")
+    axes.hist(label.ravel(), bins, color=REST)
     if panel.area.sum() > 1:
         axes.hist(label[panel.area], bins, color=PALETTE[0])
     for edge in panel.edges:
         axes.axvline(edge, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.axvline(label[place], color=RED, linewidth=1.2)
+    axes.axvline(label[place], color=MARK, linewidth=1.2)
     axes.set_yscale("function", functions=(np.sqrt, np.square))  # the sky alone can fill one bin
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -180,12 +173,9 @@ def _histogram(axes: "Axes", label: NDArray[np.float32], panel: Panel, place: tu
     axes.spines["bottom"].set_color(HAIRLINE)
 
 
-def _key(grid: Grid) -> None:
-    """Below the first column the colours, below the histograms what their axis is."""
-    text = "label value (disparity; each map is coloured on a scale of its own)"
-    grid.text(grid.left(1), grid.bottom + 0.34, text, fontsize=8, va="center", color=QUIET)
-    grid.colour_key("", left=grid.left(0) - 0.15, top=-0.9)
-    legend = ((-0.6, RED, "the marked pixel"), (-0.42, PALETTE[0], "in its area"), (-0.24, "#C8C8C8", "all pixels"))
-    for height, colour, text in legend:
-        grid.text(grid.left(0) + 0.05, grid.bottom + height, "\u25cf", fontsize=8, color=colour, va="center")
-        grid.text(grid.left(0) + 0.22, grid.bottom + height, text, fontsize=8, va="center")
+def _legend(axes: "Axes") -> None:
+    """Beside the histograms what their colours are."""
+    for colour, text in ((MARK, "the marked pixel"), (PALETTE[0], "in its area"), (REST, "all pixels")):
+        axes.plot([], [], "o", color=colour, label=text)
+    axes.legend(loc="center left", fontsize=8)
+    axes.set_axis_off()

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from dad.report.figures.job import Drawing, Job, column_title
+from dad.report.figures.job import Drawing, Job, column_title, named
 from dad.report.figures.methods import ESTIMATORS, TITLES, Needs, all_sets, maps_of, other_methods, our_method
-from dad.report.grid import picture_grid
-from dad.report.pictures import Picture, load_method, map_tiles, photo_tiles, pictures_of, truth_tiles
+from dad.report.grid import Grid, Tile, map_tile
+from dad.report.pictures import Picture, load_method, own_map, pictures_of
 from dad.study.config import StudyConfig
 
 TITLE = "Qualitative comparison of relative depth estimations"
@@ -34,21 +34,25 @@ def needs(study: StudyConfig) -> Needs:
 def draw(job: Job) -> Drawing:
     """Photo, truth, and the map of every method."""
     pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
-    return strips(job, pictures, "each benchmark", rendered=False)
+    return strips(job, pictures, "each benchmark")
 
 
-def strips(job: Job, pictures: Sequence[Picture], where: str, *, rendered: bool) -> Drawing:
+def strips(job: Job, pictures: Sequence[Picture], where: str) -> Drawing:
     """Pictures, their truth where there is one, and the map of every method of the job; with the facts for NOTES."""
-    labelled = any(picture.depth is not None for picture in pictures)
-    columns = [("photo", photo_tiles(pictures)), *([("true depth", truth_tiles(pictures))] if labelled else [])]
-    for method in job.needs.methods:  # one estimator in memory at a time
-        columns.append((column_title(method), map_tiles(load_method(method, job.layout), pictures)))
-    rows = [picture.place if labelled else f"photo {number}" for number, picture in enumerate(pictures, start=1)]
+    labelled = pictures[0].depth is not None
+    columns = [("photo", [Tile(picture.rgb) for picture in pictures])]
+    if labelled:
+        columns.append(("true depth", [map_tile(picture.drawn_truth) for picture in pictures]))
+    for method in job.needs.methods:
+        estimator = load_method(method, job.layout)  # one in memory at a time
+        columns.append((column_title(method), [own_map(estimator, picture) for picture in pictures]))
+    grid = Grid([picture.place if labelled else f"photo {i}" for i, picture in enumerate(pictures, 1)], columns, title=job.title)
+    grid.key()
     facts = {
         "ours": job.needs.method("ours"),
         "where": where,
-        "images": ", ".join(f"{picture.place} `{picture.id}`" for picture in pictures),
+        "images": named(pictures),
         "absent": [TITLES[role] for role in ESTIMATORS if job.needs.method(role) is None],
-        "rendered": rendered,
+        "rendered": not labelled and job.study.photos.source == "scenes",
     }
-    return Drawing(picture_grid(rows, columns, title=job.title).figure, facts)
+    return Drawing(grid.figure, facts)

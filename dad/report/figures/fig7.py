@@ -27,8 +27,11 @@ NOTES = """\
   }} seeds{% else %}; with one seed they say nothing of another training{% endif %}. The paired difference is the one to judge by:
   both methods see the same images. What became of the paper's statements about this curve is in scaling.md.
 """
-COLOURS = {"ours": PALETTE[0], "ssi": PALETTE[1]}
 DIFFERENCE = "ours − SSI"
+LOOKS = {
+    name: {"color": colour, "marker": marker}
+    for name, colour, marker in zip(("ours", "ssi", DIFFERENCE), PALETTE, MARKERS, strict=False)
+}
 
 
 def needs(study: StudyConfig) -> Needs:
@@ -45,34 +48,36 @@ def needs(study: StudyConfig) -> Needs:
 
 def draw(job: Job) -> Drawing:
     """Above the average and the paired difference, below a facet per data set; all with 95 % bands, and the teacher's line."""
+    from matplotlib.patches import Patch
+
     from dad.report.frame import load_frame
 
     frame = load_frame(job.study, "scaling", job.results)
     curves = curves_of(frame)
     average, *single = frame.columns
-    wide = max(2, len(single))
-    figure = new_figure(max(8.2, 2.3 * wide), 5.6)
+    figure = new_figure(max(8.2, 2.3 * len(single)), 5.6)
     figure.get_layout_engine().set(wspace=0.05, hspace=0.06)
     above, below = figure.subfigures(2, 1, height_ratios=(1.35, 1))
     left, right = above.subplots(1, 2, width_ratios=(1.35, 1))
-    _panel(left, curves, average.dataset, f"average over {len(single)} benchmarks")
+    facets = below.subplots(1, len(single), squeeze=False)[0]
+    names = [paper().dataset_name(column.dataset) or column.dataset for column in single]
+    titles = [f"average over {len(single)} benchmarks", *names]
+    for axes, column, title in zip((left, *facets), frame.columns, titles, strict=True):
+        here = curves[curves["dataset"] == column.dataset].groupby("method")
+        for method in ("ours", "ssi"):
+            _band(axes, here.get_group(method), method, TITLES[method])
+        teacher = f"teacher: {method_title(job.needs.method('teacher'))}"
+        line = {"color": QUIET, "linewidth": 1.3, "linestyle": (0, (5, 2)), "label": teacher}
+        axes.axhline(here.get_group("teacher")["mean"].iloc[0], **line)
+        _photo_axis(axes, job.study.scaling, title, size=9 if axes is left else 7)
     left.set_ylabel("average AbsRel↓")
-    gaps = curves[(curves["dataset"] == average.dataset) & (curves["method"] == DIFFERENCE)]
-    _band(right, gaps, PALETTE[2])
-    right.axhline(0, color=INK, linewidth=0.9)
-    right.set_ylabel("difference in average AbsRel")
-    right.set_title("ours minus SSI baseline, paired: below 0 ours is better", loc="left")
-    facets = below.subplots(1, wide)
-    for axes, column in zip(facets, single, strict=False):
-        _panel(axes, curves, column.dataset, paper().dataset_name(column.dataset) or column.dataset)
     facets[0].set_ylabel("AbsRel↓")
-    for axes in facets[len(single) :]:
-        axes.set_axis_off()
-    for axes in (left, right):
-        _photo_axis(axes, job.study.scaling)
-    for axes in facets[: len(single)]:
-        _photo_axis(axes, job.study.scaling, size=7)
-    _legend(figure, method_title(job.needs.method("teacher")))
+    _band(right, curves[(curves["dataset"] == average.dataset) & (curves["method"] == DIFFERENCE)], DIFFERENCE)
+    right.axhline(0, color=INK, linewidth=0.9)
+    _photo_axis(right, job.study.scaling, "ours minus SSI baseline, paired: below 0 ours is better", size=9)
+    right.set_ylabel("difference in average AbsRel")
+    handles = [*left.get_legend_handles_labels()[0], Patch(color=QUIET, alpha=0.16, linewidth=0, label="95 % interval")]
+    figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=8.5)
     figure.suptitle(job.title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return Drawing(figure, {"datasets": [column.title for column in single]}, numbers_of(curves))
 
@@ -81,55 +86,27 @@ def curves_of(frame: "Frame") -> "pd.DataFrame":
     """One line per method, size and column: method, photos, dataset, mean, low, high; the paired difference is a method, too."""
     import pandas as pd
 
-    lines = []
-    for column in frame.columns:
-        for row in frame.rows:
-            values = frame.value(row, column, "abs_rel")
-            place = {"photos": int(row.factors["photos"]), "dataset": column.dataset}
-            own = {"mean": values["mean"], "low": values["ci_low"], "high": values["ci_high"]}
-            lines.append({"method": row.factors["method"], **place, **own})
-            if row.factors["method"] == "ours":
-                gap = {"mean": values["ref_difference"], "low": values["ref_low"], "high": values["ref_high"]}
-                lines.append({"method": DIFFERENCE, **place, **gap})
-    return pd.DataFrame(lines)
+    lines = frame.lines[(frame.lines["role"] == "row") & (frame.lines["metric"] == "abs_rel")].astype({"photos": int})
+    gaps = lines[lines["method"] == "ours"].assign(method=DIFFERENCE)
+    place, ends = ["method", "photos", "dataset"], ["mean", "low", "high"]
+    own = lines[[*place, "mean", "ci_low", "ci_high"]].set_axis([*place, *ends], axis=1)
+    return pd.concat([own, gaps[[*place, "ref_difference", "ref_low", "ref_high"]].set_axis([*place, *ends], axis=1)])
 
 
-def _panel(axes: "Axes", curves: "pd.DataFrame", dataset: str, title: str) -> None:
-    """The two methods and the teacher's line on one data set."""
-    here = curves[curves["dataset"] == dataset]
-    for method, colour in COLOURS.items():
-        _band(axes, here[here["method"] == method], colour, MARKERS[list(COLOURS).index(method)])
-    axes.axhline(here[here["method"] == "teacher"]["mean"].iloc[0], color=QUIET, linewidth=1.3, linestyle=(0, (5, 2)))
-    axes.set_title(title, loc="left")
-
-
-def _band(axes: "Axes", lines: "pd.DataFrame", colour: str, marker: str = MARKERS[2]) -> None:
+def _band(axes: "Axes", lines: "pd.DataFrame", method: str, label: str | None = None) -> None:
     """A curve with its interval."""
     import seaborn
 
     long = lines.melt(["photos"], ["mean", "low", "high"])
-    look = {"color": colour, "marker": marker, "linewidth": 1.8, "markersize": 6.5, "err_kws": {"alpha": 0.16, "linewidth": 0.6}}
-    seaborn.lineplot(long, x="photos", y="value", ax=axes, legend=False, sort=False, **GIVEN, **look)
-    axes.set_ylabel("")
+    look = {"linewidth": 1.8, "markersize": 6.5, "err_kws": {"alpha": 0.16, "linewidth": 0.6}, **LOOKS[method]}
+    seaborn.lineplot(long, x="photos", y="value", ax=axes, label=label, legend=False, sort=False, **GIVEN, **look)
 
 
-def _legend(figure: Any, teacher: str) -> None:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    look = {"linewidth": 1.8, "markersize": 6.5, "markeredgecolor": "white"}
-    handles = [
-        Line2D([], [], color=colour, marker=MARKERS[place], label=TITLES[method], **look)
-        for place, (method, colour) in enumerate(COLOURS.items())
-    ]
-    handles.append(Line2D([], [], color=QUIET, linewidth=1.3, linestyle=(0, (5, 2)), label=f"teacher: {teacher}"))
-    handles.append(Patch(color=QUIET, alpha=0.16, linewidth=0, label="95 % interval"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=8.5)
-
-
-def _photo_axis(axes: "Axes", counts: Sequence[int], *, size: float = 9) -> None:
+def _photo_axis(axes: "Axes", counts: Sequence[int], title: str, *, size: float) -> None:
     from matplotlib.ticker import NullLocator
 
+    axes.set_title(title, loc="left")
+    axes.set_ylabel("")
     axes.set_xscale("log")
     axes.set_xticks(counts, [f"{count / 1000:g}k" if count >= 1000 else str(count) for count in counts], fontsize=size)
     axes.xaxis.set_minor_locator(NullLocator())

@@ -1,5 +1,6 @@
 """Fig. 9: predicted against true depth, of the baseline and of ours, over whole benchmarks and on a picture of each."""
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -7,22 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dad.data.benchmarks import Benchmark
-from dad.evaluation.fitting import Fitted
 from dad.evaluation.score import score_fitted
-from dad.report.colour import colourise
 from dad.report.figures.job import Drawing, Job, Outcome
 from dad.report.figures.methods import Needs, ablation_sets, all_sets, base_and_ours, maps_of
-from dad.report.grid import DRAWN, Grid, row_heights
-from dad.report.pictures import (
-    aligned_disparity,
-    benchmark_of,
-    benchmark_pictures,
-    evenly,
-    load_method,
-    predict,
-    shrunk,
-)
-from dad.report.style import QUIET, log_ticks
+from dad.report.grid import Cell, Chart, Grid, Tile, map_tile
+from dad.report.pictures import aligned_depth, aligned_disparity, benchmark_of, benchmark_pictures, evenly, load_method
+from dad.report.style import MARK, QUIET, log_ticks
 from dad.report.templates import number
 from dad.study.config import StudyConfig
 
@@ -48,14 +39,13 @@ NOTES = """\
 IMAGES = 100
 """At most so many images of a benchmark, spread evenly over it, go into its density."""
 PIXELS = 20_000
-"""Of each image, for the ends of the axes."""
+"""About so many of each image are enough for the ends of the axes."""
 CELLS = 90
 """Cells of the density along each axis."""
 LEAST = 1e-3
 """The emptiest shade, relative to the fullest cell."""
 PICTURES = 2
 """Of each benchmark."""
-RED = "#E8000B"
 ENDS = (0.5, 99.5)
 """Percentiles of the true depth at the ends of both axes."""
 
@@ -80,69 +70,57 @@ def density(job: Job, benchmark: Benchmark, estimator: "AnyEstimator", edges: ND
     """Predictions of the benchmark's images after the protocol's alignment; every image weighs the same."""
     counts, errors = np.zeros((len(edges) - 1, len(edges) - 1)), []
     for picture in benchmark_pictures(benchmark, IMAGES):
-        fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, job.protocol)
+        fitted = picture.fitted(estimator, job.protocol)
         if not fitted.truth.size:
             continue
-        truth, aligned = depths(fitted)
+        truth, aligned = fitted.depth[fitted.mask], aligned_depth(fitted)[fitted.mask]
         counts += np.histogram2d(truth, np.clip(aligned, edges[0], edges[-1]), [edges, edges])[0] / truth.size
         errors.append(score_fitted(fitted)["abs_rel"])
     unit = "" if benchmark.name == "samples" else " (m)"  # some samples have depth up to a factor only
     return Density(edges, counts, len(errors), float(np.mean(errors)), unit)
 
 
-def depths(fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """True and predicted depth (n,) of the scored pixels, whatever the protocol's score domain is."""
-    truth, aligned = (values.astype(np.float64) for values in (fitted.truth, fitted.transform(fitted.pixels)))
-    if fitted.rules.score_domain == "disparity":
-        with np.errstate(divide="ignore"):
-            return 1 / truth, 1 / np.maximum(aligned, 1e-6)
-    return truth, aligned
-
-
 def depth_edges(benchmark: Benchmark) -> NDArray[np.float64]:
     """Logarithmic edges (CELLS+1,) over the true depths of the benchmark."""
     samples = (benchmark[index] for index in evenly(len(benchmark), IMAGES))
-    truth = np.concatenate([_some(sample.depth[sample.usable]) for sample in samples])
+    known = (sample.depth[sample.usable] for sample in samples)
+    truth = np.concatenate([depth[:: max(1, depth.size // PIXELS)] for depth in known])
     low, high = np.percentile(truth, ENDS)
     return np.geomspace(low, high, CELLS + 1)
 
 
-def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At most about PIXELS of an image's values (n,), evenly: enough for percentiles."""
-    return values[:: max(1, values.size // PIXELS)]
-
-
 def draw(job: Job) -> Drawing:
     """Per benchmark rows of photo, truth and both maps; beside them the two densities."""
-    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
 
-    columns = ["photo", "true depth", "base", "ours", "base: predicted against true", "ours: predicted against true"]
     benchmarks = [benchmark_of(job.study, job.layout, dataset) for dataset in job.needs.datasets]
     groups = [list(benchmark_pictures(benchmark, PICTURES)) for benchmark in benchmarks]
     edges = [depth_edges(benchmark) for benchmark in benchmarks]
     pictures = [picture for group in groups for picture in group]
-    heights = row_heights([picture.rgb.shape for picture in pictures])
-    grid = Grid(heights, columns, title=job.title, tile=1.4, widths=[1, 1, 1, 1, 1.85, 1.85], gaps={4: 0.12, 5: 0.04}, foot=0.42)
-    for row, picture in enumerate(pictures):
-        grid.show(row, 0, picture.rgb)
-        grid.show(row, 1, colourise(picture.drawn_truth))
-        grid.row_title(row, picture.place)
+    maps: list[tuple[str, list[Cell]]] = [
+        ("photo", [Tile(picture.rgb) for picture in pictures]),
+        ("true depth", [map_tile(picture.drawn_truth) for picture in pictures]),
+    ]
+    charts: list[tuple[str, list[Cell]]] = []
     numbers: list[dict[str, Any]] = []
-    for column, method in enumerate(job.needs.methods):
-        estimator, first = load_method(method, job.layout), 0
-        for row, picture in enumerate(pictures):
-            fitted = picture.fit(predict(estimator, picture.rgb), estimator.kind, job.protocol)
-            grid.show(row, 2 + column, colourise(shrunk(aligned_disparity(fitted), DRAWN), like=picture.drawn_truth))
+    for method in job.needs.methods:
+        estimator = load_method(method, job.layout)
+        aligned = ((aligned_disparity(picture.fitted(estimator, job.protocol)), picture.drawn_truth) for picture in pictures)
+        maps.append((method.role, [map_tile(one, like=truth) for one, truth in aligned]))
+        cells: list[Cell] = []
         for benchmark, group, ends in zip(benchmarks, groups, edges, strict=True):
             found = density(job, benchmark, estimator, ends)
-            _density(grid.axes(first, 4 + column, rows=len(group), inset=(0.4, 0, 0.02, 0.34)), found)
+            chart = Chart(functools.partial(_density, found=found), rows=len(group), inset=(0.4, 0, 0.02, 0.34))
+            cells += [chart, *[None] * (len(group) - 1)]
             numbers.append({"method": method.role, "dataset": benchmark.name, "images": found.images, "abs_rel": found.abs_rel})
-            first += len(group)
-    grid.colour_key("maps after alignment, on the truth's scale")
-    ticks = [LEAST * 10**power for power in range(4)]
-    shades = ScalarMappable(LogNorm(LEAST, 1), "viridis_r")
-    grid.value_key("pixels, relative to the fullest cell", shades, ticks, left=grid.left(4) + 0.4)
+        charts.append((f"{method.role}: predicted against true", cells))
+    widths, gaps = [1, 1, 1, 1, 1.85, 1.85], {4: 0.12, 5: 0.04}
+    rows = [picture.place for picture in pictures]
+    grid = Grid(rows, [*maps, *charts], title=job.title, tile=1.4, widths=widths, gaps=gaps)
+    grid.key("maps after alignment, on the truth's scale")
+    ticks = {LEAST * 10**power: f"{LEAST * 10**power:g}" for power in range(4)}
+    words = "pixels, relative to the fullest cell"
+    grid.key(words, colours="viridis_r", scale=LogNorm(LEAST, 1), ticks=ticks, column=4)
     return Drawing(grid.figure, {"pictures": pictures, "images": IMAGES}, numbers, outcomes(numbers))
 
 
@@ -156,14 +134,14 @@ def outcomes(numbers: list[dict[str, Any]]) -> list[Outcome]:
     return found
 
 
-def _density(axes: "Axes", found: Density) -> None:
+def _density(axes: "Axes", *, found: Density) -> None:
     """The counts in logarithmic shades, and the diagonal on which the prediction is the truth."""
     from matplotlib.colors import LogNorm
 
     shown = np.ma.masked_less_equal(found.counts.T / max(found.counts.max(), 1e-12), 0)
     axes.pcolormesh(found.edges, found.edges, shown, norm=LogNorm(LEAST, 1), cmap="viridis_r", rasterized=True)
     ends = (found.edges[0], found.edges[-1])
-    axes.plot(ends, ends, color=RED, linewidth=1.3)
+    axes.plot(ends, ends, color=MARK, linewidth=1.3)
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
     ticks = log_ticks(*ends)[:: 2 if len(log_ticks(*ends)) > 5 else 1]
     for axis in (axes.xaxis, axes.yaxis):

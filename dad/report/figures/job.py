@@ -17,6 +17,8 @@ from dad.study.layout import Layout
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from dad.report.pictures import Picture
+
 
 @dataclass(frozen=True)
 class Job:
@@ -34,6 +36,11 @@ class Job:
     def layout(self) -> Layout:
         """Where the study's files lie."""
         return Layout(self.study, self.results)
+
+    @property
+    def manifest(self) -> Path:
+        """The list of the photos that it shows."""
+        return self.layout.root / (self.needs.manifest or "")
 
     @property
     def protocol(self) -> str:
@@ -76,6 +83,11 @@ class Drawing:
     facts: Mapping[str, Any] = field(default_factory=dict)
     numbers: Sequence[Mapping[str, Any]] = ()
     outcomes: Sequence[Outcome] = ()
+
+
+def named(pictures: "Sequence[Picture]") -> str:
+    """The images of a figure, for its notes."""
+    return ", ".join(f"{picture.place} `{picture.id}`" for picture in pictures)
 
 
 def what_model(model: str) -> str:

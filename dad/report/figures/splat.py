@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 BACKGROUND = 255
-NOTHING = np.uint64(2**64 - 1)
 FILL = 0.96
 CLOSEST = 2.0
 LARGEST_SQUARE = 9
@@ -72,24 +71,19 @@ def splat(
     """
     height, width = frame.size
     seen = moved(points, view, pivot)
-    ahead = (seen[:, 2] > 1e-6) & (points[:, 2] > 1e-6)
+    ahead = np.flatnonzero((seen[:, 2] > 1e-6) & (points[:, 2] > 1e-6))
+    ahead = ahead[np.argsort(-seen[ahead, 2], kind="stable")]  # from far to near: what is drawn last stays
     seen, depth, colour = seen[ahead], points[ahead, 2], rgb[ahead]
     column = frame.focal * seen[:, 0] / seen[:, 2] + frame.x
     row = frame.focal * seen[:, 1] / seen[:, 2] + frame.y
     # a pixel of the old camera is depth / focal wide in space; a pixel more closes the gaps of slanted surfaces
     side = np.ceil(depth / focal * frame.focal / seen[:, 2] + 0.7)
     side = np.clip(side, thick, max(thick, LARGEST_SQUARE)).astype(int)
-    # one number per point: its distance, whose bits as a positive float32 sort like it, and below them which point it is
-    key = seen[:, 2].astype(np.float32).view(np.uint32).astype(np.uint64) << np.uint64(32) | np.arange(len(seen), dtype=np.uint64)
-    nearest = np.full(height * width, NOTHING)
-    for dy in range(side.max(initial=0)):
-        for dx in range(side.max(initial=0)):
-            drawn = np.flatnonzero(side > max(dy, dx))
-            y = np.rint(row[drawn] - (side[drawn] - 1) / 2).astype(int) + dy
-            x = np.rint(column[drawn] - (side[drawn] - 1) / 2).astype(int) + dx
-            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            np.minimum.at(nearest, (y * width + x)[inside], key[drawn[inside]])
-    picture = np.full((height * width, 3), BACKGROUND, np.uint8)
-    hit = nearest != NOTHING
-    picture[hit] = colour[nearest[hit] & np.uint64(2**32 - 1)]
-    return picture.reshape(height, width, 3)
+    point = np.repeat(np.arange(len(side)), side**2)  # once for every pixel of its square
+    down, right = np.divmod(np.arange(len(point)) - (np.cumsum(side**2) - side**2)[point], side[point])
+    y = np.rint(row - (side - 1) / 2).astype(int)[point] + down
+    x = np.rint(column - (side - 1) / 2).astype(int)[point] + right
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    picture = np.full((height, width, 3), BACKGROUND, np.uint8)
+    picture[y[inside], x[inside]] = colour[point[inside]]
+    return picture

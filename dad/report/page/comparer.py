@@ -7,22 +7,21 @@ of an image, and every map can have its own as well.
 import base64
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.evaluation.score import score_fitted
-from dad.report.colour import ENDS
+from dad.report.colour import ENDS, shrunk, smaller
 from dad.report.frame import row_label
 from dad.report.page.figures import webp
-from dad.report.pictures import Picture, aligned_disparity, pictures_of, predict, shrunk
+from dad.report.pictures import Picture, aligned_disparity, pictures_of
 from dad.report.provenance import short_name
 from dad.study.cells import Row, table_rows
 from dad.study.config import StudyConfig
@@ -56,7 +55,7 @@ class ComparerView:
 
     data: str
     methods: tuple[Method, ...]
-    datasets: tuple[tuple[str, list[tuple[int, str, str]]], ...]
+    datasets: Mapping[str, list[tuple[int, str, str]]]
     """Data set -> its images: number, name, and the photo's data address."""
     protocol: str
     absent: tuple[tuple[str, str], ...]
@@ -82,13 +81,13 @@ def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
 
     absent: list[tuple[str, str]] = []
     pictures = list(_pictures(study, layout, absent))
-    photos = [_photo(picture) for picture in pictures]
-    images = [_image(picture, photo.size) for picture, photo in zip(pictures, photos, strict=True)]
+    photos = [smaller(picture.rgb, LARGEST) for picture in pictures]
+    images = [_image(picture, photo) for picture, photo in zip(pictures, photos, strict=True)]
     shown = []
     for method in comparer_methods(study, layout) if pictures else ():
         try:
             estimator = load(method.source)
-            fitted = [picture.fit(predict(estimator, picture.rgb), estimator.kind, study.protocols[0]) for picture in pictures]
+            fitted = [picture.fitted(estimator, study.protocols[0]) for picture in pictures]
         except (UserError, OSError) as error:
             absent.append((method.label, " ".join(str(error).split())))
             continue
@@ -97,12 +96,11 @@ def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
             score = _rounded(score_fitted(one)["abs_rel"])
             image["maps"][method.key] = _stored(aligned_disparity(one), _scale(picture)) | {"score": score}
     text = json.dumps({"colours": {name: _colours(name) for name in COLOURS}, "images": images}, separators=(",", ":"))
-    thumbnails = [
-        (picture.source, (place, picture.id, webp(photo)))
-        for place, (picture, photo) in enumerate(zip(pictures, photos, strict=True))
-    ]
-    datasets = tuple((name, [one for _, one in of]) for name, of in itertools.groupby(thumbnails, key=lambda one: one[0]))
-    return ComparerView(text.replace("<", "\\u003c"), tuple(shown), datasets, load_protocol(study.protocols[0]).id, tuple(absent))
+    datasets: dict[str, list[tuple[int, str, str]]] = {}
+    for place, (picture, photo) in enumerate(zip(pictures, photos, strict=True)):
+        datasets.setdefault(picture.source, []).append((place, picture.id, webp(photo)))
+    protocol = load_protocol(study.protocols[0]).id
+    return ComparerView(text.replace("<", "\\u003c"), tuple(shown), datasets, protocol, tuple(absent))
 
 
 def comparer_methods(study: StudyConfig, layout: Layout) -> list[Method]:
@@ -138,9 +136,8 @@ def _pictures(study: StudyConfig, layout: Layout, absent: list[tuple[str, str]])
 
 def _truth(picture: Picture) -> NDArray[np.float64]:
     """The truth's disparity (H,W), NaN where there is none."""
-    truth = np.full(picture.depth.shape, np.nan)
-    truth[picture.mask] = 1 / picture.depth[picture.mask].astype(np.float64)
-    return truth
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(picture.mask, 1 / picture.depth.astype(np.float64), np.nan)
 
 
 def _scale(picture: Picture) -> tuple[float, float]:
@@ -149,15 +146,9 @@ def _scale(picture: Picture) -> tuple[float, float]:
     return float(low), float(high if high > low else low + 1e-6)
 
 
-def _photo(picture: Picture) -> Image.Image:
-    photo = Image.fromarray(picture.rgb)
-    photo.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    return photo
-
-
-def _image(picture: Picture, size: tuple[int, int]) -> dict[str, Any]:
+def _image(picture: Picture, photo: NDArray[np.uint8]) -> dict[str, Any]:
     """An image's entry: its photo's width and height and the truth; the methods add their maps."""
-    width, height = size
+    height, width = photo.shape[:2]
     return {"width": width, "height": height, "maps": {"truth": _stored(_truth(picture), _scale(picture))}}
 
 
@@ -168,16 +159,13 @@ def _stored(disparity: NDArray[np.float64], scale: tuple[float, float]) -> dict[
     """
     values = shrunk((disparity - scale[0]) / (scale[1] - scale[0]), LARGEST)
     finite = np.isfinite(values)
-    if not finite.any():
-        return {"source": webp(Image.fromarray(np.zeros(values.shape, np.uint8)), exact=True), "low": 0, "high": 1, "own": [0, 1]}
-    own = np.percentile(values[finite], ENDS)
-    kept = np.clip(values, -ROOM, 1 + ROOM)
-    low, high = float(kept[finite].min()), float(kept[finite].max())
-    spread = high - low if high > low else 1.0
+    known = values[finite] if finite.any() else np.array([0.0, 1.0])
+    kept = np.clip(known, -ROOM, 1 + ROOM)
+    low, spread = kept.min(), np.ptp(kept) or 1.0
     codes = np.zeros(values.shape, np.uint8)
-    codes[finite] = 1 + np.rint(254 * (kept[finite] - low) / spread)
-    ends = {"low": _rounded(low), "high": _rounded(low + spread), "own": [_rounded(end) for end in own]}
-    return {"source": webp(Image.fromarray(codes), exact=True)} | ends
+    codes[finite] = 1 + np.rint(254 * (np.clip(values[finite], -ROOM, 1 + ROOM) - low) / spread)
+    ends = {"low": _rounded(low), "high": _rounded(low + spread), "own": [_rounded(end) for end in np.percentile(known, ENDS)]}
+    return {"source": webp(codes, exact=True)} | ends
 
 
 def _colours(name: str) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import markupsafe
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dad.errors import UserError
@@ -66,14 +68,14 @@ def embedded(path: Path) -> tuple[str, int, int]:
             picture = opened.convert("RGB")
     except (OSError, SyntaxError, UnidentifiedImageError) as error:
         raise UserError(f"{path} is not a readable picture ({type(error).__name__}); make it again") from None
-    if picture.width > WIDEST:
-        picture = picture.resize((WIDEST, round(picture.height * WIDEST / picture.width)), Image.Resampling.LANCZOS)
-    return webp(picture), picture.width, picture.height
+    picture.thumbnail((WIDEST, picture.height), Image.Resampling.LANCZOS)
+    return webp(np.asarray(picture)), picture.width, picture.height
 
 
-def webp(picture: Image.Image, *, exact: bool = False) -> str:
+def webp(pixels: NDArray[np.uint8], *, exact: bool = False) -> str:
     """A picture as the data address of a WebP file, every pixel as it is where `exact`; the same pixels give the same text."""
     buffer = io.BytesIO()
+    picture = Image.fromarray(pixels)
     picture.save(buffer, format="WEBP", lossless=exact, quality=60 if exact else 82, method=3)
     return data_address("image/webp", buffer.getvalue())
 
