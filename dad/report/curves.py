@@ -1,11 +1,10 @@
 """The picture of a table whose rows are doses: how the error grows with one factor, by the levels of two others."""
 
 import pandas as pd
-import seaborn
 from matplotlib.figure import Figure
 
 from dad.report.frame import Frame
-from dad.report.style import GIVEN, INK, MARKERS, PALETTE, new_figure
+from dad.report.style import INK, MARKERS, PALETTE, draw_curve, new_figure
 from dad.study.paper import paper
 
 
@@ -39,16 +38,13 @@ def curves_figure(frame: Frame) -> Figure:
     grid = figure.subplots(len(frame.columns), len(facets), squeeze=False, sharey="row", sharex="col")
     for panels, column in zip(grid, frame.columns, strict=True):
         for axes, facet in zip(panels, facets, strict=True):
-            here = table[(table["title"] == column.title) & (table["facet"] == facet)]
+            here = table[(table["title"] == column.title) & (table["facet"] == facet)].sort_values("along").groupby("line")
             for number, name in enumerate(names):
-                long = here[here["line"] == name].sort_values("along").melt(["along"], ["mean", "low", "high"])
                 look = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
-                label = layout.label(form.lines, name)
-                seaborn.lineplot(long, x="along", y="value", ax=axes, label=label, legend=False, sort=False, **GIVEN, **look)
+                draw_curve(axes, here.get_group(name), "along", label=layout.label(form.lines, name), **look)
             axes.axhline(1, color=INK, linewidth=0.8)
-            axes.set(title=layout.label(form.facets, facet), xlabel=layout.headings.get(form.along, form.along).lower(), ylabel="")
+            axes.set(title=layout.label(form.facets, facet), xlabel=layout.headings.get(form.along, form.along).lower())
             axes.grid(axis="y")
         panels[0].set_ylabel(f"{column.title}: {paper().metrics[layout.metrics[0]].label},\ntimes the reference's")
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=max(1, len(names)), fontsize=8.5)
+    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=len(names), fontsize=8.5)
     return figure

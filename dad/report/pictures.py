@@ -146,7 +146,8 @@ def load_method(method: "Method", layout: Layout) -> "AnyEstimator":
     """A method's model as is, or its first seed's student."""
     from dad.models.estimator import load
 
-    return load(method.model) if method.model else load_student(layout, method.cells[0])
+    row = method.row
+    return load(row.model) if row.model else load_student(layout, next(iter(row.cells)))
 
 
 def predict(estimator: "AnyEstimator", rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dad.files import atomic_path
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -24,8 +26,7 @@ GIVEN: dict[str, Any] = {
     "estimator": lambda values: values.iloc[0],
     "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max()),
 }
-"""For seaborn: the values of a place are a mean and, behind it, the ends of its interval, which are given and not computed. Its
-`lineplot` needs `sort=False` with it: it would sort the values of a place, too."""
+"""For seaborn: the values of a place are a mean and, behind it, the ends of its interval, which are given and not computed."""
 
 RC = {
     "font.family": "DejaVu Sans",
@@ -71,6 +72,16 @@ def new_figure(width: float, height: float, *, layout: str | None = "constrained
     figure = Figure(figsize=(width, height), layout=layout, dpi=dpi)
     FigureCanvasAgg(figure)
     return figure
+
+
+def draw_curve(axes: "Axes", lines: "pd.DataFrame", x: str, **look: Any) -> None:
+    """A line through `mean` over the column `x`, in a band from `low` to `high`. Other options are seaborn's."""
+    import seaborn
+
+    long = lines.melt([x], ["mean", "low", "high"])
+    # seaborn would sort the values of a place, too
+    seaborn.lineplot(long, x=x, y="value", ax=axes, legend=False, sort=False, **GIVEN, **look)
+    axes.set_ylabel("")
 
 
 def drawable(text: str) -> str:

@@ -22,10 +22,10 @@ from dad.evaluation.detail import CENTRE, score_local_global
 from dad.evaluation.evaluate import COLUMNS
 from dad.models import estimator
 from dad.report import pictures
-from dad.report.figures import FIGURES, fig2, fig4, fig5, fig7, fig8, fig9, fig10, figure_needs, figure_number, write_paper_figure
+from dad.report.figures import FIGURES, fig2, fig4, fig5, fig8, fig9, fig10, figure_needs, figure_number, write_paper_figure
 from dad.report.figures.job import Drawing, Job, caption
 from dad.report.pictures import benchmark_of
-from dad.report.style import new_figure
+from dad.report.style import draw_curve, new_figure
 from dad.study.cells import all_cells, all_models, load_study
 from dad.study.config import LossConfig, StudyConfig
 from dad.study.layout import Layout
@@ -129,7 +129,7 @@ def test_fig2_numbers_are_those_of_the_scores(results, tmp_path):
     write_paper_figure(_study(), "fig2", results, tmp_path)
     lines = {(line["method"], line["metric"]): line for line in _numbers(tmp_path / "fig2.csv")}
     for method in figure_needs(_study(), "fig2").methods:
-        rows = [row for one in method.subjects for row in _numbers(results / "tiny/scores/ablation" / f"{one}.csv")]
+        rows = [row for one in method.row.subjects for row in _numbers(results / "tiny/scores/ablation" / f"{one}.csv")]
         for metric in ("abs_rel", "delta1"):
             line = lines[method.role, metric]
             both = [[float(row[f"centre_{where}_{metric}"]) for row in rows] for where in ("global", "local")]
@@ -183,7 +183,7 @@ def test_fig7_numbers_are_averages_over_benchmarks(results, tmp_path):
 
     def average(method, count):
         rows = figure_needs(study, "fig7").methods
-        subjects = next(one for one in rows if one.role == method and one.row.endswith(f"-{count}")).subjects
+        subjects = next(one for one in rows if one.role == method and one.row.name.endswith(f"-{count}")).row.subjects
         means = []
         for group in ("ablation", "zero-shot"):
             values = [float(row["abs_rel"]) for one in subjects for row in _numbers(results / f"tiny/scores/{group}/{one}.csv")]
@@ -201,7 +201,7 @@ def test_fig7_numbers_are_averages_over_benchmarks(results, tmp_path):
 def test_fig7_draws_the_intervals_that_it_is_given():
     curve = pd.DataFrame({"photos": [100, 20], "mean": [0.5, 0.1], "low": [0.4, 0.2], "high": [0.6, 0.3]})
     axes = new_figure(3, 3).subplots()
-    fig7._band(axes, curve, "ours")
+    draw_curve(axes, curve, "photos")
     assert sorted(map(tuple, axes.lines[0].get_xydata())) == [(20, 0.1), (100, 0.5)]
     band = {tuple(point) for point in axes.collections[0].get_paths()[0].vertices}
     assert band == {(20, 0.2), (20, 0.3), (100, 0.4), (100, 0.6)}
@@ -357,9 +357,9 @@ def test_needs_are_made_by_the_study(config):
 
 
 def test_ours_is_the_best_that_a_study_has():
-    assert figure_needs(_study(), "fig6").method("ours").row == "select"
+    assert figure_needs(_study(), "fig6").method("ours").row.name == "select"
     alone = figure_needs(_study(assistant=None), "fig6")
-    assert alone.method("ours").row == "cross" and alone.method("assistant") is None
+    assert alone.method("ours").row.name == "cross" and alone.method("assistant") is None
 
 
 def test_fig10_large_maps_are_thinned_with_their_camera(results, monkeypatch):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dad.evaluation.detail import local_global_fitted
 from dad.evaluation.fitting import Fitted, fit_maps
-from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles, method_title
+from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles
 from dad.report.figures.methods import Needs, ablation_sets, base_and_ours, other_methods
 from dad.report.grid import Cell, Grid, Tile, error_tile, map_tile
 from dad.report.pictures import Region, cut, load_method, pictures_of, relative_error, true_disparity
@@ -53,8 +53,8 @@ def needs(study: StudyConfig) -> Needs:
     """The teacher to look at; the scores of all methods that the study has."""
     if not ablation_sets(study):
         return Needs(reason="the study has no benchmark standing in for ETH3D or DIODE")
-    methods = (*other_methods(study), *(method for method in base_and_ours(study) if not method.reason))
-    scores = tuple((ABLATION, subject) for method in methods for subject in method.subjects)
+    methods = (*other_methods(study), *(method for method in base_and_ours(study) if not method.row.reason))
+    scores = tuple((ABLATION, subject) for method in methods for subject in method.row.subjects)
     return Needs(methods, (), (study.teacher,), scores, ablation_sets(study))
 
 
@@ -91,7 +91,7 @@ def draw(job: Job) -> Drawing:
     grid.error_key("absolute relative error", column=3)
     numbers = region_numbers(job)
     _bars(job, grid, numbers)
-    facts = {"teacher": method_title(job.needs.method("teacher")), "shown": ", ".join(said)}
+    facts = {"teacher": job.needs.method("teacher").title, "shown": ", ".join(said)}
     return Drawing(grid.figure, facts, numbers, outcomes(job, numbers))
 
 
@@ -103,7 +103,7 @@ def region_numbers(job: Job) -> list[dict[str, Any]]:
     for dataset in job.needs.datasets:
         for method in job.needs.methods:
             keys = [f"centre_{name}_{metric}" for metric in METRICS for name in ALIGNMENTS]
-            values = subject_values(job.study, job.layout, method.subjects, dataset, keys)
+            values = subject_values(job.study, job.layout, method.row.subjects, dataset, keys)
             for metric in METRICS:
                 both = {name: values[f"centre_{name}_{metric}"] for name in ALIGNMENTS}
                 line: dict[str, Any] = {"dataset": dataset, "method": method.role, "metric": metric}

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dad.report.colour import colourise
-from dad.report.figures.job import Drawing, Job, method_title
-from dad.report.figures.methods import Method, Needs, maps_of
+from dad.report.figures.job import Drawing, Job
+from dad.report.figures.methods import teacher_on_photos
 from dad.report.grid import Chart, Grid, Tile, map_tile
 from dad.report.pictures import photo_pictures
 from dad.report.style import HAIRLINE, MARK, PALETTE, QUIET
-from dad.study.config import LossConfig, StudyConfig
-from dad.study.photos import manifest_name
+from dad.study.config import LossConfig
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,9 +47,7 @@ SHADE = 0.82
 """How far pixels outside the area are moved towards white."""
 
 
-def needs(study: StudyConfig) -> Needs:
-    """The teacher and the training photos."""
-    return maps_of((Method("teacher", "table4", "teacher", model=study.teacher),), manifest=manifest_name(study.photos))
+needs = teacher_on_photos
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,7 @@ def draw(job: Job) -> Drawing:
     gaps = {1: 0.28, 2: 0.12, 5: 0.12, 6: 0.12}
     grid = Grid(rows, columns, heights=[1, 1, 0.72], title=job.title, tile=1.5, gaps=gaps, foot=0.65)
     grid.key("disparity, each map on a scale of its own; histograms are over the label's values", below=0.3)
-    facts = {"teacher": method_title(job.needs.methods[0]), "photo": photo, "place": place, "marked": MARKED}
+    facts = {"teacher": job.needs.methods[0].title, "photo": photo, "place": place, "marked": MARKED}
     return Drawing(grid.figure, facts, numbers_of(shown, place))
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from dad.evaluation.fitting import fit_image
 from dad.evaluation.score import score_fitted
-from dad.report.figures.job import Drawing, Job, Outcome, better_on, method_title
-from dad.report.figures.methods import Method, Needs, maps_of
+from dad.report.figures.job import Drawing, Job, Outcome, better_on
+from dad.report.figures.methods import teacher_on_photos
 from dad.report.grid import Cell, Grid, Tile, map_tile
 from dad.report.pictures import (
     Picture,
@@ -21,8 +21,6 @@ from dad.report.pictures import (
     true_disparity,
     with_exact_depth,
 )
-from dad.study.config import StudyConfig
-from dad.study.photos import manifest_name
 
 TITLE = "Different inputs lead to different pseudo-labels"
 CAPTION = (
@@ -47,9 +45,7 @@ SIZE = 1 / 3
 COLUMNS = ("photo", "global depth", "the region", "global depth,\ncut out", "local depth", "true depth")
 
 
-def needs(study: StudyConfig) -> Needs:
-    """The teacher and the training photos."""
-    return maps_of((Method("teacher", "table4", "teacher", model=study.teacher),), manifest=manifest_name(study.photos))
+needs = teacher_on_photos
 
 
 def draw(job: Job) -> Drawing:
@@ -76,7 +72,7 @@ def draw(job: Job) -> Drawing:
     grid = Grid(names, columns if numbers else columns[:-1], title=job.title, tile=1.7, gaps={2: 0.14})
     grid.key()
     facts = {
-        "teacher": method_title(job.needs.methods[0]),
+        "teacher": job.needs.methods[0].title,
         "photos": ", ".join(f"`{picture.id}`" for picture in pictures),
         "rendered": bool(numbers),
     }

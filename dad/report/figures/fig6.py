@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dad.report.figures.job import Drawing, Job, column_title, named
+from dad.report.figures.job import Drawing, Job, named
 from dad.report.figures.methods import ESTIMATORS, TITLES, Needs, all_sets, maps_of, other_methods, our_method
 from dad.report.grid import Grid, Tile, map_tile
 from dad.report.pictures import Picture, load_method, own_map, pictures_of
@@ -12,7 +12,7 @@ TITLE = "Qualitative comparison of relative depth estimations"
 CAPTION = "Maps of our student beside those of other methods."
 TABLES = ("table4", "table5")
 NOTES = """\
-- Ours is the student of row `{{ ours.row }}` of {{ ours.table }}.
+- Ours is the student of row `{{ ours.row.name }}` of {{ ours.row.table }}.
 - Images, spread evenly over {{ where }} by their number alone: {{ images }}.
 - Disparity, each map with its own 2nd and 98th percentile as the ends of the scale, so that scale and shift do not show.
 {% if absent %}
@@ -45,7 +45,7 @@ def strips(job: Job, pictures: Sequence[Picture], where: str) -> Drawing:
         columns.append(("true depth", [map_tile(picture.drawn_truth) for picture in pictures]))
     for method in job.needs.methods:
         estimator = load_method(method, job.layout)  # one in memory at a time
-        columns.append((column_title(method), [own_map(estimator, picture) for picture in pictures]))
+        columns.append((method.heading, [own_map(estimator, picture) for picture in pictures]))
     grid = Grid([picture.place if labelled else f"photo {i}" for i, picture in enumerate(pictures, 1)], columns, title=job.title)
     grid.key()
     facts = {

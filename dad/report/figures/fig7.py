@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dad.report.figures.job import Drawing, Job, method_title
-from dad.report.figures.methods import TITLES, Needs, method_of
-from dad.report.style import GIVEN, INK, MARKERS, PALETTE, QUIET, new_figure
+from dad.report.figures.job import Drawing, Job
+from dad.report.figures.methods import TITLES, Method, Needs
+from dad.report.style import INK, MARKERS, PALETTE, QUIET, draw_curve, new_figure
 from dad.study.cells import study_groups, table_rows
 from dad.study.config import StudyConfig
 from dad.study.paper import paper
@@ -28,9 +28,9 @@ NOTES = """\
   both methods see the same images. What became of the paper's statements about this curve is in scaling.md.
 """
 DIFFERENCE = "ours − SSI"
+SHAPE = {"linewidth": 1.8, "markersize": 6.5, "err_kws": {"alpha": 0.16, "linewidth": 0.6}}
 LOOKS = {
-    name: {"color": colour, "marker": marker}
-    for name, colour, marker in zip(("ours", "ssi", DIFFERENCE), PALETTE, MARKERS, strict=False)
+    name: {"color": PALETTE[place], "marker": MARKERS[place], **SHAPE} for place, name in enumerate(("ours", "ssi", DIFFERENCE))
 }
 
 
@@ -41,9 +41,9 @@ def needs(study: StudyConfig) -> Needs:
     rows = table_rows(study, "scaling")
     if reason := next((row.reason for row in rows if row.reason), None):
         return Needs(reason=reason)
-    methods = tuple(method_of(row.factors["method"], row) for row in rows)
+    methods = tuple(Method(row.factors["method"], row) for row in rows)
     groups = study_groups(study, "scaling")
-    return Needs(methods, scores=tuple((group, name) for method in methods for name in method.subjects for group in groups))
+    return Needs(methods, scores=tuple((group, name) for method in methods for name in method.row.subjects for group in groups))
 
 
 def draw(job: Job) -> Drawing:
@@ -65,14 +65,15 @@ def draw(job: Job) -> Drawing:
     for axes, column, title in zip((left, *facets), frame.columns, titles, strict=True):
         here = curves[curves["dataset"] == column.dataset].groupby("method")
         for method in ("ours", "ssi"):
-            _band(axes, here.get_group(method), method, TITLES[method])
-        teacher = f"teacher: {method_title(job.needs.method('teacher'))}"
+            draw_curve(axes, here.get_group(method), "photos", label=TITLES[method], **LOOKS[method])
+        teacher = f"teacher: {job.needs.method('teacher').title}"
         line = {"color": QUIET, "linewidth": 1.3, "linestyle": (0, (5, 2)), "label": teacher}
         axes.axhline(here.get_group("teacher")["mean"].iloc[0], **line)
         _photo_axis(axes, job.study.scaling, title, size=9 if axes is left else 7)
     left.set_ylabel("average AbsRel↓")
     facets[0].set_ylabel("AbsRel↓")
-    _band(right, curves[(curves["dataset"] == average.dataset) & (curves["method"] == DIFFERENCE)], DIFFERENCE)
+    gaps = curves[(curves["dataset"] == average.dataset) & (curves["method"] == DIFFERENCE)]
+    draw_curve(right, gaps, "photos", **LOOKS[DIFFERENCE])
     right.axhline(0, color=INK, linewidth=0.9)
     _photo_axis(right, job.study.scaling, "ours minus SSI baseline, paired: below 0 ours is better", size=9)
     right.set_ylabel("difference in average AbsRel")
@@ -93,20 +94,10 @@ def curves_of(frame: "Frame") -> "pd.DataFrame":
     return pd.concat([own, gaps[[*place, "ref_difference", "ref_low", "ref_high"]].set_axis([*place, *ends], axis=1)])
 
 
-def _band(axes: "Axes", lines: "pd.DataFrame", method: str, label: str | None = None) -> None:
-    """A curve with its interval."""
-    import seaborn
-
-    long = lines.melt(["photos"], ["mean", "low", "high"])
-    look = {"linewidth": 1.8, "markersize": 6.5, "err_kws": {"alpha": 0.16, "linewidth": 0.6}, **LOOKS[method]}
-    seaborn.lineplot(long, x="photos", y="value", ax=axes, label=label, legend=False, sort=False, **GIVEN, **look)
-
-
 def _photo_axis(axes: "Axes", counts: Sequence[int], title: str, *, size: float) -> None:
     from matplotlib.ticker import NullLocator
 
     axes.set_title(title, loc="left")
-    axes.set_ylabel("")
     axes.set_xscale("log")
     axes.set_xticks(counts, [f"{count / 1000:g}k" if count >= 1000 else str(count) for count in counts], fontsize=size)
     axes.xaxis.set_minor_locator(NullLocator())

@@ -6,8 +6,8 @@ from typing import Any
 from dad.evaluation.detail import DepthEdges, detail_fitted
 from dad.evaluation.fitting import Fitted
 from dad.evaluation.score import score_fitted
-from dad.report.figures.job import Drawing, Job, Outcome, better_on, column_title, named, what_model
-from dad.report.figures.methods import Needs, ablation_sets, all_sets, maps_of, method_in
+from dad.report.figures.job import Drawing, Job, Outcome, better_on, named
+from dad.report.figures.methods import Needs, ablation_sets, all_sets, maps_of, method_in, what_model
 from dad.report.grid import Grid, Tile, map_tile
 from dad.report.pictures import as_disparity, cut, load_method, pictures_of, region_of, true_disparity
 from dad.study.config import StudyConfig
@@ -51,8 +51,8 @@ def draw(job: Job) -> Drawing:
         found = [picture.fitted(estimator, job.protocol) for picture in pictures]
         maps = [as_disparity(fitted.prediction, fitted.kind) for fitted in found]
         shown = [(one, region) for one, (_, region) in zip(maps, details, strict=True)]
-        wholes.append((column_title(method), [map_tile(one, box=region) for one, region in shown]))
-        close.append((column_title(method), [map_tile(cut(one, region)) for one, region in shown]))
+        wholes.append((method.heading, [map_tile(one, box=region) for one, region in shown]))
+        close.append((method.heading, [map_tile(cut(one, region)) for one, region in shown]))
         for picture, fitted in zip(pictures, found, strict=True):
             numbers.append({"method": method.role, "dataset": picture.source, "image": picture.id, **measured(fitted)})
     grid = Grid([picture.place for picture in pictures], [*wholes, *close], title=job.title, gaps={3: 0.16})

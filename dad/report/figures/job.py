@@ -8,9 +8,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dad.files import write_csv, write_text
-from dad.report.figures.methods import TITLES, Method, Needs
+from dad.report.figures.methods import Needs, is_stand_in
 from dad.report.templates import NOTHING, number, render, render_text
-from dad.study.cells import model_slug
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 
@@ -90,27 +89,6 @@ def named(pictures: "Sequence[Picture]") -> str:
     return ", ".join(f"{picture.place} `{picture.id}`" for picture in pictures)
 
 
-def what_model(model: str) -> str:
-    """A model as readers know it; a network of the procedural zoo is called the stand-in that it is."""
-    return ("stand-in " if is_stand_in(model) else "") + model_slug(model)
-
-
-def is_stand_in(model: str) -> bool:
-    """Whether a model is one of the small networks that stand in for published ones."""
-    return model.startswith("zoo/")
-
-
-def column_title(method: Method) -> str:
-    """A method's name in the paper and, on a line of its own, which model it is here."""
-    return TITLES[method.role] + (f"\n{what_model(method.model)}" if method.model else "")
-
-
-def method_title(method: Method) -> str:
-    """The same on one line: `GenPercept (stand-in genpercept)`."""
-    name = TITLES[method.role].replace("\n", " ")
-    return f"{name} ({what_model(method.model)})" if method.model else name
-
-
 def dataset_titles(study: StudyConfig) -> dict[str, str]:
     """Data set -> its name with what it stands in for."""
     from dad.report.frame import table_columns
@@ -144,38 +122,27 @@ def save(job: Job, figure: ModuleType, drawing: Drawing) -> None:
 
 def caption(job: Job, figure: ModuleType, drawing: Drawing) -> str:
     """The page of a figure: the paper's caption, what this one shows, what was run, the numbers."""
+    from dad.report.provenance import starts
+
     study, needs = job.study, job.needs
     titles = dataset_titles(study)
-    models = [method.model for method in needs.methods if method.model]
+    models = [study.teacher, study.student.model, *(method.row.model or "" for method in needs.methods)]
+    cells = [cell for method in needs.methods for cell in needs.used(method)]
     facts = {
         "job": job,
         "caption": figure.CAPTION,
         "outcomes": drawing.outcomes,
-        "methods": [(method_title(method), method, _used(needs, method)) for method in needs.methods],
-        "students": any(method.cells for method in needs.methods),
         "shown": [titles[name] for name in needs.datasets or (titles if needs.scores else ())],
-        "stand_ins": any(map(is_stand_in, [*models, study.teacher, study.student.model])),
+        "stand_ins": any(map(is_stand_in, models)),
         "notes": "" if needs.reason else render_text(figure.NOTES, job=job, study=study, titles=titles, **drawing.facts),
-        "header": list(drawing.numbers[0]) if drawing.numbers else [],
-        "starts": [f"`{cell}`: {remark}" for cell, remark in _starts(job).items()],
+        "starts": starts(job.layout, dict.fromkeys(cells)),
         "lines": [[_cell(value) for value in line.values()] for line in drawing.numbers],
+        "header": list(drawing.numbers[0]) if drawing.numbers else [],
     }
     return render("figure.md.j2", **facts)
-
-
-def _starts(job: Job) -> dict[str, str]:
-    """The trainings in the figure whose start had to be cured, or that ended inside out."""
-    from dad.report.provenance import starts
-
-    return starts(job.layout, dict.fromkeys(cell for method in job.needs.methods for cell in _used(job.needs, method)))
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return NOTHING if math.isnan(value) else f"{value:.4f}".replace("-", "−")
     return str(value)
-
-
-def _used(needs: Needs, method: Method) -> Sequence[str]:
-    """The cells of a method that the figure is made from: all seeds' where it shows scores, else the first's."""
-    return method.cells if needs.scores else method.cells[:1]

@@ -1,12 +1,13 @@
-"""What figures are made from: the methods they show, found in the rows of tables, and the files these need.
+"""What figures are made from: the methods they show, which are rows of tables, and the files these need.
 
 The pictures of a figure are drawn from the cells of the study's first seed, its numbers from those of all seeds.
 """
 
 from dataclasses import dataclass
 
-from dad.study.cells import Row, dataset_group, model_id, table_rows
+from dad.study.cells import Row, dataset_group, model_slug, table_rows
 from dad.study.config import StudyConfig
+from dad.study.photos import manifest_name
 from dad.study.tables import ABLATION
 
 TITLES = {
@@ -25,22 +26,33 @@ ESTIMATORS = {"midas": "midas-v3.1", "teacher": "depth-anything-v2", "assistant"
 """The published methods beside ours, in the order of the paper's Fig. 6, and their rows of Table 5."""
 
 
+def is_stand_in(model: str) -> bool:
+    """Whether a model is one of the small networks that stand in for published ones."""
+    return model.startswith("zoo/")
+
+
+def what_model(model: str) -> str:
+    """A model as readers know it; a network of the procedural zoo is called the stand-in that it is."""
+    return ("stand-in " if is_stand_in(model) else "") + model_slug(model)
+
+
 @dataclass(frozen=True)
 class Method:
-    """One method of a figure: a student (its cells, one per seed) or a model as is, or the reason why there is neither."""
+    """One method of a figure: what stands in a table's row, and what it is to the figure, one of `TITLES`."""
 
     role: str
-    """What it is to the figure, one of `TITLES`."""
-    table: str
-    row: str
-    cells: tuple[str, ...] = ()
-    model: str | None = None
-    reason: str | None = None
+    row: Row
 
     @property
-    def subjects(self) -> tuple[str, ...]:
-        """Names of its score files."""
-        return (model_id(self.model),) if self.model else self.cells
+    def heading(self) -> str:
+        """Its name in the paper and, on a line of its own, which model it is here."""
+        return TITLES[self.role] + (f"\n{what_model(self.row.model)}" if self.row.model else "")
+
+    @property
+    def title(self) -> str:
+        """The same on one line: `GenPercept (stand-in genpercept)`."""
+        name = TITLES[self.role].replace("\n", " ")
+        return f"{name} ({what_model(self.row.model)})" if self.row.model else name
 
 
 @dataclass(frozen=True)
@@ -64,21 +76,20 @@ class Needs:
         """The method with this role, if the study has it."""
         return next((method for method in self.methods if method.role == role), None)
 
-
-def method_of(role: str, row: Row) -> Method:
-    """What stands in a table's row, as a figure's method."""
-    return Method(role, row.table, row.name, tuple(row.cells), row.model, row.reason)
+    def used(self, method: Method) -> list[str]:
+        """The cells of a method that the figure is made from: all seeds' where it shows scores, else the first's."""
+        return list(method.row.cells)[: None if self.scores else 1]
 
 
 def method_in(study: StudyConfig, role: str, table: str, **factors: str) -> Method:
     """The first row of a table with these levels, as a figure's method."""
-    return method_of(role, next(row for row in table_rows(study, table) if factors.items() <= row.factors.items()))
+    return Method(role, next(row for row in table_rows(study, table) if factors.items() <= row.factors.items()))
 
 
 def other_methods(study: StudyConfig) -> tuple[Method, ...]:
     """The estimators beside ours that the study names."""
     methods = (method_in(study, role, "table5", method=method) for role, method in ESTIMATORS.items())
-    return tuple(method for method in methods if method.model)
+    return tuple(method for method in methods if method.row.model)
 
 
 def our_method(study: StudyConfig) -> Method:
@@ -88,7 +99,7 @@ def our_method(study: StudyConfig) -> Method:
         method_in(study, "ours", "table5", method="ours-depth-anything-v2"),
         method_in(study, "ours", "table2", mode="cross"),
     )
-    return next((method for method in methods if method.cells), methods[-1])
+    return next((method for method in methods if method.row.cells), methods[-1])
 
 
 def base_and_ours(study: StudyConfig) -> tuple[Method, Method]:
@@ -108,8 +119,13 @@ def all_sets(study: StudyConfig) -> tuple[str, ...]:
 
 def maps_of(methods: tuple[Method, ...], *, datasets: tuple[str, ...] = (), manifest: str | None = None) -> Needs:
     """The needs of a figure of maps; all its methods must be there."""
-    reason = next((f"{method.row} of {method.table}: {method.reason}" for method in methods if method.reason), None)
-    if reason:
+    rows = [method.row for method in methods]
+    if reason := next((f"{row.name} of {row.table}: {row.reason}" for row in rows if row.reason), None):
         return Needs(reason=reason)
-    cells = tuple(method.cells[0] for method in methods if method.cells)
-    return Needs(methods, cells, tuple(method.model for method in methods if method.model), (), datasets, manifest)
+    cells = tuple(next(iter(row.cells)) for row in rows if row.cells)
+    return Needs(methods, cells, tuple(row.model for row in rows if row.model), (), datasets, manifest)
+
+
+def teacher_on_photos(study: StudyConfig) -> Needs:
+    """The needs of a figure of labels: the teacher and the training photos."""
+    return maps_of((method_in(study, "teacher", "table4", supervision="teacher"),), manifest=manifest_name(study.photos))
