@@ -16,7 +16,7 @@ from dad.report.page.clouds import clouds_view
 from dad.report.page.comparer import comparer_view
 from dad.report.page.facts import study_facts
 from dad.report.page.figures import data_address, figure_views
-from dad.report.page.sheets import markdown_html
+from dad.report.page.sheets import markdown_html, report_html
 from dad.report.provenance import short_name
 from dad.report.scores import read_csv
 from dad.report.templates import environment
@@ -24,7 +24,6 @@ from dad.study.cells import Row, all_cells, table_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import DEFAULT_STUDY, Layout
 from dad.study.paper import paper
-from dad.study.table import Table
 from dad.study.tables import table_names, table_of
 
 HERE = Path(__file__).parent
@@ -34,13 +33,10 @@ MEDIA = {".csv": "text/csv", ".tex": "text/x-tex"}
 
 @dataclass(frozen=True)
 class Section:
-    """A table, or the claims: its text and what stands behind it; without text it is not made yet."""
+    """A table, the claims or the premises: its text and what stands behind it; without text it is not made yet."""
 
-    name: str
-    heading: str
-    title: str
-    text: markupsafe.Markup | str = ""
-    details: markupsafe.Markup | str = ""
+    text: str = ""
+    details: str = ""
     files: tuple[tuple[str, str], ...] = ()
     """Name and data address of the files behind it."""
     stale: bool = False
@@ -70,7 +66,7 @@ def write_page(study: StudyConfig, results: Path, reports: Path, out: Path) -> P
             claims=claims,
             verdicts=verdicts,
             premises=premises_section(layout, targets),
-            tables=[table_section(table_of(study, name), rows, reports, targets) for name, rows in tables.items()],
+            tables=[(table_of(study, name), table_section(study, name, reports, targets)) for name in tables],
             figures=figure_views(study, reports),
             clouds=clouds_view(reports / "fig10"),
             comparer=comparer_view(study, layout),
@@ -108,20 +104,18 @@ def link_targets(study: StudyConfig) -> dict[str, str]:
     return targets
 
 
-def table_section(layout: Table, rows: list[Row], reports: Path, targets: dict[str, str]) -> Section:
+def table_section(study: StudyConfig, name: str, reports: Path, targets: dict[str, str]) -> Section:
     """A table's own page and its details, with the way from each row to its cells."""
-    name = layout.key
-    page, details = reports / f"{name}.md", reports / f"{name}_details.md"
+    layout, rows = table_of(study, name), table_rows(study, name)
+    page, details = (reports / f"{name}{suffix}.md" for suffix in ("", "_details"))
     if not page.is_file():
-        return Section(name, layout.name, layout.title)
+        return Section()
     extras = [cell_links(row.cells, row_label(layout, row)) if row.cells else short_name(row.model or "") for row in rows]
+    options = {"deeper": 2, "extras": extras, "targets": targets}
     more = details.read_text(encoding="utf-8") if details.is_file() else ""
     return Section(
-        name,
-        layout.name,
-        layout.title,
-        markdown_html(page.read_text(encoding="utf-8"), name=name, deeper=2, extras=extras, targets=targets),
-        markdown_html(more, name=f"{name}-more", deeper=2, extras=extras, targets=targets),
+        markdown_html(page.read_text(encoding="utf-8"), name=name, **options),
+        markdown_html(more, name=f"{name}-more", **options),
         downloads(reports / f"{name}.csv", reports / f"{name}.tex"),
         is_stale(reports / f"{name}.csv", rows),
     )
@@ -142,28 +136,16 @@ def is_stale(path: Path, rows: list[Row]) -> bool:
 
 def premises_section(layout: Layout, targets: dict[str, str]) -> Section:
     """The premises as they were measured, their verdicts apart from what they rest on; without text they were not."""
-    page = layout.premises / "premises.md"
-    if not page.is_file():
-        return Section("premises", "Premises", "")
-    verdicts, _, rest = page.read_text(encoding="utf-8").partition("\n## ")
-    more = markdown_html(f"## {rest}", name="premises-more", targets=targets) if rest else ""
-    return Section("premises", "Premises", "", markdown_html(verdicts, name="premises", targets=targets), more)
+    return Section(*report_html(layout.premises / "premises.md", name="premises", targets=targets))
 
 
 def claims_section(reports: Path, targets: dict[str, str]) -> tuple[Section, list[tuple[str, int]]]:
     """The claims' own page, the overview apart from what it rests on, and how many claims have which verdict."""
-    path, numbers = reports / "claims.md", reports / "claims.csv"
-    if not path.is_file() or not numbers.is_file():
-        return Section("claims", "Claims", ""), []
+    numbers = reports / "claims.csv"
+    if not numbers.is_file():
+        return Section(), []
     found = read_csv(numbers, "a table of claims", "; make it again", usecols=["claim", "verdict"], dtype=str)
     counted = Counter(found.drop_duplicates("claim")["verdict"])
-    overview, _, rest = path.read_text(encoding="utf-8").partition("\n## How a verdict is reached")
-    section = Section(
-        "claims",
-        "Claims",
-        "",
-        markdown_html(overview, name="claims", targets=targets),
-        markdown_html(f"## How a verdict is reached{rest}", name="claims-more", targets=targets),
-        downloads(numbers),
-    )
-    return section, [(verdict, counted[verdict]) for verdict in ORDER if counted[verdict] or verdict != ORDER[-1]]
+    parts = report_html(reports / "claims.md", name="claims", at="## How a verdict is reached", targets=targets)
+    verdicts = [(verdict, counted[verdict]) for verdict in ORDER if counted[verdict] or verdict != ORDER[-1]]
+    return Section(*parts, downloads(numbers)), verdicts

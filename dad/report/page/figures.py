@@ -5,14 +5,13 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-import markupsafe
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from dad.errors import UserError
 from dad.report.figures import FIGURES, figure_needs, figure_number
-from dad.report.page.sheets import markdown_html
+from dad.report.page.sheets import report_html
 from dad.study.config import StudyConfig
 from dad.study.tables import table_names, table_of
 
@@ -31,8 +30,8 @@ class FigureView:
     """Data address."""
     width: int = 0
     height: int = 0
-    caption: markupsafe.Markup | str = ""
-    more: markupsafe.Markup | str = ""
+    caption: str = ""
+    more: str = ""
     """What was run, and the numbers."""
     reason: str = ""
     """Why this study cannot have it."""
@@ -51,14 +50,10 @@ def figure_views(study: StudyConfig, reports: Path) -> list[FigureView]:
 
 
 def _figure(study: StudyConfig, reports: Path, name: str) -> FigureView:
-    path, page, heading = reports / f"{name}.png", reports / f"{name}.md", f"Fig. {figure_number(name)}"
-    if not path.is_file():
-        return FigureView(name, heading, FIGURES[name].TITLE, reason=figure_needs(study, name).reason or "")
-    text = page.read_text(encoding="utf-8") if page.is_file() else FIGURES[name].CAPTION
-    words, _, more = text.partition("\n## ")
-    words = "\n".join(line for line in words.splitlines() if not line.startswith("!["))
-    caption, rest = markdown_html(words, name=name), markdown_html(f"## {more}" if more else "", name=name, deeper=2)
-    return FigureView(name, heading, FIGURES[name].TITLE, *embedded(path), caption, rest)
+    place = (name, f"Fig. {figure_number(name)}", FIGURES[name].TITLE)
+    if not (reports / f"{name}.png").is_file():
+        return FigureView(*place, reason=figure_needs(study, name).reason or "")
+    return FigureView(*place, *embedded(reports / f"{name}.png"), *report_html(reports / f"{name}.md", name=name, deeper=2))
 
 
 def embedded(path: Path) -> tuple[str, int, int]:

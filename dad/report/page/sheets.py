@@ -5,6 +5,8 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import markupsafe
 from markdown_it import MarkdownIt
@@ -63,6 +65,16 @@ def markdown_html(
         place += 1
     shown = reader().renderer.render(made, reader().options, {})
     return markupsafe.Markup(re.sub(r"<li>(\s*(?:<p>)?)<strong>(D\d+)</strong>", r'<li id="\2">\1<strong>\2</strong>', shown))
+
+
+def report_html(path: Path, *, name: str, at: str = "## ", **options: Any) -> tuple[str, str]:
+    """A report's page in two parts, each as `markdown_html` makes it: what is read at once, and what follows from the first heading
+    that begins with `at`. Both are empty where there is no page.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("!["))
+    first, mark, rest = text.partition(f"\n{at}")
+    return markdown_html(first, name=name, **options), markdown_html(mark + rest, name=f"{name}-more", **options)
 
 
 def _html(text: str) -> Token:
