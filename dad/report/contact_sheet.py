@@ -8,7 +8,7 @@ import numpy as np
 
 from dad.evaluation.score import score_fitted
 from dad.report.frame import beside_label, row_label, table_columns
-from dad.report.grid import Grid, Tile, error_tile, map_tile
+from dad.report.grid import Column, Grid, Tile, error_tile, map_tile
 from dad.report.pictures import (
     Picture,
     aligned_disparity,
@@ -35,8 +35,6 @@ PER_SOURCE = 2
 """Pictures from the training photos and from each benchmark."""
 TILE = 1.35
 """Width of a column in inches."""
-
-Column = tuple[str, list[Tile]]
 
 
 def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: Path) -> Path:

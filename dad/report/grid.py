@@ -68,10 +68,10 @@ class Chart:
     inset: Box = (0, 0, 0, 0)
 
 
-Cell = Tile | Chart | str | None
+Content = Tile | Chart | str | None
 """What a grid has in one place; words stand there instead of a picture."""
-Columns = Sequence[tuple[str, Sequence[Cell]]]
-"""Titles of columns, and what is in each of their rows."""
+Column = tuple[str, Sequence[Content]]
+"""A title, and what is in each row."""
 
 
 def map_tile(
@@ -100,7 +100,7 @@ class Grid:
     def __init__(
         self,
         rows: Sequence[str],
-        columns: Columns,
+        columns: Sequence[Column],
         *,
         title: str,
         heights: Sequence[float] | None = None,
@@ -121,11 +121,11 @@ class Grid:
         self._y = foot + sum(down) - np.cumsum([0, *down])
         self.figure = new_figure(self.width, self.height, layout=None, dpi=200)  # of pictures inside the SVG, too
         self.text(EDGE, self.height - 0.08, title, fontsize=TITLE, fontweight="bold", va="top")
-        for column, ((_, cells), name) in enumerate(zip(columns, names, strict=True)):
+        for column, ((_, contents), name) in enumerate(zip(columns, names, strict=True)):
             left, _, right, top = self.place(0, column)
             self.text((left + right) / 2, top + 0.08, name, ha="center", fontsize=HEADING, linespacing=1.15)
-            for row, cell in enumerate(cells):
-                self._put(row, column, cell)
+            for row, content in enumerate(contents):
+                self._put(row, column, content)
         for row, name in enumerate(rows):
             _, bottom, _, top = self.place(row, 0)
             size = (top - bottom) * 72 / (LETTER * max(map(len, name.split("\n"))))
@@ -133,7 +133,7 @@ class Grid:
             self.text(SIDE / 2 + 0.03, (top + bottom) / 2, name, fontsize=min(8, max(5, size)), **look)
 
     def place(self, row: int, column: int, rows: int = 1) -> Box:
-        """The left, lower, right and upper end of a cell, or of several `rows` of a column."""
+        """The left, lower, right and upper end of a place, or of several `rows` of a column."""
         return self._x[2 * column], self._y[2 * (row + rows) - 1], self._x[2 * column + 1], self._y[2 * row]
 
     def text(self, x: float, y: float, text: str, **style: object) -> None:
@@ -181,19 +181,19 @@ class Grid:
         ticks = {tick: f"{tick:g}" for tick in (0, WORST / 2, WORST)}
         self.key(text, colours="magma", scale=Normalize(0, WORST), ticks=ticks, extend="max", column=column, below=below)
 
-    def _put(self, row: int, column: int, cell: Cell) -> None:
-        """What is in a cell; a picture is whole and with its own aspect in the middle of it."""
-        if isinstance(cell, Chart):
-            left, bottom, right, top = self.place(row, column, cell.rows)
-            inset = cell.inset
-            cell.draw(self.axes(left + inset[0], bottom + inset[3], right - inset[2], top - inset[1]))
-        elif cell is not None:
+    def _put(self, row: int, column: int, content: Content) -> None:
+        """What is in a place; a picture is whole and with its own aspect in the middle of it."""
+        if isinstance(content, Chart):
+            left, bottom, right, top = self.place(row, column, content.rows)
+            inset = content.inset
+            content.draw(self.axes(left + inset[0], bottom + inset[3], right - inset[2], top - inset[1]))
+        elif content is not None:
             axes = self.axes(*self.place(row, column))
             axes.set_axis_off()
-            if isinstance(cell, Tile):
-                _show(axes, cell)
+            if isinstance(content, Tile):
+                _show(axes, content)
             else:
-                axes.text(0.5, 0.5, cell, ha="center", va="center", fontsize=8, color=QUIET)
+                axes.text(0.5, 0.5, content, ha="center", va="center", fontsize=8, color=QUIET)
 
 
 def _show(axes: "Axes", tile: Tile) -> None:

@@ -103,7 +103,6 @@ def _escape_what_has_no_sign(figure: "Figure") -> None:
 
 def save_figure(figure: "Figure", path: Path, *, dpi: int = 200) -> None:
     """Write the figure as PNG to `path` and as SVG beside it. Call inside `styled`."""
-    _escape_what_has_no_sign(figure)
     save_png(figure, path, dpi=dpi)
     with atomic_path(path.with_suffix(".svg")) as temporary:  # `svg.hashsalt` is in the style: the bytes repeat
         figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})

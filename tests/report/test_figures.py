@@ -211,7 +211,7 @@ def test_fig9_counts_every_pixel_once_and_every_image_alike(results):
     study = _study()
     job = Job(study, "fig9", "", figure_needs(study, "fig9"), results, Path())
     benchmark = benchmark_of(study, _layout(results), "scenes-indoor")
-    edges = np.geomspace(1e-4, 1e3, fig9.CELLS + 1)
+    edges = np.geomspace(1e-4, 1e3, fig9.BINS + 1)
     found = fig9.density(job, benchmark, Fake("a"), edges)
     assert found.images == SCENES and found.counts.sum() == pytest.approx(SCENES)
     errors = []

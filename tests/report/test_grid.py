@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dad.report.colour import NO_VALUE, colourise
 from dad.report.figures.splat import Frame, View, framed, moved, splat
-from dad.report.grid import Grid, Tile
-from dad.report.pictures import Picture, evenly, true_disparity
+from dad.report.grid import WORST, Chart, Grid, Tile, error_tile, map_tile
+from dad.report.pictures import Picture, cut, evenly, region_of, true_disparity
 from dad.report.style import styled
 
 STRAIGHT = View(0, 0, away=1)
@@ -86,6 +87,38 @@ def test_a_grid_of_pictures_has_a_row_per_image_and_a_column_per_estimator():
     assert "none" in [text.get_text() for axes in grid.figure.axes for text in axes.texts]
 
 
+def test_a_chart_spans_its_rows_and_leaves_room_for_its_labels():
+    drawn = []
+    tiles = [Tile(np.zeros((30, 40, 3), np.uint8))] * 2
+    with styled():
+        grid = Grid(
+            ["a", "b"], [("photo", tiles), ("chart", [Chart(drawn.append, rows=2, inset=(0.4, 0, 0.1, 0.3)), None])], title="t"
+        )
+    (place,) = (axes.get_position() for axes in drawn)
+    left, bottom, right, top = grid.place(0, 1, rows=2)
+    assert (bottom, top) == (grid.place(1, 0)[1], grid.place(0, 0)[3]) and right - left == pytest.approx(1.5)
+    ends = [place.x0 * grid.width, place.y0 * grid.height, place.x1 * grid.width, place.y1 * grid.height]
+    assert ends == pytest.approx([left + 0.4, bottom + 0.3, right - 0.1, top])
+
+
+def test_a_map_is_coloured_as_it_is_drawn_and_keeps_its_own_pixels_for_boxes():
+    ramp = np.tile(np.linspace(0, 1, 1600), (400, 1))
+    tile = map_tile(ramp, box=(800, 0, 1600, 400))
+    assert tile.pixels.shape == (200, 800, 3) and tile.shape == (400, 1600)
+    assert np.array_equal(map_tile(ramp[:100, :700]).pixels, colourise(ramp[:100, :700]))
+    alike = map_tile(ramp[:, :800], like=ramp)
+    assert np.array_equal(alike.pixels[0, ::2], tile.pixels[0, :400])
+    wrong = error_tile(np.array([[0, WORST], [2 * WORST, np.nan]])).pixels
+    assert np.array_equal(wrong[0, 1], wrong[1, 0]) and tuple(wrong[1, 1]) == NO_VALUE and wrong[0, 0].max() < 10
+
+
+def test_a_region_is_a_share_of_a_picture_and_stays_in_it():
+    values = np.arange(60).reshape(6, 10)
+    assert region_of(values.shape, (0.5, 0.2), 0.4) == (2, 3, 6, 5)
+    assert np.array_equal(cut(values, (2, 3, 6, 5)), values[3:5, 2:6])
+    assert region_of((6, 10, 3), (0.9, 0.8), 0.5) == (8, 5, 10, 6)
+
+
 def test_moving_keeps_the_pivot_ahead():
     pivot = moved(np.array([[0.0, 0.0, 5.0]]), View(30, 10, away=1.5), 5.0)
     np.testing.assert_allclose(pivot, [[0, 0, 7.5]])
@@ -108,6 +141,14 @@ def test_nearest_point_wins_in_either_order():
         picture = splat(points[order], rgb[order], STRAIGHT, Frame(10, 1, 1, (3, 3)), pivot=3, focal=40)
         assert picture[1, 1].tolist() == [255, 0, 0]
         assert picture[0, 0].tolist() == [255, 255, 255]
+
+
+def test_a_near_point_stays_in_front_of_the_square_of_a_far_one():
+    points = np.array([[0.2, 0, 2.0], [0, 0, 4.0]])
+    rgb = np.array([[255, 0, 0], [0, 0, 255]], np.uint8)
+    picture = splat(points, rgb, STRAIGHT, Frame(10, 3, 3, (7, 7)), pivot=3, focal=10, thick=3)
+    assert (picture[2:5, 3:6] == [255, 0, 0]).all() and (picture[2:5, 2] == [0, 0, 255]).all()
+    assert (picture == 255).all(-1).sum() == 49 - 12
 
 
 def test_frame_is_filled():

@@ -14,7 +14,7 @@ from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, r
 from dad.report.figures.job import Drawing, Job, named
 from dad.report.figures.methods import Needs, all_sets, maps_of, our_method
 from dad.report.figures.splat import View, framed, splat
-from dad.report.grid import Cell, Grid, Tile, map_tile
+from dad.report.grid import Column, Content, Grid, Tile, map_tile
 from dad.report.pictures import (
     SPARSE,
     Picture,
@@ -98,7 +98,7 @@ def draw(job: Job) -> Drawing:
     if job.needs.manifest:
         pictures += photo_pictures(job.manifest, PHOTOS)
     clouds = [cloud_of(job, picture, estimator) for picture in pictures]
-    columns: list[tuple[str, list[Cell]]] = [
+    columns: list[Column] = [
         ("photo", [Tile(cloud.picture.rgb) for cloud in clouds]),
         ("our map", [map_tile(cloud.disparity) for cloud in clouds]),
         ("our points,\nfrom the left", [Tile(_seen(cloud, cloud.depth, cloud.mask, LEFT)) for cloud in clouds]),
@@ -113,7 +113,7 @@ def draw(job: Job) -> Drawing:
     return Drawing(grid.figure, facts, write_points(job, clouds))
 
 
-def _true_points(cloud: Cloud) -> Cell:
+def _true_points(cloud: Cloud) -> Content:
     if cloud.picture.depth is None:
         return "no truth"
     return Tile(_seen(cloud, cloud.picture.depth, cloud.picture.mask, RIGHT))

@@ -10,7 +10,7 @@ from dad.evaluation.detail import local_global_fitted
 from dad.evaluation.fitting import Fitted, fit_maps
 from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles
 from dad.report.figures.methods import Needs, ablation_sets, base_and_ours, other_methods
-from dad.report.grid import Cell, Grid, Tile, error_tile, map_tile
+from dad.report.grid import Content, Grid, Tile, error_tile, map_tile
 from dad.report.pictures import Region, cut, load_method, pictures_of, relative_error, true_disparity
 from dad.report.scores import subject_values
 from dad.report.style import INK, PALETTE, QUIET
@@ -74,7 +74,7 @@ def draw(job: Job) -> Drawing:
     """Pictures of the teacher above, bars of all methods below."""
     pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1)
     estimator = load_method(job.needs.method("teacher"), job.layout)
-    rows: list[list[Cell]] = []
+    rows: list[list[Content]] = []
     said = []
     for picture in pictures:
         fitted, region = picture.fitted(estimator, job.protocol), centre(picture.rgb.shape)

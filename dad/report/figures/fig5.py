@@ -9,7 +9,7 @@ from dad.evaluation.fitting import fit_image
 from dad.evaluation.score import score_fitted
 from dad.report.figures.job import Drawing, Job, Outcome, better_on
 from dad.report.figures.methods import teacher_on_photos
-from dad.report.grid import Cell, Grid, Tile, map_tile
+from dad.report.grid import Content, Grid, Tile, map_tile
 from dad.report.pictures import (
     Picture,
     Region,
@@ -54,7 +54,7 @@ def draw(job: Job) -> Drawing:
 
     teacher = load(job.study.teacher, short_side=job.study.crop.size)
     pictures = [with_exact_depth(picture) for picture in photo_pictures(job.manifest, PHOTOS, largest=None)]
-    rows: list[list[Cell]] = []
+    rows: list[list[Content]] = []
     numbers: list[dict[str, Any]] = []
     for picture, corner in zip(pictures, REGION, strict=False):
         region = region_of(picture.rgb.shape, corner, SIZE)

@@ -11,7 +11,7 @@ from dad.data.benchmarks import Benchmark
 from dad.evaluation.score import score_fitted
 from dad.report.figures.job import Drawing, Job, Outcome
 from dad.report.figures.methods import Needs, ablation_sets, all_sets, base_and_ours, maps_of
-from dad.report.grid import Cell, Chart, Grid, Tile, map_tile
+from dad.report.grid import Chart, Column, Content, Grid, Tile, map_tile
 from dad.report.pictures import aligned_depth, aligned_disparity, benchmark_of, benchmark_pictures, evenly, load_method
 from dad.report.style import MARK, QUIET, log_ticks
 from dad.report.templates import number
@@ -40,10 +40,10 @@ IMAGES = 100
 """At most so many images of a benchmark, spread evenly over it, go into its density."""
 PIXELS = 20_000
 """About so many of each image are enough for the ends of the axes."""
-CELLS = 90
-"""Cells of the density along each axis."""
+BINS = 90
+"""Of the density along each axis."""
 LEAST = 1e-3
-"""The emptiest shade, relative to the fullest cell."""
+"""The emptiest shade, relative to the fullest bin."""
 PICTURES = 2
 """Of each benchmark."""
 ENDS = (0.5, 99.5)
@@ -57,7 +57,7 @@ def needs(study: StudyConfig) -> Needs:
 
 @dataclass
 class Density:
-    """How many pixels of a benchmark have which true and predicted depth: counts (CELLS,CELLS) between logarithmic edges (m)."""
+    """How many pixels of a benchmark have which true and predicted depth: counts (BINS,BINS) between logarithmic edges (m)."""
 
     edges: NDArray[np.float64]
     counts: NDArray[np.float64]
@@ -81,12 +81,12 @@ def density(job: Job, benchmark: Benchmark, estimator: "AnyEstimator", edges: ND
 
 
 def depth_edges(benchmark: Benchmark) -> NDArray[np.float64]:
-    """Logarithmic edges (CELLS+1,) over the true depths of the benchmark."""
+    """Logarithmic edges (BINS+1,) over the true depths of the benchmark."""
     samples = (benchmark[index] for index in evenly(len(benchmark), IMAGES))
     known = (sample.depth[sample.usable] for sample in samples)
     truth = np.concatenate([depth[:: max(1, depth.size // PIXELS)] for depth in known])
     low, high = np.percentile(truth, ENDS)
-    return np.geomspace(low, high, CELLS + 1)
+    return np.geomspace(low, high, BINS + 1)
 
 
 def draw(job: Job) -> Drawing:
@@ -97,17 +97,17 @@ def draw(job: Job) -> Drawing:
     groups = [list(benchmark_pictures(benchmark, PICTURES)) for benchmark in benchmarks]
     edges = [depth_edges(benchmark) for benchmark in benchmarks]
     pictures = [picture for group in groups for picture in group]
-    maps: list[tuple[str, list[Cell]]] = [
+    maps: list[Column] = [
         ("photo", [Tile(picture.rgb) for picture in pictures]),
         ("true depth", [map_tile(picture.drawn_truth) for picture in pictures]),
     ]
-    charts: list[tuple[str, list[Cell]]] = []
+    charts: list[Column] = []
     numbers: list[dict[str, Any]] = []
     for method in job.needs.methods:
         estimator = load_method(method, job.layout)
         aligned = ((aligned_disparity(picture.fitted(estimator, job.protocol)), picture.drawn_truth) for picture in pictures)
         maps.append((method.role, [map_tile(one, like=truth) for one, truth in aligned]))
-        cells: list[Cell] = []
+        cells: list[Content] = []
         for benchmark, group, ends in zip(benchmarks, groups, edges, strict=True):
             found = density(job, benchmark, estimator, ends)
             chart = Chart(functools.partial(_density, found=found), rows=len(group), inset=(0.4, 0, 0.02, 0.34))
@@ -119,7 +119,7 @@ def draw(job: Job) -> Drawing:
     grid = Grid(rows, [*maps, *charts], title=job.title, tile=1.4, widths=widths, gaps=gaps)
     grid.key("maps after alignment, on the truth's scale")
     ticks = {LEAST * 10**power: f"{LEAST * 10**power:g}" for power in range(4)}
-    words = "pixels, relative to the fullest cell"
+    words = "pixels, relative to the fullest bin"
     grid.key(words, colours="viridis_r", scale=LogNorm(LEAST, 1), ticks=ticks, column=4)
     return Drawing(grid.figure, {"pictures": pictures, "images": IMAGES}, numbers, outcomes(numbers))
 

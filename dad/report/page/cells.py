@@ -72,18 +72,12 @@ def read_runs(layout: Layout, cells: Mapping[str, Cell], tables: Mapping[str, It
 
     tables: table -> ids of its cells.
     """
-    used = {name: tuple(table for table, ids in tables.items() if name in ids) for name in cells}
-    return [
-        Run(
-            name,
-            cell,
-            used[name],
-            layout.weights(name).is_file(),
-            read_run_record(layout, name),
-            _read_log(layout.run(name) / "metrics.csv"),
-        )
-        for name, cell in cells.items()
-    ]
+    runs = []
+    for name, cell in cells.items():
+        used = tuple(table for table, ids in tables.items() if name in ids)
+        log = _read_log(layout.run(name) / "metrics.csv")
+        runs.append(Run(name, cell, used, layout.weights(name).is_file(), read_run_record(layout, name), log))
+    return runs
 
 
 def learning_curves(runs: Iterable[Run]) -> list[markupsafe.Markup]:
@@ -116,12 +110,10 @@ def _read_log(path: Path) -> pd.DataFrame | None:
 
 def cell_links(row_cells: Mapping[str, Cell], label: str) -> markupsafe.Markup:
     """The way from a table's row to its cells' configurations and curves."""
+    link = markupsafe.Markup('<a href="#{0}-{1}" aria-label="{2} of seed {3} of {4}">{2}</a>')
     seeds = []
     for name, cell in row_cells.items():
-        links = []
-        words = f"seed {cell.seed}" if len(row_cells) > 1 else "config"
-        for target, shown in ((f"cell-{name}", words), (f"curves-{name}", "curves")):
-            what = markupsafe.escape(f"{shown} of seed {cell.seed} of {label}")
-            links.append(f'<a href="#{target}" aria-label="{what}">{shown}</a>')
-        seeds.append(f"<span>{' '.join(links)}</span>")
-    return markupsafe.Markup(" ".join(seeds))
+        words = {"cell": f"seed {cell.seed}" if len(row_cells) > 1 else "config", "curves": "curves"}
+        links = [link.format(place, name, shown, cell.seed, label) for place, shown in words.items()]
+        seeds.append(markupsafe.Markup("<span>{}</span>").format(markupsafe.Markup(" ").join(links)))
+    return markupsafe.Markup(" ").join(seeds)

@@ -39,7 +39,7 @@ COLOURS = {"spectral": "Spectral_r", "viridis": "viridis", "grey": "gray"}
 
 
 @dataclass(frozen=True)
-class Method:
+class Compared:
     """One estimator of the comparer."""
 
     key: str
@@ -54,7 +54,7 @@ class ComparerView:
     """The comparer's data as JSON text that is safe inside a script element, its choices, and what could not be shown."""
 
     data: str
-    methods: tuple[Method, ...]
+    methods: tuple[Compared, ...]
     datasets: Mapping[str, list[tuple[int, str, str]]]
     """Data set -> its images: number, name, and the photo's data address."""
     protocol: str
@@ -103,7 +103,7 @@ def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
     return ComparerView(text.replace("<", "\\u003c"), tuple(shown), datasets, protocol, tuple(absent))
 
 
-def comparer_methods(study: StudyConfig, layout: Layout) -> list[Method]:
+def comparer_methods(study: StudyConfig, layout: Layout) -> list[Compared]:
     """The estimators that tables score as is, then the students of `TABLES` whose weights exist; each once."""
     places: dict[str, list[Row]] = {}
     for row in (row for table in TABLES for row in table_rows(study, table)):
@@ -113,14 +113,14 @@ def comparer_methods(study: StudyConfig, layout: Layout) -> list[Method]:
     return sorted((_method(study, layout, *place) for place in places.items()), key=lambda method: method.group)
 
 
-def _method(study: StudyConfig, layout: Layout, key: str, rows: Sequence[Row]) -> Method:
+def _method(study: StudyConfig, layout: Layout, key: str, rows: Sequence[Row]) -> Compared:
     forms = [table_of(study, row.table) for row in rows]
     (table, words), *others = [(form.name, row_label(form, row)) for form, row in zip(forms, rows, strict=True)]
     if model := rows[0].model:
         roles = {study.teacher: "teacher"} | ({study.assistant.model: "assistant"} if study.assistant else {})
-        return Method(key, f"{roles.get(model, words)}, {short_name(model)}", "Estimators as they are", model)
+        return Compared(key, f"{roles.get(model, words)}, {short_name(model)}", "Estimators as they are", model)
     also = "".join(f" (also {other}: {text})" for other, text in others)
-    return Method(key, f"{table}: {words}{also}", "Students, first seed", str(layout.run(key)))
+    return Compared(key, f"{table}: {words}{also}", "Students, first seed", str(layout.run(key)))
 
 
 def _pictures(study: StudyConfig, layout: Layout, absent: list[tuple[str, str]]) -> Iterator[Picture]:

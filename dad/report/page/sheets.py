@@ -1,5 +1,6 @@
 """Markdown of the reports as HTML: the same text, with tables that can be sorted and searched and links that stay on the page."""
 
+import functools
 import html
 import itertools
 import re
@@ -17,7 +18,8 @@ from dad.report.templates import environment
 
 NUMBER = re.compile(r"^\W*([+−-]?\d[\d,]*(?:\.\d+)?)")
 INTERVAL = re.compile(r"\[([+−-]?[\d.]+), ([+−-]?[\d.]+)\]")
-NOTE = re.compile(r"\bD\d+\b")
+NOTE = re.compile(r"(?<!<strong>)\bD\d+\b")
+"""A mention of a discrepancy; its own entry, which is bold, is no link to itself."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Value:
     """Low end, value and high end in per cent of the column's range."""
 
 
+@functools.cache
 def reader() -> MarkdownIt:
     """HTML inside the text stays text, and pictures are left out, for the page must not load any."""
     return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
@@ -44,25 +47,21 @@ def markdown_html(
     name: makes the ids of tables. extras: HTML for a last column of the tables that have as many rows; models above them get
     nothing. targets: words of the text (notes, ids of claims, files) -> the place on the page that they lead to.
     """
-    tokens, made, tables = reader().parse(text), [], 0
-    place = 0
-    while place < len(tokens):
-        token = tokens[place]
+    made: list[Token] = []
+    tokens, tables = iter(reader().parse(text)), itertools.count(1)
+    for token in tokens:
         if token.type == "heading_open" and token.tag == "h1":
-            place += 3
-            continue
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"
-        if token.type == "table_open":
-            end = next(i for i in range(place, len(tokens)) if tokens[i].type == "table_close")
-            tables += 1
-            made.append(_html(_table(tokens[place : end + 1], f"{name}-{tables}", extras, targets)))
-            place = end + 1
-            continue
-        if token.type == "inline":
-            token = _html(_linked(_inline(token), targets))
-        made.append(token)
-        place += 1
+            next(tokens)  # its text
+            next(tokens)  # its end
+        elif token.type == "table_open":
+            table = list(itertools.takewhile(lambda one: one.type != "table_close", tokens))
+            made.append(_html(_table(table, f"{name}-{next(tables)}", extras, targets)))
+        elif token.type == "inline":
+            made.append(_html(_linked(_inline(token), targets)))
+        else:
+            if token.type in ("heading_open", "heading_close"):
+                token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"
+            made.append(token)
     shown = reader().renderer.render(made, reader().options, {})
     return markupsafe.Markup(re.sub(r"<li>(\s*(?:<p>)?)<strong>(D\d+)</strong>", r'<li id="\2">\1<strong>\2</strong>', shown))
 
@@ -88,13 +87,8 @@ def _inline(token: Token) -> str:
 def _linked(text: str, targets: Mapping[str, str]) -> str:
     """HTML of a line in which notes, claims and other pages of the reports are links to their places on this page."""
     text = re.sub(r'<a href="([^"#]*)">(.*?)</a>', lambda found: _link(found[2], targets.get(html.unescape(found[1]))), text)
-    text = NOTE.sub(lambda found: _link(found[0], targets.get(found[0])) if not _in_bold(text, found) else found[0], text)
+    text = NOTE.sub(lambda found: _link(found[0], targets.get(found[0])), text)
     return re.sub(r"<code>([a-z0-9-]+)</code>", lambda found: _link(found[0], targets.get(found[1])), text)
-
-
-def _in_bold(text: str, found: re.Match[str]) -> bool:
-    """A note's own entry is no link to itself."""
-    return text[: found.start()].endswith("<strong>")
 
 
 def _link(shown: str, target: str | None) -> str:
