@@ -53,7 +53,7 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
     layout, form, rows = Layout(study, results), table_of(study, table), table_rows(study, table)
     photos = [with_exact_depth(one) for one in photo_pictures(layout.manifest(training_photos(study, rows)), PER_SOURCE)]
     shown = [column.dataset for column in table_columns(study, table) if not column.over]
-    pictures = [*photos, *pictures_of(study, layout, shown, PER_SOURCE)]
+    pictures = [*photos, *pictures_of(layout, shown, PER_SOURCE)]
     columns: list[Column] = [("photo, truth", sheet_photos(pictures))]
 
     @functools.cache

@@ -37,7 +37,7 @@ FAR_TO_NEAR = {0: "far", 1: "near"}
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tile:
     """A picture uint8 (H,W,3), with a label in its corner, a box (x0, y0, x1, y1) and a dot (row, column) drawn on it.
 
@@ -53,8 +53,8 @@ class Tile:
     """Height and width in pixels in which box and dot are given: those of what is shown, before it was made smaller."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", self.shape or self.pixels.shape[:2])
-        object.__setattr__(self, "pixels", smaller(self.pixels, DRAWN, Image.Resampling.BOX))
+        self.shape = self.shape or self.pixels.shape[:2]
+        self.pixels = smaller(self.pixels, DRAWN, Image.Resampling.BOX)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from dad.evaluation.datasets import DatasetRules, dataset_rules
 from dad.evaluation.fitting import Fitted, fit_image
 from dad.report.colour import shrunk, smaller
 from dad.report.grid import DRAWN, Tile, map_tile
-from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 from dad.study.paper import paper
 
@@ -80,9 +79,9 @@ def evenly(total: int, count: int) -> list[int]:
     return [(2 * part + 1) * total // (2 * count) for part in range(count)]
 
 
-def benchmark_of(study: StudyConfig, layout: Layout, dataset: str) -> Benchmark:
+def benchmark_of(layout: Layout, dataset: str) -> Benchmark:
     """One of the study's benchmarks: the user's, or the one rendered among its results."""
-    config = next(one for one in study.scored if one.dataset == dataset)
+    config = next(one for one in layout.study.scored if one.dataset == dataset)
     listed = Path(config.list) if config.list else None
     return open_benchmark(dataset, layout.benchmark(dataset), list_file=listed, lenient=True)
 
@@ -95,12 +94,12 @@ def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:
         yield Picture(benchmark.name, sample.id, sample.rgb, sample.depth, sample.usable, dataset_rules(benchmark), where)
 
 
-def pictures_of(study: StudyConfig, layout: Layout, datasets: Iterable[str], count: int, *, of_samples: int = 0) -> list[Picture]:
+def pictures_of(layout: Layout, datasets: Iterable[str], count: int, *, of_samples: int = 0) -> list[Picture]:
     """`count` images of every data set, one data set after the other; of the real RGB-D pairs (samples) at least `of_samples`."""
     found: list[Picture] = []
     for dataset in datasets:
         wanted = max(count, of_samples) if dataset == "samples" else count
-        found += benchmark_pictures(benchmark_of(study, layout, dataset), wanted)
+        found += benchmark_pictures(benchmark_of(layout, dataset), wanted)
     return found
 
 

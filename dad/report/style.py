@@ -101,9 +101,9 @@ def _escape_what_has_no_sign(figure: "Figure") -> None:
             written.set_text(drawable(written.get_text()))
 
 
-def save_figure(figure: "Figure", path: Path, *, dpi: int = 200) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
     """Write the figure as PNG to `path` and as SVG beside it. Call inside `styled`."""
-    save_png(figure, path, dpi=dpi)
+    save_png(figure, path)
     with atomic_path(path.with_suffix(".svg")) as temporary:  # `svg.hashsalt` is in the style: the bytes repeat
         figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
 

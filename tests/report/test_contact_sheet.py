@@ -39,7 +39,7 @@ def drawn(monkeypatch, whole, study, tmp_path):
         opened.append(manifest.name)
         return [Picture("photos", f"{index}.png", PHOTO) for index in range(count)]
 
-    def unseen(study, layout, datasets, count):
+    def unseen(layout, datasets, count):
         return [Picture(name, f"rgb/{index}.png", PHOTO) for name in datasets for index in range(count)]
 
     monkeypatch.setattr(estimator, "load", load)

@@ -141,7 +141,7 @@ def test_fig2_numbers_are_those_of_the_scores(results, tmp_path):
 
 
 def test_fig2_error_maps_average_to_the_score(results):
-    benchmark = benchmark_of(_study(), _layout(results), "scenes-indoor")
+    benchmark = benchmark_of(_layout(results), "scenes-indoor")
     picture = next(pictures.benchmark_pictures(benchmark, 1))
     prediction = pictures.predict(Fake("a"), picture.rgb)
     expected = score_local_global(prediction, picture.depth, picture.mask, kind="disparity", dataset="scenes-indoor")
@@ -210,7 +210,7 @@ def test_fig7_draws_the_intervals_that_it_is_given():
 def test_fig9_counts_every_pixel_once_and_every_image_alike(results):
     study = _study()
     job = Job(study, "fig9", "", figure_needs(study, "fig9"), results, Path())
-    benchmark = benchmark_of(study, _layout(results), "scenes-indoor")
+    benchmark = benchmark_of(_layout(results), "scenes-indoor")
     edges = np.geomspace(1e-4, 1e3, fig9.BINS + 1)
     found = fig9.density(job, benchmark, Fake("a"), edges)
     assert found.images == SCENES and found.counts.sum() == pytest.approx(SCENES)
@@ -231,7 +231,7 @@ def test_fig10_writes_the_points_of_labelled_pixels(results, tmp_path):
     assert {f"{stem}.{kind}" for stem in stems for kind in ("ply", "glb")} == {path.name for path in (tmp_path / "fig10").iterdir()}
     assert all(line["camera"] == "known" for line in lines)
     indoor = next(line for line in lines if line["file"].startswith("scenes-indoor"))
-    sample = benchmark_of(_study(), _layout(results), "scenes-indoor")[1]
+    sample = benchmark_of(_layout(results), "scenes-indoor")[1]
     assert int(indoor["points"]) == sample.mask.sum()
     content = (tmp_path / "fig10" / indoor["file"]).read_bytes()
     header, points = content.split(b"end_header\n")
@@ -366,7 +366,7 @@ def test_fig10_large_maps_are_thinned_with_their_camera(results, monkeypatch):
     monkeypatch.setattr(fig10, "LARGEST", 20)
     study = _study()
     job = Job(study, "fig10", "", figure_needs(study, "fig10"), results, Path())
-    picture = next(pictures.benchmark_pictures(benchmark_of(study, _layout(results), "scenes-indoor"), 1))
+    picture = next(pictures.benchmark_pictures(benchmark_of(_layout(results), "scenes-indoor"), 1))
     cloud = fig10.cloud_of(job, picture, Fake("a"))
     assert cloud.depth.shape == cloud.mask.shape == cloud.picture.rgb.shape[:2] == (11, 16)
     points, _ = cloud.of(cloud.picture.depth, cloud.picture.mask)

@@ -13,7 +13,7 @@ from dad.evaluation.score import score_fitted
 from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_glb, write_ply
 from dad.report.figures.job import Drawing, Job, named
 from dad.report.figures.methods import Needs, all_sets, maps_of, our_method
-from dad.report.figures.splat import View, framed, splat
+from dad.report.figures.splat import View, filled_window, splat
 from dad.report.grid import Column, Content, Grid, Tile, map_tile
 from dad.report.pictures import (
     SPARSE,
@@ -94,7 +94,7 @@ class Cloud:
 def draw(job: Job) -> Drawing:
     """Photo, map, two views of its points, one of the truth's; and the PLY and GLB files into OUT/fig10."""
     estimator = load_method(job.needs.method("ours"), job.layout)
-    pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
+    pictures = pictures_of(job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
     if job.needs.manifest:
         pictures += photo_pictures(job.manifest, PHOTOS)
     clouds = [cloud_of(job, picture, estimator) for picture in pictures]
@@ -181,20 +181,20 @@ def _camera(picture: Picture) -> tuple[Camera, bool]:
 
 
 def _seen(cloud: Cloud, depth: NDArray[np.floating], mask: NDArray[np.bool_], view: View) -> NDArray[np.uint8]:
-    """A depth map's points from a view, in the photo's shape; our points decide pivot and frame for the truth's too."""
+    """A depth map's points from a view, in the photo's shape; our points decide pivot and window for the truth's too."""
     height, width = depth.shape
     factor = RENDERED / max(height, width)
     size = (round(height * factor), round(width * factor))
     pivot = float(np.median(cloud.depth[cloud.mask]))
-    frame = framed(cloud.of(cloud.depth, cloud.mask)[0], view, pivot=pivot, focal=cloud.camera.fx * factor, size=size)
+    window = filled_window(cloud.of(cloud.depth, cloud.mask)[0], view, pivot=pivot, focal=cloud.camera.fx * factor, size=size)
     if mask.mean() < SPARSE:
         points, colours = cloud.of(depth, mask)
-        return splat(points, colours, view, frame, pivot=pivot, focal=cloud.camera.fx, thick=4)
+        return splat(points, colours, view, window, pivot=pivot, focal=cloud.camera.fx, thick=4)
     camera = cloud.camera.scaled(factor)
     rgb, mask = (_resized(values, size) for values in (cloud.picture.rgb, mask))
     finer = replace(cloud, picture=replace(cloud.picture, rgb=rgb), camera=camera)
     points, colours = finer.of(_refined(depth.astype(np.float32), size), mask)
-    return splat(points, colours, view, frame, pivot=pivot, focal=camera.fx)
+    return splat(points, colours, view, window, pivot=pivot, focal=camera.fx)
 
 
 def _refined(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

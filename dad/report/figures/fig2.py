@@ -72,7 +72,7 @@ def centre(shape: tuple[int, ...]) -> Region:
 
 def draw(job: Job) -> Drawing:
     """Pictures of the teacher above, bars of all methods below."""
-    pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1)
+    pictures = pictures_of(job.layout, job.needs.datasets, 1)
     estimator = load_method(job.needs.method("teacher"), job.layout)
     rows: list[list[Content]] = []
     said = []

@@ -33,7 +33,7 @@ def needs(study: StudyConfig) -> Needs:
 
 def draw(job: Job) -> Drawing:
     """Photo, truth, and the map of every method."""
-    pictures = pictures_of(job.study, job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
+    pictures = pictures_of(job.layout, job.needs.datasets, 1, of_samples=OF_SAMPLES)
     return strips(job, pictures, "each benchmark")
 
 

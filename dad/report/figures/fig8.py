@@ -38,7 +38,7 @@ def needs(study: StudyConfig) -> Needs:
 
 def draw(job: Job) -> Drawing:
     """Photo and both maps whole, then the detail of photo, truth and both maps."""
-    pictures = pictures_of(job.study, job.layout, job.needs.datasets, PICTURES)
+    pictures = pictures_of(job.layout, job.needs.datasets, PICTURES)
     details = [(picture, region_of(picture.rgb.shape, *DETAIL)) for picture in pictures]
     wholes = [("photo", [Tile(picture.rgb, box=region) for picture, region in details])]
     close = [

@@ -93,7 +93,7 @@ def draw(job: Job) -> Drawing:
     """Per benchmark rows of photo, truth and both maps; beside them the two densities."""
     from matplotlib.colors import LogNorm
 
-    benchmarks = [benchmark_of(job.study, job.layout, dataset) for dataset in job.needs.datasets]
+    benchmarks = [benchmark_of(job.layout, dataset) for dataset in job.needs.datasets]
     groups = [list(benchmark_pictures(benchmark, PICTURES)) for benchmark in benchmarks]
     edges = [depth_edges(benchmark) for benchmark in benchmarks]
     pictures = [picture for group in groups for picture in group]

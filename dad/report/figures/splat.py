@@ -31,7 +31,7 @@ def moved(points: NDArray[np.float64], view: View, pivot: float) -> NDArray[np.f
 
 
 @dataclass(frozen=True)
-class Frame:
+class Window:
     """Where the moved camera's picture of `size` (H,W) lies: focal length and principal point in its pixels."""
 
     focal: float
@@ -40,8 +40,8 @@ class Frame:
     size: tuple[int, int]
 
 
-def framed(points: NDArray[np.float64], view: View, *, pivot: float, focal: float, size: tuple[int, int]) -> Frame:
-    """A frame that the points (N,3) fill, but for the outermost hundredth on each side.
+def filled_window(points: NDArray[np.float64], view: View, *, pivot: float, focal: float, size: tuple[int, int]) -> Window:
+    """A window that the points (N,3) fill, but for the outermost hundredth on each side.
 
     focal: of the old camera in pixels of a picture of this size; the new one is between it and CLOSEST times as long.
     """
@@ -52,14 +52,14 @@ def framed(points: NDArray[np.float64], view: View, *, pivot: float, focal: floa
     fits = FILL * min(width / max(right - left, 1e-6), height / max(bottom - top, 1e-6))
     closer = float(np.clip(fits, 0.6 * focal, CLOSEST * focal))
     x, y = (width - 1) / 2 - closer * (left + right) / 2, (height - 1) / 2 - closer * (top + bottom) / 2
-    return Frame(closer, float(x), float(y), size)
+    return Window(closer, float(x), float(y), size)
 
 
 def splat(
     points: NDArray[np.float64],
     rgb: NDArray[np.uint8],
     view: View,
-    frame: Frame,
+    window: Window,
     *,
     pivot: float,
     focal: float,
@@ -69,15 +69,15 @@ def splat(
 
     focal: of the old camera, in pixels of the map that the points come from. thick: least side of a point's square in pixels.
     """
-    height, width = frame.size
+    height, width = window.size
     seen = moved(points, view, pivot)
     ahead = np.flatnonzero((seen[:, 2] > 1e-6) & (points[:, 2] > 1e-6))
     ahead = ahead[np.argsort(-seen[ahead, 2], kind="stable")]  # from far to near: what is drawn last stays
     seen, depth, colour = seen[ahead], points[ahead, 2], rgb[ahead]
-    column = frame.focal * seen[:, 0] / seen[:, 2] + frame.x
-    row = frame.focal * seen[:, 1] / seen[:, 2] + frame.y
+    column = window.focal * seen[:, 0] / seen[:, 2] + window.x
+    row = window.focal * seen[:, 1] / seen[:, 2] + window.y
     # a pixel of the old camera is depth / focal wide in space; a pixel more closes the gaps of slanted surfaces
-    side = np.ceil(depth / focal * frame.focal / seen[:, 2] + 0.7)
+    side = np.ceil(depth / focal * window.focal / seen[:, 2] + 0.7)
     side = np.clip(side, thick, max(thick, LARGEST_SQUARE)).astype(int)
     point = np.repeat(np.arange(len(side)), side**2)  # once for every pixel of its square
     down, right = np.divmod(np.arange(len(point)) - (np.cumsum(side**2) - side**2)[point], side[point])

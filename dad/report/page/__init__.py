@@ -69,7 +69,7 @@ def write_page(study: StudyConfig, results: Path, reports: Path, out: Path) -> P
             tables=[(table_of(study, name), table_section(study, name, reports, targets)) for name in tables],
             figures=figure_views(study, reports),
             clouds=clouds_view(reports / "fig10"),
-            comparer=comparer_view(study, layout),
+            comparer=comparer_view(layout),
             cells=runs,
             learning=learning_curves(runs),
             notes=markdown_html(discrepancies_page(), name="notes", targets=targets),

@@ -24,7 +24,6 @@ from dad.report.page.figures import webp
 from dad.report.pictures import Picture, aligned_disparity, pictures_of
 from dad.report.provenance import short_name
 from dad.study.cells import Row, table_rows
-from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 from dad.study.tables import table_of
 
@@ -75,19 +74,20 @@ class ComparerView:
             yield group, [(method.key, method.label) for method in methods]
 
 
-def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
+def comparer_view(layout: Layout) -> ComparerView:
     """Predict `PER_DATASET` images of every benchmark with every method that exists among the study's results."""
     from dad.models import load
 
     absent: list[tuple[str, str]] = []
-    pictures = list(_pictures(study, layout, absent))
+    protocol = layout.study.protocols[0]
+    pictures = list(_pictures(layout, absent))
     photos = [smaller(picture.rgb, LARGEST) for picture in pictures]
     images = [_image(picture, photo) for picture, photo in zip(pictures, photos, strict=True)]
     shown = []
-    for method in comparer_methods(study, layout) if pictures else ():
+    for method in comparer_methods(layout) if pictures else ():
         try:
             estimator = load(method.source)
-            fitted = [picture.fitted(estimator, study.protocols[0]) for picture in pictures]
+            fitted = [picture.fitted(estimator, protocol) for picture in pictures]
         except (UserError, OSError) as error:
             absent.append((method.label, " ".join(str(error).split())))
             continue
@@ -99,21 +99,21 @@ def comparer_view(study: StudyConfig, layout: Layout) -> ComparerView:
     datasets: dict[str, list[tuple[int, str, str]]] = {}
     for place, (picture, photo) in enumerate(zip(pictures, photos, strict=True)):
         datasets.setdefault(picture.source, []).append((place, picture.id, webp(photo)))
-    protocol = load_protocol(study.protocols[0]).id
-    return ComparerView(text.replace("<", "\\u003c"), tuple(shown), datasets, protocol, tuple(absent))
+    return ComparerView(text.replace("<", "\\u003c"), tuple(shown), datasets, load_protocol(protocol).id, tuple(absent))
 
 
-def comparer_methods(study: StudyConfig, layout: Layout) -> list[Compared]:
+def comparer_methods(layout: Layout) -> list[Compared]:
     """The estimators that tables score as is, then the students of `TABLES` whose weights exist; each once."""
     places: dict[str, list[Row]] = {}
-    for row in (row for table in TABLES for row in table_rows(study, table)):
+    for row in (row for table in TABLES for row in table_rows(layout.study, table)):
         for key in row.subjects[:1]:  # the first seed's
             if row.model or layout.weights(key).is_file():
                 places.setdefault(key, []).append(row)
-    return sorted((_method(study, layout, *place) for place in places.items()), key=lambda method: method.group)
+    return sorted((_method(layout, *place) for place in places.items()), key=lambda method: method.group)
 
 
-def _method(study: StudyConfig, layout: Layout, key: str, rows: Sequence[Row]) -> Compared:
+def _method(layout: Layout, key: str, rows: Sequence[Row]) -> Compared:
+    study = layout.study
     forms = [table_of(study, row.table) for row in rows]
     (table, words), *others = [(form.name, row_label(form, row)) for form, row in zip(forms, rows, strict=True)]
     if model := rows[0].model:
@@ -123,15 +123,15 @@ def _method(study: StudyConfig, layout: Layout, key: str, rows: Sequence[Row]) -
     return Compared(key, f"{table}: {words}{also}", "Students, first seed", str(layout.run(key)))
 
 
-def _pictures(study: StudyConfig, layout: Layout, absent: list[tuple[str, str]]) -> Iterator[Picture]:
+def _pictures(layout: Layout, absent: list[tuple[str, str]]) -> Iterator[Picture]:
     """Images spread evenly over every data set; one that is not there is named in `absent`."""
-    for config in study.scored:
+    for config in layout.study.scored:
         try:
-            found = pictures_of(study, layout, [config.dataset], PER_DATASET)
+            found = pictures_of(layout, [config.dataset], PER_DATASET)
         except UserError as error:
             absent.append((config.dataset, str(error)))
             continue
-        yield from (picture for picture in found if picture.mask.any())
+        yield from (picture for picture in found if picture.labelled)
 
 
 def _truth(picture: Picture) -> NDArray[np.float64]:
