@@ -10,7 +10,6 @@ from typing import Any
 from dad.files import write_csv, write_text
 from dad.report.claims import Check, Finding, findings
 from dad.report.frame import Frame, load_frame
-from dad.report.provenance import short_name
 from dad.report.scores import score_paths
 from dad.report.tables import counts_of
 from dad.report.templates import render
@@ -86,12 +85,10 @@ def claims_markdown(study: StudyConfig, judged: list[Judged]) -> str:
         "claims.md.j2",
         study=study,
         judged=judged,
-        paper=paper(),
         found=[finding for one in judged for finding in one.findings],
         verdicts=counts_of([finding for one in judged for finding in one.findings]),
         stand_ins=sorted({column.dataset for column in columns if column.stand_in}),
         agreement=printed_agreement,
-        short_name=short_name,
     )
 
 
@@ -107,7 +104,7 @@ def discrepancies_page() -> str:
     notes = paper().notes.items()
     sections = [(title, [(name, note) for name, note in notes if note.between == key]) for key, title in SECTIONS.items()]
     cited = {name: cited_by(name) for name, _ in notes}
-    return render("discrepancies.md.j2", paper=paper(), sections=sections, evidence=EVIDENCE, cited=cited)
+    return render("discrepancies.md.j2", sections=sections, evidence=EVIDENCE, cited=cited)
 
 
 def cited_by(note: str) -> list[str]:

@@ -20,6 +20,7 @@ one difference has to stand for a spread, are fewer than they need.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,7 @@ Values = NDArray[np.float64]
 """(seeds, images): one metric of one row on one data set; images in the same order for all rows."""
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A mean and the ends of its interval; the ends are NaN where there is no spread to learn from (one image)."""
 
     mean: float

@@ -4,26 +4,31 @@ The frame has a line per row, column and metric: our mean with its interval, the
 row and to the row's reference, what is best of its block, and the reason where there is no number.
 """
 
+import contextlib
 import functools
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dad.errors import UserError
 from dad.evaluation import load_protocol
+from dad.identity import read_record
 from dad.premises import read_facts
+from dad.premises.shares import term_shares
 from dad.report.estimates import Interval, Values
-from dad.report.provenance import Shares, failed_premises, input_size, shares, starts
+from dad.report.provenance import starts
 from dad.report.scores import METRICS, table_scores
 from dad.report.statistics import MEANS, TO_BEST, TO_REFERENCE, Term, ValueTable, contrast, table_statistics, value_table
 from dad.study.cells import Row, dataset_group, model_slug, study_groups, table_rows
+from dad.study.claims import MEASURED
 from dad.study.config import BenchmarkConfig, StudyConfig
 from dad.study.layout import Layout
+from dad.study.modes import TERMS
 from dad.study.paper import AVERAGE, paper
 from dad.study.table import Table
 from dad.study.tables import table_of
@@ -40,7 +45,7 @@ BESIDE_LABELS = {
     "no-skill:gradient": "no skill: a gradient from sky to ground",
 }
 """What is above the rows, in words, by role or by model."""
-SCORE_KEYS = ("row", "seed", "dataset", "image", "scene", "n")
+KEYS = ["row", "dataset", "metric"]
 NO_DATA = "this study has no data set for this benchmark"
 
 
@@ -111,16 +116,23 @@ class Frame:
     """Id of the protocol, e.g. `marigold@1`."""
     protocol_hash: str
     scores: pd.DataFrame
-    """Per image: row, seed, dataset, image, scene, n, the metrics and the further ones that claims ask for; images without a scored
+    """Per image: row, seed, dataset, image, scene, n, METRICS and the further ones that claims ask for; images without a scored
     pixel are left out."""
+    beside_scores: pd.DataFrame
+    """The same of the models above the rows."""
     empty: Mapping[str, int]
     """Data set -> images without a scored pixel."""
-    lines: pd.DataFrame
-    """role (`row`, or one of `BESIDE`), row, label, block, cell (what stands in the row), the factors; dataset, title, benchmark
-    (of the paper), stands_for, metric, protocol; mean, ci_low, ci_high, n, seeds, best, percent; paper, paper_best,
-    paper_percent, notes, foreign; the differences to the table's best row (TO_BEST) and to the row's reference (reference,
-    TO_REFERENCE, ref_verdict); reason. A benchmark that the study has no data set for has lines with the printed numbers alone.
-    """
+
+    @functools.cached_property
+    def lines(self) -> pd.DataFrame:
+        """A line per row, column and metric; a benchmark that the study has no data set for has lines with printed numbers alone.
+
+        Columns: role (`row`, or one of `BESIDE`), row, label, block, cell (what stands in the row), the factors; dataset, title,
+        benchmark (of the paper), stands_for, metric, protocol; mean, ci_low, ci_high, n, seeds, best, percent; paper, paper_best,
+        paper_percent, notes, foreign; the differences to the table's best row (TO_BEST) and to the row's reference (reference,
+        TO_REFERENCE, ref_verdict); reason.
+        """
+        return _decided(self, _places(self).merge(_statistics(self), how="left", on=KEYS))
 
     @property
     def trained(self) -> tuple[Row, ...]:
@@ -165,16 +177,11 @@ class Frame:
 
     @functools.cached_property
     def _values(self) -> ValueTable:
-        return value_table(self.scores, self._measured)
-
-    @property
-    def _measured(self) -> list[str]:
-        """The metrics of tables, and the further ones that claims ask for."""
-        return [name for name in self.scores.columns if name not in SCORE_KEYS]
+        return value_table(self.scores, [name for name in (*METRICS, *MEASURED) if name in self.scores])
 
     def contrast(self, column: Column, terms: Sequence[Term]) -> list[Values]:
         """The weighted sum of scored rows, (seeds, images) per data set of a column; images can be without a further metric."""
-        return contrast(self._values, column.datasets, terms, partial={*self._measured} - {*METRICS})
+        return contrast(self._values, column.datasets, terms, partial=MEASURED)
 
     @functools.cached_property
     def _records(self) -> dict[tuple[str, str, str], Line]:
@@ -206,6 +213,11 @@ class Frame:
         factors = self.layout.reference_of(row.factors)
         return None if factors is None else self.row_of(factors)
 
+    def base(self, row: Row) -> Row | None:
+        """The row whose change in per cent is shown beside this one, or None."""
+        base = self.row_of(row.factors | (self.layout.percent_of or {}))
+        return None if base == row else base
+
     def label(self, row: Row) -> str:
         """A row in the table's words, e.g. `Shared-Context Distillation, Hybrid Norm.`"""
         if row.role == "row":
@@ -231,30 +243,45 @@ class Frame:
         return found
 
     @functools.cached_property
-    def shares(self) -> dict[str, Shares]:
-        """Label of a row -> the share of each term in its objective; rows whose step logs are not there are left out."""
-        found = {self.label(row): shares(self.files, row.cells) for row in self.trained}
-        return {label: of for label, of in found.items() if of}
+    def shares(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """Label of a row -> term of eq. 9 -> its share of the objective at the start and at the end, the mean over the trainings;
+        rows whose step logs are not there are left out.
+        """
+        found = {}
+        for row in self.trained:
+            with contextlib.suppress(UserError):
+                runs = [term_shares(self.files.run(cell)) for cell in row.cells]
+                means = {end: pd.DataFrame([run[end] for run in runs]).mean() for end in ("start", "end")}
+                terms = [term for term in TERMS if term in means["start"]]
+                found[self.label(row)] = {term: (means["start"][term], means["end"][term]) for term in terms}
+        return found
 
     @functools.cached_property
     def input_sizes(self) -> dict[int, list[str]]:
         """Size of the network's input when it was scored -> labels of the rows; what no summary tells is left out."""
-        groups, found = study_groups(self.study, self.table), {}
+        found: dict[int, list[str]] = {}
         for row in (*self.beside, *self.scored):
-            places = [self.files.summary(group, row.subjects[0]) for group in groups]
-            if (size := input_size(places)) is not None:
+            places = [self.files.summary(group, row.subjects[0]) for group in study_groups(self.study, self.table)]
+            sizes = (read_record(path).get("input_size") for path in places if path.is_file())
+            if size := next(filter(None, sizes), None):
                 found.setdefault(size, []).append(self.label(row))
         return found
 
     @functools.cached_property
     def failed_premises(self) -> list[str]:
-        """The study's premises that do not hold, where they have been measured."""
-        return failed_premises(read_facts(self.files.premises))
+        """The study's premises that do not hold, with what was found, where they have been measured."""
+        facts = read_facts(self.files.premises) or {"premises": ()}
+        return [f"{one['statement']} {one['finding']}" for one in facts["premises"] if one["holds"] is False]
 
     def images(self) -> dict[Column, int]:
         """Column -> its scored images; columns that nothing was scored on are left out."""
-        counts = self.scores.drop_duplicates(["dataset", "image"])["dataset"].value_counts()
+        counts = self.scores.groupby("dataset")["image"].nunique()
         return {column: int(counts[column.dataset]) for column in self.columns if column.dataset in counts}
+
+    def scenes(self) -> list[tuple[str, int, int]]:
+        """(data set, images, scenes) where several images are of one scene."""
+        counts = self.scores.groupby("dataset", sort=False)[["image", "scene"]].nunique()
+        return [(dataset, images, scenes) for dataset, images, scenes in counts.itertuples() if images != scenes]
 
 
 def beside_label(row: Row) -> str:
@@ -284,12 +311,10 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
     protocol = load_protocol(study.protocols[0])
     asked = [name for claim in layout.claims for one in claim.comparisons for name in (one.metric, one.other_metric) if name]
     metrics = list(dict.fromkeys([*METRICS, *asked]))
-    beside, everything = table_scores(study, table, results, columns, protocol.id, metrics)
-    first = everything[everything["subject"] == everything["subject"].iloc[0]] if len(everything) else everything
-    tidy = everything[everything["n"] > 0][[*SCORE_KEYS, *metrics]]
-    is_row = tidy["row"].isin([row.name for row in rows])
-    scores = tidy[is_row].reset_index(drop=True)
-    frame = Frame(
+    beside, scores = table_scores(study, table, results, columns, protocol.id, metrics)
+    first = scores[scores["subject"] == scores["subject"].iloc[0]] if len(scores) else scores
+    own, measured = scores["row"].isin([row.name for row in rows]), scores["n"] > 0
+    return Frame(
         study=study,
         table=table,
         files=Layout(study, results),
@@ -299,30 +324,17 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
         columns=columns,
         protocol=protocol.id,
         protocol_hash=first["protocol_hash"].iloc[0] if len(first) else protocol.hash,
-        scores=scores,
+        scores=scores[own & measured],
+        beside_scores=scores[~own & measured],
         empty={name: int(((first["dataset"] == name) & (first["n"] == 0)).sum()) for name in dict.fromkeys(first["dataset"])},
-        lines=pd.DataFrame(),
     )
-    statistics = pd.concat([_statistics(frame, scores, rows), _statistics(frame, tidy[~is_row], ())])
-    return replace(frame, lines=_decided(frame, _lines(frame, statistics)))
 
 
-def _statistics(frame: Frame, scores: pd.DataFrame, rows: tuple[Row, ...]) -> pd.DataFrame:
-    """The statistics of one set of rows among themselves."""
-    names = {tuple(row.factors.items()): row.name for row in rows}
-    against = {row.name: frame.layout.reference_of(row.factors) for row in rows}
-    references = {row: names[tuple(levels.items())] for row, levels in against.items() if levels and tuple(levels.items()) in names}
-    better = {metric: paper().metrics[metric].better for metric in METRICS}
-    datasets = {column.dataset: column.datasets for column in frame.columns}
-    return table_statistics(scores, better, columns=datasets, references=references)
-
-
-def _lines(frame: Frame, statistics: pd.DataFrame) -> pd.DataFrame:
-    """A line per row, column and metric, with what was computed and what was printed."""
+def _places(frame: Frame) -> pd.DataFrame:
+    """A line per row, column and metric that has a number, ours or printed: what stands there, and what is printed."""
     shown, lines = {column.paper for column in frame.columns}, []
     absent = [Column(name, name) for name in frame.layout.datasets if name not in shown]
-    places = itertools.product((*frame.beside, *frame.rows), (*frame.columns, *absent), METRICS)
-    for row, column, metric in places:
+    for row, column, metric in itertools.product((*frame.beside, *frame.rows), (*frame.columns, *absent), METRICS):
         own, scored = row.role == "row", column in frame.columns
         printed = frame.layout.printed(row.factors, column.paper, metric) if own and column.paper is not None else None
         if not scored and not printed:
@@ -348,41 +360,35 @@ def _lines(frame: Frame, statistics: pd.DataFrame) -> pd.DataFrame:
                 "foreign": bool(printed) and paper().foreign(printed),
             }
         )
-    keys, numbers = ["row", "dataset", "metric"], [*MEANS, *TO_BEST, *TO_REFERENCE, "paper", "paper_percent", "percent"]
-    found = statistics.reindex(columns=[*keys, "reference", *MEANS, *TO_BEST, *TO_REFERENCE])
-    table = pd.DataFrame(lines).assign(percent=math.nan).merge(found, how="left", on=keys)
-    table["reference"] = table["reference"].astype(object).where(table["reference"].notna(), "")
-    return table.astype(dict.fromkeys(numbers, float))
+    return pd.DataFrame(lines).astype({"paper": float, "paper_percent": float})
+
+
+def _statistics(frame: Frame) -> pd.DataFrame:
+    """The statistics of the rows among themselves, and of the models above them."""
+    better = {metric: paper().metrics[metric].better for metric in METRICS}
+    datasets = {column.dataset: column.datasets for column in frame.columns}
+    references = {row.name: other.name for row in frame.rows if (other := frame.reference(row))}
+    groups = [table_statistics(scores, better, datasets, references) for scores in (frame.scores, frame.beside_scores)]
+    return pd.concat([found for found in groups if len(found)] or groups[:1])
 
 
 def _decided(frame: Frame, lines: pd.DataFrame) -> pd.DataFrame:
     """The lines with what is best of its block, the change against the base row, and the verdict against the reference."""
-    lines["best"] = _best(lines, "mean")
-    lines["paper_best"] = _best(lines, "paper")
-    means = {(line.row, line.dataset, line.metric): line.mean for line in lines[["row", "dataset", "metric", "mean"]].itertuples()}
-    for row in frame.rows if frame.layout.percent_of else ():
-        base = frame.row_of({**row.factors, **frame.layout.percent_of})
-        if base is None or base == row:
-            continue
-        own = lines.index[(lines["row"] == row.name) & (lines["role"] == "row")]
-        places = lines.loc[own, ["dataset", "metric"]].itertuples(index=False)
-        against = [means.get((base.name, *place), math.nan) for place in places]
-        lines.loc[own, "percent"] = 100 * (lines.loc[own, "mean"] / against - 1)
+    lines = lines.astype(dict.fromkeys([*MEANS, *TO_BEST, *TO_REFERENCE], float)).fillna({"reference": ""})
     sign = lines["metric"].map({name: 1 if paper().metrics[name].better == "lower" else -1 for name in METRICS})
-    worse = (lines["ref_low"] > 0) & (sign > 0) | (lines["ref_high"] < 0) & (sign < 0)
-    better = (lines["ref_high"] < 0) & (sign > 0) | (lines["ref_low"] > 0) & (sign < 0)
-    lines["ref_verdict"] = "undecided"
-    lines.loc[worse, "ref_verdict"] = "worse"
-    lines.loc[better, "ref_verdict"] = "better"
-    lines.loc[lines["reference"] == "", "ref_verdict"] = ""
+    lines["best"], lines["paper_best"] = _best(lines, "mean", sign), _best(lines, "paper", sign)
+    bases = {row.name: base.name for row in frame.rows if (base := frame.base(row))}
+    of_base = pd.MultiIndex.from_frame(lines[KEYS].assign(row=lines["row"].map(bases)))
+    means = lines[lines["role"] == "row"].set_index(KEYS)["mean"].reindex(of_base)
+    lines["percent"] = 100 * (lines["mean"] / means.to_numpy() - 1)
+    ends = lines[["ref_low", "ref_high"]].mul(sign, axis=0)
+    cases = [lines["reference"] == "", ends.min(axis=1) > 0, ends.max(axis=1) < 0]
+    lines["ref_verdict"] = np.select(cases, ["", "worse", "better"], "undecided")
     return lines
 
 
-def _best(lines: pd.DataFrame, value: str) -> pd.Series:
+def _best(lines: pd.DataFrame, value: str, sign: pd.Series) -> pd.Series:
     """Whether a value reads as the best of its block: ties after rounding are all best, as in the paper; one alone is not."""
-    rounded = lines.loc[lines["role"] == "row", value].map(lambda one: float(f"{one:.{paper().decimals}f}")).dropna()
-    best = pd.Series(False, index=lines.index)
-    for (_, metric, _), group in rounded.groupby([lines["dataset"], lines["metric"], lines["block"]]):
-        lead = group.min() if paper().metrics[metric].better == "lower" else group.max()
-        best[group.index] = (group == lead) & (len(group) > 1)
-    return best
+    rounded = sign * lines[value].where(lines["role"] == "row").map(lambda one: float(f"{one:.{paper().decimals}f}"))
+    blocks = rounded.groupby([lines["dataset"], lines["metric"], lines["block"]])
+    return (rounded == blocks.transform("min")) & (blocks.transform("count") > 1)

@@ -4,23 +4,18 @@ What is not there says nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-
-from dad.errors import UserError
 from dad.identity import RECORD, read_record
 from dad.study.cells import label_views
 from dad.study.config import Cell, FolderPhotos, ScenePhotos
 from dad.study.layout import Layout
-from dad.study.modes import MODES, TERMS
+from dad.study.modes import MODES
 
 Provenance = Mapping[str, Any]
 Facts = list[tuple[str, str]]
 """(what, value) pairs."""
-Shares = dict[str, tuple[float, float]]
-"""Term of eq. 9 -> its share of the objective at the start and at the end."""
 
 UNKNOWN = "unknown"
 _INIT = {
@@ -223,29 +218,3 @@ def starts(layout: Layout, cells: Iterable[str]) -> dict[str, str]:
     """Cell -> `start_remark`, for those that have one."""
     found = {cell: start_remark(read_run_record(layout, cell)) for cell in cells}
     return {cell: remark for cell, remark in found.items() if remark}
-
-
-def shares(layout: Layout, cells: Iterable[str]) -> Shares:
-    """The mean over a row's trainings; empty where one has no step log with the terms of its loss."""
-    from dad.premises.shares import term_shares
-
-    try:
-        runs = [term_shares(layout.run(cell)) for cell in cells]
-    except UserError:
-        return {}
-    terms = [term for term in TERMS if any(term in run["start"] for run in runs)]
-    return {
-        term: (float(np.mean([run["start"][term] for run in runs])), float(np.mean([run["end"][term] for run in runs])))
-        for term in terms
-    }
-
-
-def input_size(summaries: Iterable[Path]) -> int | None:
-    """The size at which a subject was scored, as the first of its summaries that says it does; None where none does."""
-    known = (read_record(path) for path in summaries if path.is_file())
-    return next((size for one in known if (size := one.get("input_size")) is not None), None)
-
-
-def failed_premises(facts: Mapping[str, Any] | None) -> list[str]:
-    """The statements that do not hold, with what was found."""
-    return [f"{one['statement']} {one['finding']}" for one in (facts or {}).get("premises", ()) if one["holds"] is False]

@@ -1,7 +1,7 @@
 """Score files: where a table's are, how they are read, and whether they can be compared."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.identity import RECORD, read_record, require_of_weights
-from dad.study.cells import Row, beside_rows, dataset_group, model_id, study_groups, table_rows
+from dad.study.cells import Row, beside_rows, dataset_group, study_groups, table_rows
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 from dad.study.paper import paper
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 METRICS = tuple(paper().metrics)
 """What tables report."""
-
-ScoreFiles = Mapping[tuple[str, str], Path]
-"""(group of benchmarks, subject) -> per-image CSV as `dad evaluate` writes it."""
-
-UNSEEDED = -1
-"""Stands in the place of a seed for a model that is scored as is."""
 
 
 def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str, str], Path]:
@@ -43,52 +37,35 @@ def score_paths(study: StudyConfig, table: str, results: Path) -> dict[tuple[str
 def table_scores(
     study: StudyConfig, table: str, results: Path, columns: "Sequence[Column]", protocol: str, metrics: Sequence[str]
 ) -> "tuple[tuple[Row, ...], pd.DataFrame]":
-    """The models above a table's rows that have been scored, and all lines of these and of the rows, as `read_rows` gives them.
+    """The models above a table's rows that have been scored, and all lines of these and of the rows on the data sets of `columns`,
+    with the columns row, subject and seed (none: -1).
 
     Raises UserError where a row's file is missing, and where what was scored cannot be compared.
     """
-    files = score_paths(study, table, results)
-    missing = {subject for (_, subject), path in files.items() if not path.is_file()}
-    beside = tuple(row for row in beside_rows(study, table) if files and missing.isdisjoint(row.subjects))
-    scores = read_rows(study, (*beside, *table_rows(study, table)), columns, files, protocol, metrics)
-    check_comparable(table, protocol, scores)
-    return beside, scores
-
-
-def read_rows(
-    study: StudyConfig,
-    rows: Iterable[Row],
-    columns: "Sequence[Column]",
-    files: ScoreFiles,
-    protocol: str,
-    metrics: Sequence[str] = METRICS,
-) -> "pd.DataFrame":
-    """All lines of all rows on the data sets of `columns` under one protocol, with the columns row, subject and seed."""
     import pandas as pd
 
-    wanted: dict[str, list[str]] = {}
+    layout = Layout(study, results)
+    datasets: dict[str, list[str]] = {}
     for column in columns:
-        for dataset in () if column.over else column.datasets:
-            wanted.setdefault(dataset_group(study, dataset), []).append(dataset)
-    frames = [
-        read_scores(subject, files.get((group, subject)), protocol, datasets, metrics).assign(
-            row=row.name, subject=subject, seed=seed
+        if not column.over:
+            datasets.setdefault(dataset_group(study, column.dataset), []).append(column.dataset)
+    beside = tuple(
+        row
+        for row in beside_rows(study, table)
+        if all(layout.scores(group, subject).is_file() for group in datasets for subject in row.subjects)
+    )
+    parts = [
+        read_scores(subject, layout.scores(group, subject), protocol, names, metrics).assign(
+            row=row.name, subject=subject, seed=row.cells[subject].seed if row.cells else -1
         )
-        for row in rows
-        for subject, seed in _seeds(row)
-        for group, datasets in wanted.items()
+        for row in (*beside, *table_rows(study, table))
+        for subject in row.subjects
+        for group, names in datasets.items()
     ]
-    if not frames:
-        return pd.DataFrame(columns=["row", "subject", "seed", "dataset", "protocol_hash", "image", "scene", "n", *metrics])
-    return pd.concat(frames, ignore_index=True)
-
-
-def _seeds(row: Row) -> Iterator[tuple[str, int]]:
-    """The subjects of a row and their seeds."""
-    if row.model:
-        yield model_id(row.model), UNSEEDED
-    for name, cell in row.cells.items():
-        yield name, cell.seed
+    named = ["row", "subject", "seed", "dataset", "protocol_hash", "image", "scene", "n", *metrics]
+    scores = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=named)
+    check_comparable(table, protocol, scores)
+    return beside, scores
 
 
 def read_csv(path: Path, what: str, cure: str = "", **options: Any) -> "pd.DataFrame":
@@ -102,13 +79,13 @@ def read_csv(path: Path, what: str, cure: str = "", **options: Any) -> "pd.DataF
 
 
 def read_scores(
-    subject: str, path: Path | None, protocol: str, datasets: Sequence[str], metrics: Sequence[str] = METRICS
+    subject: str, path: Path, protocol: str, datasets: Sequence[str], metrics: Sequence[str] = METRICS
 ) -> "pd.DataFrame":
     """One subject's lines under one protocol, data sets in the given order."""
     import pandas as pd
 
-    if path is None or not path.is_file():
-        raise UserError(f"there are no scores of {subject}{f' at {path}' if path else ''}; evaluate it first")
+    if not path.is_file():
+        raise UserError(f"there are no scores of {subject} at {path}; evaluate it first")
     _require_own(path, subject)
     names = ("model", "dataset", "protocol", "protocol_hash", "image", "scene")
     types = dict.fromkeys(names, str) | {"n": "int64"} | dict.fromkeys(metrics, "float64")

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from dad.report.estimates import Interval, Values, average_of
+from dad.report.estimates import Values, average_of
 
 MEANS = ("mean", "ci_low", "ci_high", "n", "seeds")
 TO_BEST = ("difference_to_best", "diff_low", "diff_high", "p_holm", "effect")
@@ -36,16 +36,8 @@ def value_table(scores: pd.DataFrame, metrics: Iterable[str]) -> ValueTable:
     return found
 
 
-def weighted(terms: Sequence[tuple[Values, float]]) -> Values:
-    """The weighted sum of (seeds, images) values, image by image and seed by seed; an estimator without seeds meets every one."""
-    shapes = [values.shape for values, _ in terms]
-    if len({images for _, images in shapes}) > 1 or len({seeds for seeds, _ in shapes} - {1}) > 1:
-        raise ValueError(f"paired values have different shapes, {' and '.join(map(str, dict.fromkeys(shapes)))}")
-    return np.asarray(sum(weight * values for values, weight in terms))
-
-
 def contrast(values: ValueTable, datasets: Sequence[str], terms: Sequence[Term], partial: Collection[str] = ()) -> list[Values]:
-    """The weighted sum of rows, (seeds, images) per data set.
+    """The weighted sum of rows, (seeds, images) per data set; an estimator without seeds meets every one.
 
     partial: metrics that some images have no value of, as one without edges. Where a term is of one of these, an image that any
     term has no value of is left out.
@@ -56,7 +48,10 @@ def contrast(values: ValueTable, datasets: Sequence[str], terms: Sequence[Term],
         if any(metric in partial for _, metric, _ in terms):
             there = np.logical_and.reduce([np.isfinite(one).all(axis=0) for one in found])
             found = [one[:, there] if there.any() else np.full((len(one), 1), np.nan) for one in found]
-        parts.append(weighted([(one, weight) for one, (_, _, weight) in zip(found, terms, strict=True)]))
+        shapes = [one.shape for one in found]
+        if len({images for _, images in shapes}) > 1 or len({seeds for seeds, _ in shapes} - {1}) > 1:
+            raise ValueError(f"paired values have different shapes, {' and '.join(map(str, dict.fromkeys(shapes)))}")
+        parts.append(np.asarray(sum(weight * one for one, (_, _, weight) in zip(found, terms, strict=True))))
     return parts
 
 
@@ -87,59 +82,41 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
 
 
 def table_statistics(
-    scores: pd.DataFrame,
-    better: Mapping[str, str],
-    *,
-    columns: Mapping[str, Sequence[str]] | None = None,
-    references: Mapping[str, str] | None = None,
+    scores: pd.DataFrame, better: Mapping[str, str], columns: Mapping[str, Sequence[str]], references: Mapping[str, str]
 ) -> pd.DataFrame:
-    """One line per row, column and metric, in the order in which the rows first appear in `scores`.
+    """One line per row, column and metric.
 
     better: metric -> "lower" or "higher"; the best row of a column and metric is chosen by it, the others are compared with it.
-    columns: name -> the data sets it averages; by default one column per data set.
-    references: row -> the row it is compared with; a row may have none.
+    columns: name -> the data sets it averages. references: row -> the row it is compared with; a row may have none.
 
     Columns: row, dataset (the column's name), metric, MEANS, TO_BEST, reference (the row compared with) and TO_REFERENCE. Both p
     are adjusted over the rows of one column and metric. The best row is chosen from the same scores that it is compared on, which
     favours it a little; its own difference is 0, without an interval.
     """
-    if scores.empty:
-        return pd.DataFrame(columns=["row", "dataset", "metric"])
-    rows, values, references = list(dict.fromkeys(scores["row"])), value_table(scores, better), references or {}
-    columns = columns or {name: (name,) for name in dict.fromkeys(scores["dataset"])}
-    lines = []
+    rows, values, lines = list(dict.fromkeys(scores["row"])), value_table(scores, better), []
+    others = {row: other for row, other in references.items() if row in rows and other in rows}
     for (name, datasets), (metric, direction) in itertools.product(columns.items(), better.items()):
         parts = {row: contrast(values, datasets, [(row, metric, 1.0)]) for row in rows}
         intervals = {row: average_of(one).interval() for row, one in parts.items()}
-        sign = 1 if direction == "lower" else -1
         finite = [row for row in rows if np.isfinite(intervals[row].mean)]
-        best = min(finite, key=lambda row: sign * intervals[row].mean, default=None)
+        choose = min if direction == "lower" else max
+        best = choose(finite, key=lambda row: intervals[row].mean, default=None)
         to_best = _differences(parts, {row: best for row in rows if best not in (None, row)}, TO_BEST)
-        others = {row: other for row, other in references.items() if row in parts and other in parts}
         to_reference = _differences(parts, others, TO_REFERENCE)
         for row in rows:
-            found = (*_ends(intervals[row]), sum(one.shape[1] for one in parts[row]), len(parts[row][0]))
+            found = (*intervals[row], sum(one.shape[1] for one in parts[row]), len(parts[row][0]))
             line = {"row": row, "dataset": name, "metric": metric} | dict(zip(MEANS, found, strict=True))
-            line |= dict.fromkeys(TO_BEST, np.nan) | ({TO_BEST[0]: 0.0} if row == best else to_best.get(row, {}))
-            line |= {"reference": others.get(row, "")} | dict.fromkeys(TO_REFERENCE, np.nan) | to_reference.get(row, {})
-            lines.append(line)
-    order = {name: index for index, name in enumerate(rows)}
-    return pd.DataFrame(lines).sort_values("row", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+            line |= {TO_BEST[0]: 0.0} if row == best else to_best.get(row, {})
+            lines.append(line | {"reference": others.get(row, "")} | to_reference.get(row, {}))
+    return pd.DataFrame(lines, columns=["row", "dataset", "metric", *MEANS, *TO_BEST, "reference", *TO_REFERENCE])
 
 
-def _differences(parts: dict[str, list[Values]], others: Mapping[str, str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _differences(parts: Mapping[str, list[Values]], others: Mapping[str, str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Row -> its difference to the other row, by `names`."""
-    found = {
-        row: [weighted([(one, 1.0), (two, -1.0)]) for one, two in zip(parts[row], parts[other], strict=True)]
-        for row, other in others.items()
-    }
+    found = {row: [one - two for one, two in zip(parts[row], parts[other], strict=True)] for row, other in others.items()}
     estimates = {row: average_of(differences) for row, differences in found.items()}
     adjusted = holm([estimate.p for estimate in estimates.values()])
     return {
-        row: dict(zip(names, (*_ends(estimate.interval()), float(p), rank_effect(found[row])), strict=True))
+        row: dict(zip(names, (*estimate.interval(), float(p), rank_effect(found[row])), strict=True))
         for (row, estimate), p in zip(estimates.items(), adjusted, strict=True)
     }
-
-
-def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.mean, interval.low, interval.high

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dad.report.estimates import average_of, mean_of
-from dad.report.statistics import contrast, holm, rank_effect, table_statistics, value_table, weighted
+from dad.report.statistics import contrast, holm, rank_effect, table_statistics, value_table
 
 
 def paired_difference(values, reference):
-    parts = [weighted([(values, 1.0), (reference, -1.0)])]
+    both = {("ours", "x", "m"): values, ("theirs", "x", "m"): reference}
+    parts = contrast(both, ["x"], [("ours", "m", 1.0), ("theirs", "m", -1.0)])
     estimate = average_of(parts)
     return SimpleNamespace(interval=estimate.interval(), p=estimate.p, effect=rank_effect(parts))
 
@@ -99,19 +100,19 @@ def test_table_statistics_by_hand():
     # pairs are found by image and seed, not by the order of the lines
     shuffled = pd.concat([scores.iloc[:1], scores.iloc[1:].sample(frac=1, random_state=1)])
     for frame in (scores, shuffled):
-        table = table_statistics(frame, {"abs_rel": "lower", "delta1": "higher"}).set_index(["row", "metric"])
+        table = table_statistics(frame, {"abs_rel": "lower", "delta1": "higher"}, {"x": ("x",)}, {}).set_index(["row", "metric"])
         assert table.loc[("b", "abs_rel"), "mean"] == pytest.approx(0.3)
         assert table.loc[("b", "abs_rel"), "difference_to_best"] == pytest.approx(0.1)
         assert table.loc[("b", "delta1"), "difference_to_best"] == pytest.approx(-0.1)
         assert table.loc[("a", "abs_rel"), "difference_to_best"] == 0
         assert np.isnan(table.loc[("a", "abs_rel"), "diff_low"])
         assert table.loc[("b", "abs_rel"), ["n", "seeds"]].tolist() == [2, 2]
-    assert list(dict.fromkeys(table_statistics(scores, {"abs_rel": "lower"})["row"])) == ["b", "a"]
+    assert list(dict.fromkeys(table_statistics(scores, {"abs_rel": "lower"}, {"x": ("x",)}, {})["row"])) == ["b", "a"]
 
 
 def test_a_row_without_a_number_is_neither_best_nor_hidden():
     scores = tidy({"broken": {"x": [[0.1, np.nan, 0.1]]}, "whole": {"x": [[0.5, 0.6, 0.7]]}})
-    table = table_statistics(scores, {"abs_rel": "lower"}).set_index("row")
+    table = table_statistics(scores, {"abs_rel": "lower"}, {"x": ("x",)}, {}).set_index("row")
     assert np.isnan(table.loc["broken", "mean"])
     assert np.isnan(table.loc["broken", "difference_to_best"])
     assert table.loc["whole", "difference_to_best"] == 0
@@ -151,7 +152,7 @@ def test_differences_to_a_reference_are_a_family_of_their_own():
     rng = np.random.default_rng(12)
     base = rng.random((1, 25))
     scores = tidy({"base": {"x": base}, "ours": {"x": base - 0.05 * rng.random((1, 25))}, "other": {"x": rng.random((1, 25))}})
-    table = table_statistics(scores, {"abs_rel": "lower"}, references={"ours": "base", "other": "base"}).set_index("row")
+    table = table_statistics(scores, {"abs_rel": "lower"}, {"x": ("x",)}, {"ours": "base", "other": "base"}).set_index("row")
     values = {row: value_table(scores, ["abs_rel"])[row, "x", "abs_rel"][0] for row in ("base", "ours", "other")}
     raw = [stats.ttest_rel(values[row], values["base"]).pvalue for row in ("ours", "other")]
     assert table.loc[["ours", "other"], "ref_p_holm"].tolist() == pytest.approx(holm(raw).tolist())
@@ -163,9 +164,7 @@ def test_differences_to_a_reference_are_a_family_of_their_own():
 
 def test_an_averaged_column_pools_the_images_and_averages_the_means():
     scores = tidy({"a": {"x": [[0.1, 0.3]], "y": [[0.6, 0.6, 0.6]]}, "b": {"x": [[0.2, 0.4]], "y": [[0.5, 0.7, 0.9]]}})
-    table = table_statistics(scores, {"abs_rel": "lower"}, columns={"average": ("x", "y"), "x": ("x",)}).set_index(
-        ["row", "dataset"]
-    )
+    table = table_statistics(scores, {"abs_rel": "lower"}, {"average": ("x", "y"), "x": ("x",)}, {}).set_index(["row", "dataset"])
     assert table.loc[("a", "average"), "mean"] == pytest.approx(0.4)
     assert table.loc[("b", "average"), "difference_to_best"] == pytest.approx(0.1)
     assert table.loc[("a", "average"), ["n", "seeds"]].tolist() == [5, 1]

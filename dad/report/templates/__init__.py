@@ -5,12 +5,14 @@ What decides anything is decided before. Numbers have the paper's digits, real m
 
 import functools
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from dad.report.provenance import short_name
 from dad.study.paper import paper
 
 if TYPE_CHECKING:
@@ -97,9 +99,9 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for written in (bounds, markdown_cell, markdown_row, number, p_value, percent, signed, tex, with_interval):
+    for written in (bounds, markdown_cell, markdown_row, number, p_value, percent, short_name, signed, tex, with_interval):
         made.filters[written.__name__] = written
-    made.globals["markdown_ruler"] = markdown_ruler
+    made.globals |= {"markdown_ruler": markdown_ruler, "paper": paper()}
     return made
 
 
@@ -114,8 +116,5 @@ def render_text(template: str, **facts: Any) -> str:
 
 
 def _tidy(text: str) -> str:
-    lines: list[str] = []
-    for line in text.strip().splitlines():
-        if line.strip() or (lines and lines[-1]):
-            lines.append(line.rstrip())
-    return "\n".join(lines) + "\n"
+    without_ends = re.sub(r"[^\S\n]+$", "", text.strip(), flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", without_ends) + "\n"
