@@ -1,6 +1,5 @@
 """Tables that are grids: what each level of a factor does on average, and what two factors do together beyond that."""
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -18,35 +17,19 @@ Level = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Effect:
-    """The main effect of a level on one column: mean over the rows with this level minus mean over all rows, and its interval."""
-
-    dimension: Dimension
-    level: Level
-    column: Column
-    interval: Interval
-
-
-@dataclass(frozen=True)
 class Effects:
     """The main effects of a grid in one metric, and the two dimensions that its heat maps are laid out by."""
 
     metric: str
     dimensions: tuple[Dimension, ...]
-    mains: tuple[Effect, ...]
+    mains: dict[tuple[str, str], list[Interval]]
+    """(dimension, level), as they are written, in the order of the table -> on each of its columns the mean over the rows with this
+    level minus the mean over all rows."""
 
     @property
     def axes(self) -> tuple[Dimension, Dimension]:
         """Rows and columns of the heat maps, which average over the other dimensions."""
         return self.dimensions[-2], self.dimensions[-1]
-
-    def of(self, dimension: Dimension, level: Level) -> list[Effect]:
-        """A level's effect on every column."""
-        return [effect for effect in self.mains if (effect.dimension, effect.level) == (dimension, level)]
-
-    def levels(self) -> list[tuple[Dimension, Level]]:
-        """All (dimension, level), in the order of the table."""
-        return list(dict.fromkeys((effect.dimension, effect.level) for effect in self.mains))
 
 
 def heading(frame: Frame, dimension: Dimension) -> str:
@@ -83,15 +66,15 @@ def effects_of(frame: Frame) -> Effects | None:
     dimensions, metric = grid_dimensions(frame), frame.layout.metrics[0]
     if not dimensions:
         return None
-    mains = []
-    for column in frame.columns:
-        for dimension in dimensions:
-            for level in dict.fromkeys(level_of(row, dimension) for row in frame.trained):
-                having = [row for row in frame.trained if level_of(row, dimension) == level]
-                shares = {row.name: (row in having) / len(having) - 1 / len(frame.trained) for row in frame.trained}
-                parts = frame.contrast(column, [(name, metric, share) for name, share in shares.items()])
-                mains.append(Effect(dimension, level, column, average_of(parts).interval()))
-    return Effects(metric, dimensions, tuple(mains))
+    mains = {}
+    for dimension in dimensions:
+        for level in dict.fromkeys(level_of(row, dimension) for row in frame.trained):
+            having = [row for row in frame.trained if level_of(row, dimension) == level]
+            shares = {row.name: (row in having) / len(having) - 1 / len(frame.trained) for row in frame.trained}
+            terms = [(name, metric, share) for name, share in shares.items()]
+            place = heading(frame, dimension), level_label(frame, dimension, level)
+            mains[place] = [average_of(frame.contrast(column, terms)).interval() for column in frame.columns]
+    return Effects(metric, dimensions, mains)
 
 
 def cell_means(frame: Frame, effects: Effects, column: Column) -> pd.DataFrame:
@@ -107,7 +90,7 @@ def cell_means(frame: Frame, effects: Effects, column: Column) -> pd.DataFrame:
     ]
     table = pd.DataFrame(lines)
     means = table.pivot_table("mean", "row", "column", dropna=False)
-    return means.reindex(index=list(dict.fromkeys(table["row"])), columns=list(dict.fromkeys(table["column"])))
+    return means.reindex(index=table["row"].unique(), columns=table["column"].unique())
 
 
 def interactions(means: pd.DataFrame) -> pd.DataFrame:
@@ -115,13 +98,8 @@ def interactions(means: pd.DataFrame) -> pd.DataFrame:
 
     Where combinations are missing, row and column effects are fitted by least squares to the ones that are there.
     """
-    known = [(i, j) for i, j in itertools.product(range(means.shape[0]), range(means.shape[1])) if np.isfinite(means.iloc[i, j])]
-    design = np.zeros((len(known), sum(means.shape)))
-    for line, (i, j) in enumerate(known):
-        design[line, [i, means.shape[0] + j]] = 1
-    values = np.array([means.iloc[place] for place in known])
-    fitted = design @ np.linalg.lstsq(design, values, rcond=None)[0]
-    left = pd.DataFrame(np.nan, means.index, means.columns)
-    for place, value in zip(known, values - fitted, strict=True):
-        left.iloc[place] = value
-    return left
+    known = means.stack().dropna()
+    levels = [pd.get_dummies(known.index.get_level_values(axis)) for axis in (0, 1)]
+    design = pd.concat(levels, axis=1).to_numpy(np.float64)
+    fitted = design @ np.linalg.lstsq(design, known.to_numpy(), rcond=None)[0]
+    return (known - fitted).unstack().reindex_like(means)

@@ -3,8 +3,7 @@
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from dad.report.curves import curves_figure
 from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
-from dad.report.frame import Column, Frame, block_of
+from dad.report.frame import Column, Frame
 from dad.report.statistics import TO_BEST, TO_REFERENCE
 from dad.report.style import GIVEN, HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
 from dad.study.cells import Row
@@ -44,47 +43,6 @@ def write_table_figure(frame: Frame, path: Path) -> None:
         save_figure(figure, path)
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where rows stand in a panel: a line per combination of the levels inside a block, set apart and coloured by block."""
-
-    frame: Frame
-    factors: tuple[str, ...]
-    """What tells lines apart; all factors where they are all the blocks'."""
-    groups: tuple[tuple[str, ...], ...]
-    blocks: tuple[tuple[str, ...], ...]
-
-    @classmethod
-    def of(cls, frame: Frame) -> "Places":
-        """The places of a table's rows."""
-        factors = frame.layout.row_factors or frame.layout.factors
-        groups = dict.fromkeys(tuple(row.factors[factor] for factor in factors) for row in frame.rows)
-        return cls(frame, factors, tuple(groups), tuple(dict.fromkeys(block_of(frame.layout, row) for row in frame.rows)))
-
-    def group(self, row: Row) -> int:
-        """The line that a row stands in."""
-        return self.groups.index(tuple(row.factors[factor] for factor in self.factors))
-
-    def block(self, row: Row) -> int:
-        """The block that a row belongs to."""
-        return self.blocks.index(block_of(self.frame.layout, row))
-
-    def height(self, row: Row) -> float:
-        """A row's place on the axis, where seaborn dodges it to."""
-        blocks = len(self.blocks)
-        return self.group(row) + (SPREAD * (self.block(row) / (blocks - 1) - 0.5) if blocks > 1 else 0.0)
-
-    def labels(self) -> list[str]:
-        """The names of the lines."""
-        layout = self.frame.layout
-        return [", ".join(layout.label(*pair) for pair in zip(self.factors, group, strict=True)) for group in self.groups]
-
-    def names(self) -> list[str]:
-        """The names of the blocks."""
-        layout = self.frame.layout
-        return [", ".join(layout.label(*pair) for pair in zip(layout.block, block, strict=True)) for block in self.blocks]
-
-
 def points_figure(frame: Frame) -> Figure:
     """Panels per column and printed metric: ours with 95 % intervals, the paired differences that say more than two overlapping
     intervals, and the printed numbers as hollow marks.
@@ -92,24 +50,38 @@ def points_figure(frame: Frame) -> Figure:
     Each has an axis of its own, because stand-ins and smaller networks are on another scale; errors are logarithmic, so that equal
     distances are equal ratios. A table that the paper prints no numbers of has no panels for them.
     """
-    places = Places.of(frame)
-    figure, panels = _panels(frame, places)
+    table = _placed(frame)
+    figure, panels = _panels(frame, table)
     for axes, column, metric, kind in panels:
-        PANELS[kind](axes, places, column, metric)
+        PANELS[kind](axes, frame, column, table[(table["dataset"] == column.dataset) & (table["metric"] == metric)])
         if axes.axison:
-            _finish(axes, places.labels(), metric, kind)
-    handles = _legend(places)
+            _finish(axes, list(table["line"].unique()), metric, kind)
+    handles = _legend(frame, table["part"].unique())
     figure.legend(handles=handles, loc="outside lower left", ncols=2, fontsize=8.5, handletextpad=0.6, columnspacing=3)
     return figure
 
 
-def _panels(frame: Frame, places: Places) -> tuple[Figure, list[tuple[Axes, Column, str, str]]]:
+def _placed(frame: Frame) -> pd.DataFrame:
+    """The lines of the rows with what tells them apart inside a block (`line`) and their block (`part`) in words.
+
+    A panel has a line per combination of the levels inside a block, in which the blocks are set apart and coloured.
+    """
+    layout, table = frame.layout, frame.lines[frame.lines["role"] == "row"]
+
+    def words(factors: tuple[str, ...]) -> pd.Series:
+        return table[list(factors)].apply(lambda levels: ", ".join(layout.label(*pair) for pair in levels.items()), axis=1)
+
+    # all factors tell lines apart where they are all the blocks'
+    return table.assign(line=words(layout.row_factors or layout.factors), part=words(layout.block) if layout.block else "")
+
+
+def _panels(frame: Frame, table: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, Column, str, str]]]:
     """The figure, and its panels with what each shows: (axes, column, metric, one of PANELS); a line per column."""
     kinds = [kind for kind in PANELS if kind != "printed" or frame.printed]
-    metrics, groups = frame.layout.metrics, len(places.groups)
+    metrics, groups = frame.layout.metrics, table["line"].nunique()
     shown = [(column, metric, kind) for column in frame.columns for metric in metrics for kind in kinds]
     wide, lines = len(kinds) * len(metrics), len(frame.columns)
-    row = min(0.36, max(0.2, 0.11 * len(places.blocks))) if groups > 6 else 0.36
+    row = min(0.36, max(0.2, 0.11 * table["part"].nunique())) if groups > 6 else 0.36
     figure = new_figure(1.8 + 2.9 * wide, 1.35 + lines * (0.75 + row * groups))
     figure.set_layout_engine("constrained", hspace=0.06, wspace=0.03)
     ratios = [{"ours": 1.25, "difference": 1.1, "printed": 0.9}[kind] for kind in kinds] * len(metrics)
@@ -117,23 +89,16 @@ def _panels(frame: Frame, places: Places) -> tuple[Figure, list[tuple[Axes, Colu
     return figure, [(axes, *one) for axes, one in zip(grid, shown, strict=True)]
 
 
-def _point_plot(axes: Axes, places: Places, rows: list[tuple[Row, tuple[float, ...]]], **look: Any) -> None:
-    """Points of rows at their places; a second and third value are the ends of an interval, which is given and not computed."""
-    if not rows:
+def _point_plot(axes: Axes, rows: pd.DataFrame, shown: pd.Series, values: Sequence[str], **look: Any) -> None:
+    """Points of some of the rows at their places; a second and third value are the ends of an interval, given and not computed."""
+    if not shown.any():
         return
-    labels, names = places.labels(), places.names()
-    long = pd.DataFrame(
-        [
-            {"line": labels[places.group(row)], "block": names[places.block(row)], "value": value}
-            for row, values in rows
-            for value in values
-        ]
-    )
+    labels, names = list(rows["line"].unique()), list(rows["part"].unique())
     seaborn.pointplot(
-        long,
+        rows[shown].melt(["line", "part"], list(values)),
         x="value",
         y="line",
-        hue="block",
+        hue="part",
         order=labels,
         hue_order=names,
         palette=[PALETTE[place % len(PALETTE)] for place in range(len(names))],
@@ -143,27 +108,25 @@ def _point_plot(axes: Axes, places: Places, rows: list[tuple[Row, tuple[float, .
         legend=False,
         ax=axes,
         err_kws={"linewidth": 1.6},
-        **(GIVEN if len(rows[0][1]) > 1 else {"errorbar": None}),
+        **(GIVEN if len(values) > 1 else {"errorbar": None}),
         **look,
     )
 
 
-def _ours(axes: Axes, places: Places, column: Column, metric: str) -> None:
-    frame = places.frame
-    known: list[tuple[Row, tuple[float, ...]]] = []
-    for row in frame.rows:
-        interval = frame.interval(row, column, metric)
-        if math.isnan(interval.mean):
-            words = "no number" if row.subjects else textwrap.shorten(row.reason, 60, placeholder=" …")
-            where = axes.get_yaxis_transform()
-            axes.text(0.02, places.height(row), words, transform=where, va="center", fontsize=6.5, color=QUIET)
-        elif math.isnan(interval.low):
-            known.append((row, (interval.mean,) * 3))
-        else:
-            known.append((row, (interval.mean, interval.low, interval.high)))
-    size = {"markersize": 6, "markeredgewidth": 0.9}
-    _point_plot(axes, places, [one for one in known if not one[0].model], **size)
-    _point_plot(axes, places, [one for one in known if one[0].model], markerfacecolor="white", **size)
+def _ours(axes: Axes, frame: Frame, column: Column, rows: pd.DataFrame) -> None:
+    known, metric = rows["mean"].notna(), rows["metric"].iloc[0]
+    labels, names = list(rows["line"].unique()), list(rows["part"].unique())
+    for row in rows[~known].to_dict("records"):
+        words = textwrap.shorten(row["reason"], 60, placeholder=" …") if row["reason"] else "no number"
+        height = labels.index(row["line"])
+        if len(names) > 1:  # where seaborn dodges it to
+            height += SPREAD * (names.index(row["part"]) / (len(names) - 1) - 0.5)
+        axes.text(0.02, height, words, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5, color=QUIET)
+    drawn = rows.assign(ci_low=rows["ci_low"].fillna(rows["mean"]), ci_high=rows["ci_high"].fillna(rows["mean"]))
+    as_is = rows["row"].isin([row.name for row in frame.rows if row.model])
+    ends, size = ("mean", "ci_low", "ci_high"), {"markersize": 6, "markeredgewidth": 0.9}
+    _point_plot(axes, drawn, known & ~as_is, ends, **size)
+    _point_plot(axes, drawn, known & as_is, ends, markerfacecolor="white", **size)
     for row, look in _beside(frame):
         mean = frame.interval(row, column, metric).mean
         if not math.isnan(mean):
@@ -179,35 +142,30 @@ def _beside(frame: Frame) -> Iterator[tuple[Row, dict[str, Any]]]:
         counts[row.role] += 1
 
 
-def _differences(axes: Axes, places: Places, column: Column, metric: str) -> None:
+def _differences(axes: Axes, frame: Frame, column: Column, rows: pd.DataFrame) -> None:
     """The paired difference of each row to its reference, or to the best row of the table where it has none."""
-    frame, names = places.frame, TO_REFERENCE if places.frame.layout.reference else TO_BEST
-    known = []
-    for row in frame.scored:
-        mean, low, high = (frame.value(row, column, metric)[name] for name in names[:3])
-        if not math.isnan(low):
-            known.append((row, (mean, low, high)))
-    _point_plot(axes, places, known, markersize=5, markeredgewidth=0.9)
+    ends = (TO_REFERENCE if frame.layout.reference else TO_BEST)[:3]
+    _point_plot(axes, rows, rows[ends[1]].notna(), ends, markersize=5, markeredgewidth=0.9)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.set_title(f"paired, minus {'its reference' if frame.layout.reference else 'the best row'}", loc="left", fontsize=9)
 
 
-def _printed(axes: Axes, places: Places, column: Column, metric: str) -> None:
-    frame = places.frame
-    lines = [(row, frame.value(row, column, metric)) for row in frame.rows]
-    lines = [(row, line) for row, line in lines if not math.isnan(line["paper"])]
-    if not lines:
+def _printed(axes: Axes, frame: Frame, column: Column, rows: pd.DataFrame) -> None:
+    known, foreign = rows["paper"].notna(), rows["foreign"]
+    if not known.any():
         axes.text(0.5, 0.5, "not in the paper", transform=axes.transAxes, ha="center", va="center", color=QUIET)
         axes.set_axis_off()
         return
-    own = [(row, (line["paper"],)) for row, line in lines if not line["foreign"]]
-    foreign = [(row, (line["paper"],)) for row, line in lines if line["foreign"]]
-    _point_plot(axes, places, own, markersize=6, markerfacecolor="white", markeredgewidth=1.5)
-    _point_plot(axes, places, foreign, markers="x", markersize=6, markeredgewidth=1.5)
+    _point_plot(axes, rows, known & ~foreign, ["paper"], markersize=6, markerfacecolor="white", markeredgewidth=1.5)
+    _point_plot(axes, rows, known & foreign, ["paper"], markers="x", markersize=6, markeredgewidth=1.5)
     axes.set_title(f"printed: {column.paper}", loc="left", fontsize=9)
 
 
-PANELS: dict[str, Callable[[Axes, Places, Column, str], None]] = {"ours": _ours, "difference": _differences, "printed": _printed}
+PANELS: dict[str, Callable[[Axes, Frame, Column, pd.DataFrame], None]] = {
+    "ours": _ours,
+    "difference": _differences,
+    "printed": _printed,
+}
 
 
 def _finish(axes: Axes, labels: list[str], metric: str, kind: str) -> None:
@@ -237,10 +195,9 @@ def _finish(axes: Axes, labels: list[str], metric: str, kind: str) -> None:
         axes.set_xlabel(paper().metrics[metric].arrow)
 
 
-def _legend(places: Places) -> list[Line2D]:
-    frame, hollow = places.frame, {"marker": "o", "markerfacecolor": "white", "markeredgecolor": QUIET}
-    handles = []
-    for index, name in enumerate(places.names() if frame.layout.block else []):
+def _legend(frame: Frame, blocks: Iterable[str]) -> list[Line2D]:
+    handles, hollow = [], {"marker": "o", "markerfacecolor": "white", "markeredgecolor": QUIET}
+    for index, name in enumerate(blocks if frame.layout.block else []):
         colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
         handles.append(Line2D([], [], color=colour, marker=marker, linewidth=1.6, label=name))
     handles += [Line2D([], [], label=f"{frame.label(row)}, scored by us", **look) for row, look in _beside(frame)]

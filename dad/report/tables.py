@@ -8,7 +8,7 @@ from typing import Any
 
 from dad.files import write_text
 from dad.report.claims import ORDER, Finding, findings, orderings
-from dad.report.effects import effects_of, heading, level_label
+from dad.report.effects import effects_of
 from dad.report.frame import Column, Frame, beside_label, load_frame
 from dad.report.plots import write_table_figure
 from dad.report.provenance import (
@@ -89,8 +89,6 @@ def page_facts(frame: Frame, runs: Sequence[Provenance]) -> dict[str, Any]:
         "pairs": {verdict: [pair for pair in pairs if pair.verdict == verdict] for verdict in ORDER},
         "notes": [(name, note.text) for name, note in paper().notes.items() if name in notes],
         "effects": effects_of(frame),
-        "heading": heading,
-        "level_label": level_label,
         "students": len(runs),
         "student": distinct(cells, student_fact),
         "teacher": distinct(cells, teacher_fact),

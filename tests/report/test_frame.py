@@ -165,9 +165,9 @@ def test_a_grid_has_main_effects_and_interactions(own, own_files):
     grand = means.to_numpy().mean()
     for factor, axis in (("loss.local_global", 1), ("normalization", 0)):
         for level, mean in means.mean(axis=axis).items():
-            effect = next(one for one in effects.of((factor,), (level,)) if one.column == column)
-            assert effect.interval.mean == pytest.approx(mean - grand)
-            assert effect.interval.low <= effect.interval.mean <= effect.interval.high
+            effect = effects.mains[factor, level][frame.columns.index(column)]
+            assert effect.mean == pytest.approx(mean - grand)
+            assert effect.low <= effect.mean <= effect.high
     left = interactions(means)
     assert left.to_numpy() == pytest.approx(
         (means.sub(means.mean(axis=1), axis=0).sub(means.mean(axis=0), axis=1) + grand).to_numpy(), abs=1e-12
