@@ -5,7 +5,7 @@ import glob
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from dad.study.config import StudyConfig
 from dad.study.tables import seeds_of, table_of
 from dad.tracking.store import Point, metric_key
 
-CONTENT_VERSION = 5
+CONTENT_VERSION = 6
 """Raised when the same files are to be shown differently, so that an import refreshes every run."""
 
 CONFIG = "with."
@@ -50,16 +50,11 @@ class RunContent:
     photos: dict[str, str] | None = None
     """Name, digest and source of the training photos, where the provenance has their digest."""
 
-
-def digest_of(files: Mapping[str, Path], **more: Any) -> str:
-    """What a run is made from, in one hash: equal digests mean that it need not be touched."""
-    return sha256_json({"version": CONTENT_VERSION, "files": {name: sha256_file(path) for name, path in files.items()}} | more)
-
-
-def run_digest(files: Mapping[str, Path], rows: Sequence[Row], row: Row | None) -> str:
-    """The digest of a cell's or model's run."""
-    place = None if row is None else [row.table, row.factors, row.model]
-    return digest_of(files, place=place, tables=[other.table for other in rows])
+    @property
+    def digest(self) -> str:
+        """What the run is made from, in one hash: equal digests mean that it need not be touched."""
+        files = {name: sha256_file(path) for name, path in self.files.items()}
+        return sha256_json([CONTENT_VERSION, self.name, self.tags, self.params, files])
 
 
 def run_files(folder: Path, subject: str) -> Files:
@@ -80,32 +75,23 @@ def read_run(study: str, subject: str, files: Files, rows: Sequence[Row], row: R
     facts: dict[str, Any] = {}
     if "provenance.json" in files:
         facts = read_record(files["provenance.json"], files=("config.json", "metrics.csv"), cure=f"train {subject} again")
-    points, tags = _scores(files, subject, facts)
-    if "provenance.json" not in files:
-        moment = round(max(path.stat().st_mtime for path in files.values()) * 1000)
-        config, started, finished = {}, moment, moment
-        tags |= {"model": str(row.model if row else subject), **source_tags("dad evaluate")}
-        curve: list[Point] = []
-        photos = None
-    else:
+    scores, tags = _scores(files, subject, facts)
+    if "provenance.json" in files:
         config = read_json(files["config.json"])
         finished = _milliseconds(facts["finished"])
         # of a resumed run `started` is the last process's; the wall time counts the earlier ones too
         started = min(_milliseconds(facts["started"]), finished - round(1000 * float(facts.get("wall_seconds", 0))))
-        curve = _curve(files["metrics.csv"], int(config["optim"]["steps"]), started, finished)
+        points = _curve(files["metrics.csv"], int(config["optim"]["steps"]), started, finished)
         tags |= {"device": str(facts["device"])} if "device" in facts else {}
         tags |= code_tags(facts.get("git_commit"), facts.get("git_dirty")) | source_tags("dad train")
         photos = _photos(config["photos"], facts.get("photos_digest"))
-    return RunContent(
-        name=run_name(subject, row, config.get("seed")),
-        tags=tags | run_tags(study, subject, rows, row, config),
-        params=run_params(row, config),
-        points=curve + [(key, 0, value, finished) for key, value in points.items()],
-        started=started,
-        finished=finished,
-        files=files,
-        photos=photos,
-    )
+    else:
+        config, points, photos = {}, [], None
+        started = finished = round(max(path.stat().st_mtime for path in files.values()) * 1000)
+        tags |= {"model": str(row.model if row else subject)} | source_tags("dad evaluate")
+    name, own, params = shown_as(study, subject, rows, row, config)
+    points += [(key, 0, value, finished) for key, value in scores.items()]
+    return RunContent(name, tags | own, params, points, started, finished, files, photos)
 
 
 def flatten(value: Any, name: str = "") -> dict[str, str]:
@@ -117,37 +103,26 @@ def flatten(value: Any, name: str = "") -> dict[str, str]:
     return {name: value if isinstance(value, str) else json.dumps(value)}
 
 
-def run_name(subject: str, row: Row | None, seed: int | None = None) -> str:
-    """The short name by which a table's runs are told apart: row and seed; the id where no table is known."""
-    if row is None:
-        return subject
-    return row.name if seed is None else f"{row.name} s{seed}"
+def shown_as(
+    study: str, subject: str, rows: Sequence[Row], row: Row | None, config: Mapping[str, Any]
+) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Name, tags and params of a run; `config` is the resolved config of the cell, empty for an untrained model.
 
-
-def factors(row: Row | None, config: Mapping[str, Any]) -> dict[str, str]:
-    """The table's factors and the seed by their names: as params they are compared, as tags they are searched and grouped."""
-    levels = {} if row is None else dict(row.factors)
-    return levels | ({"seed": str(config["seed"])} if "seed" in config else {})
-
-
-def run_tags(study: str, cell: str, rows: Sequence[Row], row: Row | None, config: Mapping[str, Any]) -> dict[str, str]:
-    """The tags by which a run is found and grouped; `config` is the resolved config of the cell, empty for an untrained model.
-
-    What is no factor of this table is there too, so that runs can be searched alike in all of them.
+    By its name, row and seed (the id where no table is known), runs of a table are told apart. Tags are what it is found and
+    grouped by, what is no factor of this table too, so that runs can be searched alike in all of them. Params are the factors by
+    their names, then as `with.<key>` what else is in the config: a factor has one name.
     """
     flat = flatten(config)
+    seed = {"seed": flat["seed"]} if config else {}
+    factors = (row.factors if row else {}) | seed
+    name = subject if row is None else " s".join([row.name, *seed.values()])
     common = {"mode": "mode", "normalization": "normalization", "teacher": "teacher"}
     common |= {"student": "student.model", "init": "student.init"}
-    tags = {"dad.study": study, "dad.cell": cell, "dad.tables": ", ".join(other.table for other in rows)}
+    tags = {"dad.study": study, "dad.cell": subject, "dad.tables": ", ".join(other.table for other in rows)}
     tags |= {} if row is None else {"row": row.name}
-    return tags | {tag: flat[key] for tag, key in common.items() if key in flat} | factors(row, config)
-
-
-def run_params(row: Row | None, config: Mapping[str, Any]) -> dict[str, str]:
-    """The factors by their names, then as `with.<key>` what else is in the config: a factor has one name."""
-    named = factors(row, config)
-    rest = {f"{CONFIG}{key}": value for key, value in flatten(config).items() if key not in named} if config else {}
-    return {metric_key(key): value for key, value in (named | rest).items()}
+    tags |= {tag: flat[key] for tag, key in common.items() if key in flat} | factors
+    rest = {f"{CONFIG}{key}": value for key, value in flat.items() if key not in factors}
+    return name, tags, {metric_key(key): value for key, value in (factors | rest).items()}
 
 
 def code_tags(commit: str | None, dirty: bool | None) -> dict[str, str]:
@@ -241,40 +216,32 @@ def read_table(study: StudyConfig, table: str, children: Sequence[RunContent], c
     commits = list(dict.fromkeys(child.tags["git_commit"] for child in children if "git_commit" in child.tags))
     dirty = any(child.tags.get("git_dirty") == "true" for child in children)
     page, title = files.get(f"{table}.md"), f"{table_of(study, table).name}: {table_of(study, table).title}"
-    finished = max((child.finished for child in children), default=0)
+    started, finished = min(child.started for child in children), max(child.finished for child in children)
     tags = {"dad.study": study.name, "dad.table": table, "title": title, "seeds": ", ".join(map(str, seeds_of(study, table)))}
     tags |= {"cells": str(cells), "cells finished": str(sum("seed" in child.tags for child in children))}
     tags |= {"protocol": ", ".join(dict.fromkeys(filter(None, protocols)))} | source_tags(f"dad table {table}")
     tags |= code_tags(commits[0], dirty) if len(commits) == 1 else {"git_commit": ", ".join(commits)} if commits else {}
     tags["mlflow.note.content"] = title if page is None else describe(page.read_text(encoding="utf-8"))
-    points = [(key, 0, value, finished) for key, value in _table_points(lines).items()]
-    started = min((child.started for child in children), default=0)
+    # one slash, because MLflow's charts make a section of everything before the last one
+    means = {f"table/{row} {line['dataset']} {line['metric']}": float(line["mean"]) for row, line in lines if line["mean"]}
+    points = [(metric_key(key), 0, value, finished) for key, value in means.items() if math.isfinite(value)]
     return RunContent(table, tags, {}, points, started, finished, files)
 
 
 def _table_lines(path: Path, study: StudyConfig, table: str) -> list[tuple[str, dict[str, str]]]:
     """The lines of a rendered table with the names of their rows."""
-    rows = {tuple(row.factors.values()): row for row in table_rows(study, table)}
-    names = list(next(iter(rows.values())).factors)
+    factors = table_of(study, table).factors
+    rows = {tuple(row.factors[name] for name in factors): row for row in table_rows(study, table)}
     lines = []
     with open(path, newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
-            row = rows.get(tuple(line[name] for name in names))
+            row = rows.get(tuple(line[name] for name in factors))
             if row is None or (row.cells and line["mean"] and line["cell"] != "+".join(row.cells)):
                 raise UserError(f"{path} was not rendered from these cells of study {study.name}; render it again")
             lines.append((row.name, line))
     if not lines:
         raise ValueError("no rows")
     return lines
-
-
-def _table_points(lines: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, float]:
-    """The means of a rendered table as `table/<row> <dataset> <metric>`; rows without results are left out.
-
-    One slash, because MLflow's charts make a section of everything before the last one.
-    """
-    means = {f"table/{row} {line['dataset']} {line['metric']}": float(line["mean"]) for row, line in lines if line["mean"]}
-    return {metric_key(key): value for key, value in means.items() if math.isfinite(value)}
 
 
 def describe(markdown: str) -> str:

@@ -1,25 +1,25 @@
 """`track import`: an experiment per table, in it the table's own run and below it a run per finished cell, as the files say."""
 
+import contextlib
+import itertools
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from dad.errors import UserError
 from dad.files import scratch_folder
 from dad.study.cells import Row
 from dad.study.config import StudyConfig
 from dad.study.tables import table_of
-from dad.tracking.content import RunContent, digest_of, read_run, read_table, run_digest, run_files, table_files
+from dad.tracking.content import RunContent, read_run, read_table, run_files, table_files
 from dad.tracking.places import chosen_tables, tables_by_cell
 from dad.tracking.store import PARENT_TAG, Store, connect, first_line, has_ended, readable_errors, this_process
 from dad.tracking.view import VIEW_TAG, table_view
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 """What reading a missing, cut or foreign file raises (UserError is among them)."""
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -41,13 +41,13 @@ class Imported:
         parts |= {"marked as killed": self.killed, "skipped": len(self.skipped)}
         return ", ".join(f"{count} {name}" for name, count in parts.items() if count) or "no finished runs"
 
-    def reading(self, what: str, read: Callable[[], T]) -> T | None:
-        """What `read` gives; None, and the reason noted under `what`, where files are damaged."""
+    @contextlib.contextmanager
+    def reading(self, what: str) -> Iterator[None]:
+        """Note the reason under `what` where files are damaged."""
         try:
-            return read()
+            yield
         except DAMAGED as error:
             self.skipped[what] = str(error) if isinstance(error, UserError) else first_line(error)
-            return None
 
 
 def import_results(
@@ -84,7 +84,7 @@ def import_results(
                 _import_table(store, folder, study, table, places, reports, report)
             if not tables:
                 _import_loose(store, folder, places, report)
-            for run in [run for found in store.runs(folder.name).values() for run in found]:
+            for run in itertools.chain(*store.runs(folder.name).values()):
                 if run.info.status == "RUNNING" and has_ended(run.data.tags.get("dad.process")):
                     store.client.set_terminated(run.info.run_id, "KILLED")
                     report.killed += 1
@@ -118,71 +118,73 @@ def _import_table(
     if f"{table}.csv" not in files:  # figures without their table can be of any study
         files = {}
     contents, cells = list(children.values()), sum(row.model is None for row in here.values())
-    content = report.reading(f"{study.name}/{table} (report)", lambda: read_table(study, table, contents, cells, files))
-    content = content or read_table(study, table, contents, cells, {})
+    content = read_table(study, table, contents, cells, {})
+    with report.reading(f"{study.name}/{table} (report)"):
+        content = read_table(study, table, contents, cells, files)
     experiment = store.experiment(f"{study.name}/{table}")
-    existing = store.runs(study.name, experiment)
     with store.locked("lock"):
-        digest = digest_of(content.files, tags=content.tags)
-        parent = _show(store, experiment, content, digest, store.runs(study.name, experiment).get("", []), report)
+        parent = _show(store, experiment, content, store.runs(study.name, experiment).get("", []), report)
     store.tag_experiment(experiment, VIEW_TAG, table_view(table_of(study, table), contents, content))
-    existing.pop("", None)
-    for subject, content in children.items():
-        digest = run_digest(content.files, places[subject], here[subject])
-        _show(store, experiment, content, digest, existing.pop(subject, []), report, parent)
-    for subject, runs in existing.items():
+    others = _show_all(store, study.name, experiment, children, report, {PARENT_TAG: parent})
+    for subject, runs in others.items():
         for run in runs:
             if subject not in here and not _is_running(run):
-                store.client.delete_run(run.info.run_id)
-                report.removed += 1
+                _remove(store, run, report)
             elif run.data.tags.get(PARENT_TAG) != parent:  # being trained, or broken off
                 store.log(run.info.run_id, tags={PARENT_TAG: parent})
 
 
 def _import_loose(store: Store, folder: Path, places: Mapping[str, Sequence[Row]], report: Imported) -> None:
     """The finished cells of which no table is known; those of tables have no run here."""
-    loose = {}
-    for path in sorted((folder / "runs").glob("*/provenance.json")):
-        cell = path.parent.name
-        if cell not in places and (content := _read(folder, cell, (), None, report)) is not None:
-            loose[cell] = content
+    cells = [path.parent.name for path in sorted((folder / "runs").glob("*/provenance.json"))]
+    read = {cell: _read(folder, cell, (), None, report) for cell in cells if cell not in places}
+    loose = {cell: content for cell, content in read.items() if content is not None}
     if not loose and store.client.get_experiment_by_name(folder.name) is None:
         return
-    experiment = store.experiment(folder.name)
-    existing = store.runs(folder.name, experiment)
-    for cell, content in loose.items():
-        _show(store, experiment, content, run_digest(content.files, (), None), existing.pop(cell, []), report)
-    for run in [run for subject, runs in existing.items() if subject in places for run in runs]:
-        store.client.delete_run(run.info.run_id)
-        report.removed += 1
+    others = _show_all(store, folder.name, store.experiment(folder.name), loose, report, {})
+    for run in itertools.chain(*(runs for subject, runs in others.items() if subject in places)):
+        _remove(store, run, report)
 
 
 def _read(folder: Path, subject: str, rows: Sequence[Row], row: Row | None, report: Imported) -> RunContent | None:
     """A cell or model with results, or None; what is damaged is noted once, however many tables it is in."""
     files = run_files(folder, subject)
     scored = any(name.startswith("scores-") and name.endswith(".json") for name in files)
-    if "provenance.json" not in files and not (row is not None and row.model and scored):
-        return None
-    return report.reading(f"{folder.name}/{subject}", lambda: read_run(folder.name, subject, files, rows, row))
+    if "provenance.json" in files or (row is not None and row.model and scored):
+        with report.reading(f"{folder.name}/{subject}"):
+            return read_run(folder.name, subject, files, rows, row)
+    return None
+
+
+def _show_all(
+    store: Store, study: str, experiment: str, contents: Mapping[str, RunContent], report: Imported, link: Mapping[str, str]
+) -> dict[str, list[Any]]:
+    """Show the contents by subject; returns the runs of other cells and models in the experiment."""
+    existing = store.runs(study, experiment)
+    for subject, content in contents.items():
+        _show(store, experiment, content, existing.pop(subject, []), report, link)
+    existing.pop("", None)  # a table's own run
+    return existing
 
 
 def _show(
-    store: Store, home: str, content: RunContent, digest: str, runs: Sequence[Any], report: Imported, parent: str | None = None
+    store: Store, experiment: str, content: RunContent, runs: Sequence[Any], report: Imported, link: Mapping[str, str] | None = None
 ) -> str:
-    """Make one run in the experiment `home` show `content`, below the run `parent`; returns its id.
+    """Make one run in an experiment show `content`, with the tags of `link`; returns its id.
 
     `runs` are those that show the same subject so far; all but one end up in the trash.
     """
-    link = {} if parent is None else {PARENT_TAG: parent}
-    current = next((run for run in runs if _is_running(run) and run.info.start_time > content.finished), None)
-    current = current or next((run for run in runs if run.data.tags.get("dad.digest") == digest), None)
-    if current is not None:
+    digest, link = content.digest, link or {}
+    newer = [run for run in runs if _is_running(run) and run.info.start_time > content.finished]
+    equal = [run for run in runs if run.data.tags.get("dad.digest") == digest]
+    if newer or equal:
+        current = (newer or equal)[0]
         run_id = current.info.run_id
         report.unchanged += 1
         if not link.items() <= current.data.tags.items():
             store.log(run_id, tags=link)
     else:
-        run_id = _write(store, home, content, digest, link)
+        run_id = _write(store, experiment, content, digest, link)
         report.replaced += bool(runs)
         report.created += not runs
     for run in runs:
@@ -190,6 +192,11 @@ def _show(
             store.client.delete_run(run.info.run_id)
     report.removed += max(0, len(runs) - 1)
     return run_id
+
+
+def _remove(store: Store, run: Any, report: Imported) -> None:
+    store.client.delete_run(run.info.run_id)
+    report.removed += 1
 
 
 def _is_running(run: Any) -> bool:
@@ -203,8 +210,7 @@ def _write(store: Store, experiment: str, content: RunContent, digest: str, link
     client = store.client
     tags = {**content.tags, **link, "dad.process": this_process()}
     run_id = client.create_run(experiment, start_time=content.started, tags=tags, run_name=content.name).info.run_id
-    store.log(run_id, params=content.params)
-    store.log_points(run_id, content.points)
+    store.log(run_id, params=content.params, points=content.points)
     if content.photos is not None:
         dataset = Dataset(source_type="local", schema=None, profile=None, **content.photos)
         client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])

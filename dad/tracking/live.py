@@ -1,18 +1,19 @@
 """Watching a training in MLflow while it runs; a failure of the tracking never reaches the training."""
 
+import contextlib
 import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
 
 from dad.errors import UserError
 from dad.provenance import git_state
 from dad.study.cells import Row, cell_id
 from dad.study.config import Cell
-from dad.tracking.content import code_tags, is_shown, row_points, run_name, run_params, run_tags, source_tags
+from dad.tracking.content import code_tags, is_shown, row_points, shown_as, source_tags
 from dad.tracking.store import PARENT_TAG, Store, check_uri, connect, first_line, shown, this_process
 
 _logger = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ class LiveTracker:
 
     def __enter__(self) -> "LiveTracker":
         self._started = _now()
-        self._guard(self._connect)
+        with self._guarded():
+            self._store = connect(self.uri)
         # SIGTERM ends Python on the spot, without `finally`. Where nobody else handles it, it becomes an exception here.
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _exit_on_signal)
@@ -58,20 +60,35 @@ class LiveTracker:
 
     def __call__(self, rows: list[dict[str, float]]) -> None:
         """Write rows of the step log: a value per column, and the column `step`. Never raises."""
-        if self._store is not None:
-            self._guard(lambda: self._write(rows))
+        if self._store is None:
+            return
+        with self._guarded():
+            if self._run_id is None:
+                self._run_id = self._open_run(self._store)
+            fresh = [row for row in rows if row["step"] > self._last_step]
+            kept = [row for row in fresh if is_shown(int(row["step"]), self.cell.optim.steps)]
+            points = [(*point, value, _now()) for row in kept for point, value in row_points(row).items()]
+            self._store.log(self._run_id, points=points)
+            self._last_step = int(max([self._last_step, *(row["step"] for row in fresh)]))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._handles_signal:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if self._run_id is not None:
-            self._guard(lambda: self._end(error))
+        if self._store is None or self._run_id is None:
+            return
+        with self._guarded():
+            status = "FINISHED" if error is None else "FAILED" if isinstance(error, Exception) else "KILLED"
+            if status == "FAILED":
+                self._store.log(self._run_id, tags={"dad.error": f"{type(error).__name__}: {error}"})
+            self._store.client.set_terminated(self._run_id, status)
 
-    def _guard(self, action: Callable[[], None]) -> None:
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """The first failure of the tracking is a warning, and its end."""
         try:
-            action()
+            yield
         except Exception as error:
-            self._store = self._run_id = None
+            self._store = None
             reason = str(error) if isinstance(error, UserError) else f"{shown(self.uri)} failed ({first_line(error)})"
             _logger.warning(
                 "live tracking is off for the rest of this run: %s; the run's files are complete without it, and "
@@ -79,32 +96,15 @@ class LiveTracker:
                 reason,
             )
 
-    def _connect(self) -> None:
-        self._store = connect(self.uri)
-
-    def _write(self, rows: list[dict[str, float]]) -> None:
-        assert self._store is not None
-        if self._run_id is None:
-            self._run_id = self._open_run(self._store)
-        steps = self.cell.optim.steps
-        fresh = [row for row in rows if row["step"] > self._last_step]
-        kept = [row for row in fresh if is_shown(int(row["step"]), steps)]
-        points = [(*point, value, _now()) for row in kept for point, value in row_points(row).items()]
-        self._store.log_points(self._run_id, points)
-        self._last_step = int(max([self._last_step, *(row["step"] for row in fresh)]))
-
     def _open_run(self, store: Store) -> str:
-        name, config = cell_id(self.cell), self.cell.model_dump(mode="json")
-        row = self.tables[0] if self.tables else None
+        cell, row = cell_id(self.cell), self.tables[0] if self.tables else None
+        label, tags, params = shown_as(self.study, cell, self.tables, row, self.cell.model_dump(mode="json"))
+        tags |= code_tags(*git_state()) | source_tags("dad train") | {"dad.process": this_process()}
         home = store.experiment(f"{self.study}/{row.table}" if row else self.study)
-        runs = store.runs(self.study).get(name, [])
-        unfinished = [run for run in runs if run.info.status != "FINISHED" and run.info.experiment_id == home]
-        tags = run_tags(self.study, name, self.tables, row, config) | code_tags(*git_state())
-        tags |= source_tags("dad train")
-        tags["dad.process"] = this_process()
-        label = run_name(name, row, self.cell.seed)
         if row is not None:
             tags[PARENT_TAG] = store.table_run(self.study, row.table, self._started)
+        runs = store.runs(self.study).get(cell, [])
+        unfinished = [run for run in runs if run.info.status != "FINISHED" and run.info.experiment_id == home]
         if unfinished:
             run_id = unfinished[0].info.run_id
             store.client.update_run(run_id, status="RUNNING")
@@ -112,24 +112,12 @@ class LiveTracker:
                 store.client.delete_tag(run_id, "dad.error")
             self._last_step = max((point.step for point in store.client.get_metric_history(run_id, "loss")), default=-1)
         else:
-            run_id = store.client.create_run(home, start_time=self._started, tags=tags, run_name=label).info.run_id
+            run_id = store.client.create_run(home, start_time=self._started, run_name=label, tags=tags).info.run_id
         for run in runs:
             if run.info.run_id != run_id:
                 store.client.delete_run(run.info.run_id)
-        store.log(run_id, params=run_params(row, config), tags=tags)
+        store.log(run_id, params=params, tags=tags)
         return run_id
-
-    def _end(self, error: BaseException | None) -> None:
-        assert self._store is not None
-        assert self._run_id is not None
-        if error is None:
-            status = "FINISHED"
-        elif isinstance(error, Exception):
-            status = "FAILED"
-            self._store.log(self._run_id, tags={"dad.error": f"{type(error).__name__}: {error}"})
-        else:
-            status = "KILLED"
-        self._store.client.set_terminated(self._run_id, status)
 
 
 def _now() -> int:

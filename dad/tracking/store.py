@@ -20,6 +20,7 @@ import filelock
 import psutil
 
 from dad.errors import UserError
+from dad.files import scratch_folder
 
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -36,12 +37,6 @@ LOCK_SECONDS = 300
 
 PARENT_TAG = "mlflow.parentRunId"
 """By this tag MLflow nests a run below another."""
-
-_POINTS_PER_BATCH = 1000
-_PAIRS_PER_BATCH = 100
-
-_FIRST_TABLES = {"experiments", "runs", "tags", "metrics", "params", "alembic_version"}
-"""What MLflow creates before it brings a database up to its version; empty, they hold nothing that could be lost."""
 
 Point = tuple[str, int, float, int]
 """Metric, step, value, and time in milliseconds since 1970."""
@@ -113,8 +108,8 @@ class Store:
         from mlflow.entities import ViewType
 
         query = f"tags.`dad.experiment` = '{name}'"
-        found = next(iter(self.client.search_experiments(view_type=ViewType.ALL, filter_string=query)), None)
-        found = found or self.client.get_experiment_by_name(name)
+        ours = self.client.search_experiments(view_type=ViewType.ALL, filter_string=query)
+        found = ours[0] if ours else self.client.get_experiment_by_name(name)
         if found is None:
             location = None if self.database is None else (self.database.parent / "mlruns" / name).as_uri()
             return self.client.create_experiment(name, artifact_location=location, tags={"dad.experiment": name})
@@ -142,16 +137,13 @@ class Store:
     def runs(self, study: str, experiment: str | None = None) -> dict[str, list[Any]]:
         """Our runs of a study (in one experiment) by subject, newest first: the id of a cell or model, "" for a table's own run."""
         homes = [experiment] if experiment else [item.experiment_id for item in self.client.search_experiments()]
+        order = {"filter_string": f"tags.`dad.study` = '{study}'", "order_by": ["attributes.start_time DESC"]}
         runs: dict[str, list[Any]] = {}
-        token = None
-        while homes:
-            query = f"tags.`dad.study` = '{study}'"
-            page = self.client.search_runs(homes, query, order_by=["attributes.start_time DESC"], page_token=token)
+        page = self.client.search_runs(homes, **order) if homes else []
+        while page:
             for run in page:
                 runs.setdefault(run.data.tags.get("dad.cell", ""), []).append(run)
-            token = page.token
-            if not token:
-                break
+            page = self.client.search_runs(homes, **order, page_token=page.token) if page.token else []
         return runs
 
     def table_run(self, study: str, table: str, started: int) -> str:
@@ -165,31 +157,24 @@ class Store:
         # on a server there is no lock: of several such runs everyone takes the oldest
         return min(self.runs(study, home)[""], key=lambda run: (run.info.start_time, run.info.run_id)).info.run_id
 
-    @contextlib.contextmanager
-    def locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Hold a lock of a local store, kept beside its database; a server has none."""
-        with contextlib.nullcontext() if self.database is None else _locked(self.database, name):
-            yield
+        return contextlib.nullcontext() if self.database is None else _locked(self.database, name)
 
-    def log(self, run_id: str, *, params: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None) -> None:
-        """Write params and tags, cut at MLflow's limits (key 250, param 6000 and tag 8000 characters, 100 per request)."""
-        from mlflow.entities import Param, RunTag
-
-        self._log(run_id, _PAIRS_PER_BATCH, params=[Param(key[:250], value[:6000]) for key, value in (params or {}).items()])
-        self._log(run_id, _PAIRS_PER_BATCH, tags=[RunTag(key[:250], value[:8000]) for key, value in (tags or {}).items()])
-
-    def log_points(self, run_id: str, points: Sequence[Point]) -> None:
-        """Write metric points, at most 1000 per request."""
-        from mlflow.entities import Metric
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        points: Sequence[Point] = (),
+    ) -> None:
+        """Write to a run. MLflow's client cuts values that are too long, and sends what is too much in several requests."""
+        from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(key, value, milliseconds, step) for key, step, value, milliseconds in points]
-        self._log(run_id, _POINTS_PER_BATCH, metrics=metrics)
-
-    def _log(self, run_id: str, most: int, **entities: list[Any]) -> None:
-        """Write entities of one kind, at most so many per request."""
-        for kind, found in entities.items():
-            for start in range(0, len(found), most):
-                self.client.log_batch(run_id, **{kind: found[start : start + most]})
+        pairs = [Param(*pair) for pair in (params or {}).items()], [RunTag(*pair) for pair in (tags or {}).items()]
+        self.client.log_batch(run_id, metrics, *pairs)
 
 
 @contextlib.contextmanager
@@ -247,24 +232,14 @@ def _make(database: Path) -> None:
     """Make a database with MLflow's tables: beside its place, so that one whose making ends early leaves nothing half made."""
     from mlflow import MlflowClient
 
-    new = database.with_name(f"{database.name}.new")
-    _remove(new)  # of one that was killed meanwhile
-    try:
+    with scratch_folder(database.parent) as folder:
+        new = folder / database.name
         MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
         os.replace(new, database)
-    except BaseException:
-        _remove(new)
-        raise
-
-
-def _remove(database: Path) -> None:
-    """Remove an SQLite file with its journals."""
-    for left in database.parent.glob(f"{database.name}*"):
-        left.unlink()
 
 
 def _is_made(database: Path) -> bool:
-    """Whether there is a database with tables; False for none and for one whose making was broken off, which holds nothing yet.
+    """Whether there is a database that holds anything; False for none and for one whose making was broken off.
 
     MLflow tries ten times, over a minute and a half, to open what cannot be opened; here a UserError says so at once.
     """
@@ -273,10 +248,9 @@ def _is_made(database: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if tables and not tables & _FIRST_TABLES:
+            if tables and "experiments" not in tables:
                 raise UserError(f"{database} is not MLflow's: it holds {', '.join(sorted(tables)[:3])}; name another file")
-            filled = [name for name in tables if connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]]
-            return bool(filled) or not tables <= _FIRST_TABLES
+            return any(connection.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for name in tables)
     except sqlite3.DatabaseError as error:
         raise UserError(f"{database} cannot be used as an SQLite database ({error})") from None
 

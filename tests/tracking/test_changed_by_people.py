@@ -1,11 +1,13 @@
 """What a person does in MLflow's pages between two imports, and what a kill leaves behind: afterwards there is one run per cell."""
 
+import os
 import shutil
 import sqlite3
 import sys
 
 import pytest
 
+from dad import files
 from dad.errors import UserError
 from dad.tracking import connect
 
@@ -109,7 +111,9 @@ def test_two_studies_in_one_store_do_not_meet(kit, results, uri):
 def test_a_database_whose_making_was_killed_is_made_anew(tmp_path, blank_database, left):
     database = tmp_path / "mlflow.db"
     if left == "a new one beside it":
-        database.with_name("mlflow.db.new").write_bytes(b"half")
+        folder = tmp_path / files._temporary_name().replace(f"-{os.getpid()}-", "-999999999-")  # of a process that is gone
+        folder.mkdir()
+        (folder / "mlflow.db").write_bytes(b"half")
     with sqlite3.connect(database) as connection:
         if left == "the first tables":
             connection.execute("CREATE TABLE experiments (experiment_id INTEGER)")
@@ -117,7 +121,7 @@ def test_a_database_whose_making_was_killed_is_made_anew(tmp_path, blank_databas
             connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
     store = connect(f"sqlite:///{database}")
     assert [experiment.name for experiment in store.client.search_experiments()] == ["Default"]
-    assert not list(tmp_path.glob("*.new*"))
+    assert {path.name for path in tmp_path.iterdir()} <= {"mlflow.db", "mlflow.db.lock"}
 
 
 def test_a_database_of_something_else_is_never_replaced(tmp_path):
