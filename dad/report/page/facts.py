@@ -29,9 +29,9 @@ def study_facts(study: StudyConfig, runs: Sequence[Run]) -> StudyFacts:
     protocols = [load_protocol(name) for name in study.protocols]
     rules = ", ".join(f"{one.id} (rules {one.hash})" for one in protocols)
     dates = sorted(run["finished"] for run in known if run.get("finished"))
-    plain = study.photos.count
+    count = study.photos.count
     headline = [
-        ("Scale", f"{f'{plain:,}' if plain else 'all'} photos, {scale_fact(cells[0]) if cells else 'nothing to train'}"),
+        ("Scale", f"{f'{count:,}' if count else 'all'} photos, {scale_fact(cells[0]) if cells else 'nothing to train'}"),
         ("Students", f"{trained} of {len(runs)} trained; seeds: {len(study.seeds)} ({', '.join(map(str, study.seeds))})"),
         ("Date", dates[-1][:10] if dates else UNKNOWN),
         ("Commit", commits(known) if known else UNKNOWN),
@@ -47,9 +47,7 @@ def study_facts(study: StudyConfig, runs: Sequence[Run]) -> StudyFacts:
         ("Training", f"{total_time(known)} over {len(known)} students" if known else UNKNOWN),
         *(run_facts(known) if known else []),
     ]
-    # the facts are Markdown, of which they use the marks of code only
-    plain = [[(name, value.replace("`", "")) for name, value in facts] for facts in (headline, details)]
-    return StudyFacts(plain[0], tuple(_stand_ins(study)), plain[1])
+    return StudyFacts(headline, tuple(_stand_ins(study)), details)
 
 
 def _stand_ins(study: StudyConfig) -> list[str]:
