@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dad.evaluation.score import score_fitted
-from dad.report.frame import beside_label, row_label, table_columns
+from dad.report.frame import beside_label, reasons, table_columns
 from dad.report.grid import Column, Grid, Tile, error_tile, map_tile
 from dad.report.pictures import (
     Picture,
@@ -68,8 +68,9 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
             columns.append((column_title(form, row), sheet_maps(load_student(layout, name), pictures, study.protocols[0])))
             teacher = (f"teacher\n{short_name(cell.teacher)}", of_model(cell.teacher))
             _write(pictures, [columns[0], teacher, columns[-1]], name, layout.root / "previews" / f"{name}.png")
-    title = f"Study {study.name}: {study.description}. Training photos and unseen images." + not_shown(form, rows)
-    _write(pictures, columns, title, out / f"{table}_photos.png")
+    lines = [f"Study {study.name}: {study.description}. Training photos and unseen images."]
+    lines += [f"Not shown, because {reason}: {'; '.join(labels)}." for reason, labels in reasons(form, rows).items()]
+    _write(pictures, columns, "\n".join(lines), out / f"{table}_photos.png")
     return out / f"{table}_photos.png"
 
 
@@ -127,12 +128,3 @@ def column_title(layout: Table, row: Row) -> str:
     """The row in the table's words, or what a model above the rows is, and the model that is scored as is."""
     lines = [layout.label(*pair) for pair in row.factors.items()] if row.role == "row" else [beside_label(row)]
     return "\n".join([*lines, *([short_name(row.model)] if row.model and row.role != "no-skill" else [])])
-
-
-def not_shown(layout: Table, rows: list[Row]) -> str:
-    """The rows without a column and why, as lines of the title."""
-    names: dict[str, list[str]] = {}
-    for row in rows:
-        if row.reason:
-            names.setdefault(row.reason, []).append(row_label(layout, row))
-    return "".join(f"\nNot shown, because {reason}: {'; '.join(labels)}." for reason, labels in names.items())

@@ -7,7 +7,7 @@ row and to the row's reference, what is best of its block, and the reason where 
 import contextlib
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,11 +169,7 @@ class Frame:
     @property
     def reasons(self) -> dict[str, list[str]]:
         """Why rows were not run -> their labels."""
-        found: dict[str, list[str]] = {}
-        for row in self.rows:
-            if row.reason:
-                found.setdefault(row.reason, []).append(self.label(row))
-        return found
+        return reasons(self.layout, self.rows)
 
     @functools.cached_property
     def _values(self) -> ValueTable:
@@ -292,6 +288,15 @@ def beside_label(row: Row) -> str:
 def row_label(layout: Table, row: Row) -> str:
     """A row in a table's words."""
     return ", ".join(layout.label(factor, level) for factor, level in row.factors.items())
+
+
+def reasons(layout: Table, rows: Iterable[Row]) -> dict[str, list[str]]:
+    """Why rows of a table were not run -> their labels."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.reason:
+            found.setdefault(row.reason, []).append(row_label(layout, row))
+    return found
 
 
 def block_of(layout: Table, row: Row) -> tuple[str, ...]:

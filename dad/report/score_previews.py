@@ -58,7 +58,7 @@ def draw_scored(scored: Scored, path: Path) -> None:
     """
     columns = [(name, [Tile(pixels)]) for name, pixels in panels_of(scored).items()]
     with styled():
-        grid = Grid([], columns, title=f"{scored.dataset}  {scored.sample.id}", tile=2.9, foot=0.65)
+        grid = Grid([], columns, title=f"{scored.dataset}  {scored.sample.id}", tile=2.9, foot=0.75)
         grid.key("the truth's scale", column=1)
         grid.error_key("", column=3)
         grid.text(0.1, 0.15, caption_of(scored), fontsize=9)
