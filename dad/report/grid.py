@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ LETTER = 0.58
 """Width of a letter as a share of its size."""
 TITLE, HEADING = 11, 8.5
 """Sizes of the title's and the columns' letters in points."""
-FAR_TO_NEAR = {0: "far", 1: "near"}
+FAR_TO_NEAR = {0.0: "far", 1.0: "near"}
 
 Box = tuple[float, float, float, float]
 
@@ -136,7 +136,7 @@ class Grid:
         """The left, lower, right and upper end of a place, or of several `rows` of a column."""
         return self._x[2 * column], self._y[2 * (row + rows) - 1], self._x[2 * column + 1], self._y[2 * row]
 
-    def text(self, x: float, y: float, text: str, **style: object) -> None:
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
         """Text at a place."""
         self.figure.text(x / self.width, y / self.height, text, parse_math=False, **style)
 

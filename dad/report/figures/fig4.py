@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dad.report.colour import colourise
 from dad.report.figures.job import Drawing, Job
 from dad.report.figures.methods import teacher_on_photos
-from dad.report.grid import Chart, Grid, Tile, map_tile
+from dad.report.grid import Chart, Column, Grid, Tile, map_tile
 from dad.report.pictures import photo_pictures
 from dad.report.style import HAIRLINE, MARK, PALETTE, QUIET
 from dad.study.config import LossConfig
@@ -119,7 +119,7 @@ def draw(job: Job) -> Drawing:
     """The photo and its label on the left; per normalization the area, the map and the label's histogram."""
     rgb, label, photo = label_of(job)
     shown, place, coloured = panels(label, job.study.loss), marked(label.shape), colourise(label)
-    columns = [("photo and label", [Tile(rgb, dot=place), Tile(coloured, dot=place), Chart(_legend)])]
+    columns: list[Column] = [("photo and label", [Tile(rgb, dot=place), Tile(coloured, dot=place), Chart(_legend)])]
     for panel in shown:
         histogram = Chart(functools.partial(_histogram, label=label, panel=panel, place=place), inset=(0.02, 0.1, 0.02, 0))
         columns.append((panel.title, [Tile(_faded(coloured, panel.area), dot=place), map_tile(panel.values), histogram]))

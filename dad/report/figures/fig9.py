@@ -107,13 +107,13 @@ def draw(job: Job) -> Drawing:
         estimator = load_method(method, job.layout)
         aligned = ((aligned_disparity(picture.fitted(estimator, job.protocol)), picture.drawn_truth) for picture in pictures)
         maps.append((method.role, [map_tile(one, like=truth) for one, truth in aligned]))
-        cells: list[Content] = []
+        contents: list[Content] = []
         for benchmark, group, ends in zip(benchmarks, groups, edges, strict=True):
             found = density(job, benchmark, estimator, ends)
             chart = Chart(functools.partial(_density, found=found), rows=len(group), inset=(0.4, 0, 0.02, 0.34))
-            cells += [chart, *[None] * (len(group) - 1)]
+            contents += [chart, *[None] * (len(group) - 1)]
             numbers.append({"method": method.role, "dataset": benchmark.name, "images": found.images, "abs_rel": found.abs_rel})
-        charts.append((f"{method.role}: predicted against true", cells))
+        charts.append((f"{method.role}: predicted against true", contents))
     widths, gaps = [1, 1, 1, 1, 1.85, 1.85], {4: 0.12, 5: 0.04}
     rows = [picture.place for picture in pictures]
     grid = Grid(rows, [*maps, *charts], title=job.title, tile=1.4, widths=widths, gaps=gaps)

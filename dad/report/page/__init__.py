@@ -4,6 +4,7 @@ import functools
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import markupsafe
 
@@ -111,7 +112,7 @@ def table_section(study: StudyConfig, name: str, reports: Path, targets: dict[st
     if not page.is_file():
         return Section()
     extras = [cell_links(row.cells, row_label(layout, row)) if row.cells else short_name(row.model or "") for row in rows]
-    options = {"deeper": 2, "extras": extras, "targets": targets}
+    options: dict[str, Any] = {"deeper": 2, "extras": extras, "targets": targets}
     more = details.read_text(encoding="utf-8") if details.is_file() else ""
     return Section(
         markdown_html(page.read_text(encoding="utf-8"), name=name, **options),
