@@ -106,6 +106,11 @@ class Check:
         return tuple(float(row.factors[self.comparison.along or ""]) for row in self.rows)
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether both values lie below what the metric measures from on."""
+        return self.relation in ("better", "close") and max(self.ours) < paper().metric(self.comparison.metric).floor
+
+    @property
     def needed(self) -> Design | None:
         """What it would take to decide, were the difference as large as the one seen; None where it cannot be told."""
         margin, seen = self.comparison.margin, self.judged.mean
@@ -264,7 +269,8 @@ def compared(frame: Frame, comparison: Comparison, rows: Sequence[Row], others: 
     judged = slope or interval
     evidence = better(judged) if comparison.margin is None else close(judged, comparison.margin * abs(ours[0]))
     known = None if any(map(math.isnan, prints)) else (prints[0], prints[1])
-    return Check(comparison, column, tuple(rows), tuple(others), ours, known, interval, judged, evidence, spearman)
+    found = Check(comparison, column, tuple(rows), tuple(others), ours, known, interval, judged, evidence, spearman)
+    return replace(found, evidence=Evidence(math.nan, math.nan)) if found.says_nothing else found
 
 
 def _weighted(parts: Sequence[Sequence[Term]], weights: Sequence[float]) -> list[Term]:

@@ -27,6 +27,8 @@ class Metric(Frozen):
 
     label: str
     better: Literal["lower", "higher"]
+    floor: float = 0.0
+    """Where two values both lie below it, the metric has nothing to say about them."""
 
     @property
     def arrow(self) -> str:

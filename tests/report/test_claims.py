@@ -199,6 +199,20 @@ def test_a_claim_can_ask_for_what_tables_do_not_print(study, results, write_scor
     assert all(math.isfinite(check.interval.low) for check in finding.checks)
 
 
+@pytest.mark.parametrize(("scale", "verdict"), [(1.0, "held"), (1e-4, "undecided")])
+def test_what_lies_below_a_metrics_floor_decides_nothing(scale, verdict, study, results, write_scores, edit_scores, paper_like):
+    paths = write_scores(study, results, paper_like, table="table2")
+    for path in paths.values():
+        edit_scores(path, lambda lines: [{**line, "boundary_f1": str(scale * float(line["boundary_f1"]))} for line in lines])
+    frame = load_frame(study, "table2", results)
+    finding = finding_of(frame, "ours-sharper-than-base")
+    assert finding.verdict == verdict
+    assert {check.says_nothing for check in finding.checks} == {verdict == "undecided"}
+    write_texts(frame, {}, results / "reports")
+    told = "the metric says nothing here" in (results / "reports" / "table2_details.md").read_text()
+    assert told == (verdict == "undecided")
+
+
 def test_a_row_can_be_compared_with_itself_under_another_measure(study, results, write_scores, paper_like):
     write_scores(study, results, paper_like, table="table4")
     frame = load_frame(study, "table4", results)
