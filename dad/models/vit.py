@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from dad.models.linear import widen
+
 
 class ConvStem(nn.Module):
     """Convolutional stages of halving resolution, (B,3,H,W) -> (B,width,H/patch,W/patch), with the maps of the last three strides.
@@ -75,6 +77,7 @@ class DinoVisionTransformer(VisionTransformer):
             self.patch_embed.proj = ConvStem(width, patch)
         self.grid = grid
         self.mask_token = nn.Parameter(torch.zeros(1, width), requires_grad=False)
+        widen(self)
 
     def _pos_embed(self, x: Tensor) -> Tensor:
         """Add class token and position embedding to patches (B,h,w,C); returns (B,1+h*w,C)."""
