@@ -101,11 +101,6 @@ class Check:
         return self.comparison.relation
 
     @property
-    def levels(self) -> tuple[float, ...]:
-        """Of a trend's factor, increasing."""
-        return tuple(float(row.factors[self.comparison.along or ""]) for row in self.rows)
-
-    @property
     def says_nothing(self) -> bool:
         """Whether both values lie below what the metric measures from on."""
         return self.relation in ("better", "close") and max(self.ours) < paper().metric(self.comparison.metric).floor

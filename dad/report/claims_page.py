@@ -25,19 +25,6 @@ COLUMNS = [
     *("printed_holds", "protocol", "n", "seeds", "p", "p_against", "visible", "needed_seeds", "needed_images", "reason"),
     "other_metric",
 ]
-SECTIONS = {
-    "paper": "Within the paper",
-    "configs": "Between the paper and its released configs",
-    "publications": "Between the paper and the publications it takes numbers from",
-    "upstream": "Between the paper and the code it builds on",
-    "open": "What the paper leaves open",
-}
-EVIDENCE = {
-    "paper": "follows from the paper alone",
-    "upstream": "read in a public repository",
-    "reported": "reported by a third party, named",
-    "recalled": "from another paper, not looked up again",
-}
 
 
 @dataclass(frozen=True)
@@ -88,23 +75,12 @@ def claims_markdown(study: StudyConfig, judged: list[Judged]) -> str:
         found=[finding for one in judged for finding in one.findings],
         verdicts=counts_of([finding for one in judged for finding in one.findings]),
         stand_ins=sorted({column.dataset for column in columns if column.stand_in}),
-        agreement=printed_agreement,
     )
-
-
-def printed_agreement(finding: Finding) -> tuple[int, int, int]:
-    """With how many comparisons the paper's printed numbers agree, how many it prints, and how many are within its noise."""
-    checks = [check for check in finding.checks if check.printed is not None]
-    agree = [check for check in checks if check.printed_holds]
-    return len(agree), len(checks), sum(check.within_noise for check in checks)
 
 
 def discrepancies_page() -> str:
     """Every note by where it lies: what is known, on what evidence, what is done about it here, which tables and claims cite it."""
-    notes = paper().notes.items()
-    sections = [(title, [(name, note) for name, note in notes if note.between == key]) for key, title in SECTIONS.items()]
-    cited = {name: cited_by(name) for name, _ in notes}
-    return render("discrepancies.md.j2", sections=sections, evidence=EVIDENCE, cited=cited)
+    return render("discrepancies.md.j2", cited_by=cited_by)
 
 
 def cited_by(note: str) -> list[str]:

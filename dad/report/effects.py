@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from dad.report.estimates import Interval, average_of
-from dad.report.frame import Column, Frame
+from dad.report.frame import Column, Frame, words
 from dad.study.cells import Row
 
 Dimension = tuple[str, ...]
@@ -79,16 +79,9 @@ def effects_of(frame: Frame) -> Effects | None:
 
 def cell_means(frame: Frame, effects: Effects, column: Column) -> pd.DataFrame:
     """Our means by the levels of the heat map's axes (as they are written), averaged over the others; NaN where nothing was run."""
-    rows, columns = effects.axes
-    lines = [
-        {
-            "row": level_label(frame, rows, level_of(row, rows)),
-            "column": level_label(frame, columns, level_of(row, columns)),
-            "mean": frame.interval(row, column, effects.metric).mean,
-        }
-        for row in frame.rows
-    ]
-    table = pd.DataFrame(lines)
+    lines, (rows, columns) = frame.lines, effects.axes
+    here = lines[(lines["role"] == "row") & (lines["dataset"] == column.dataset) & (lines["metric"] == effects.metric)]
+    table = here.assign(row=words(frame.layout, here, rows), column=words(frame.layout, here, columns))
     means = table.pivot_table("mean", "row", "column", dropna=False)
     return means.reindex(index=table["row"].unique(), columns=table["column"].unique())
 

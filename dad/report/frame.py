@@ -20,7 +20,7 @@ from dad.evaluation import load_protocol
 from dad.identity import read_record
 from dad.premises import read_facts
 from dad.premises.shares import term_shares
-from dad.report.estimates import Interval, Values
+from dad.report.estimates import Values
 from dad.report.provenance import starts
 from dad.report.scores import METRICS, table_scores
 from dad.report.statistics import MEANS, TO_BEST, TO_REFERENCE, Term, ValueTable, contrast, table_statistics, value_table
@@ -187,11 +187,6 @@ class Frame:
         """The line of a row or teacher; None where it has neither a number nor a printed one."""
         return self._records.get((row.name, column.dataset, metric))
 
-    def interval(self, row: Row, column: Column, metric: str) -> Interval:
-        """The mean and its interval of a scored row or a teacher."""
-        line = self.value(row, column, metric)
-        return Interval(line["mean"], line["ci_low"], line["ci_high"])
-
     def rows_of(self) -> Iterator[tuple[Row, bool]]:
         """The rows in order, and whether a row is the first of its block."""
         previous: object = None
@@ -297,6 +292,11 @@ def reasons(layout: Table, rows: Iterable[Row]) -> dict[str, list[str]]:
         if row.reason:
             found.setdefault(row.reason, []).append(row_label(layout, row))
     return found
+def words(layout: Table, lines: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+    """What the levels of some factors are called, line by line."""
+    if not factors:
+        return pd.Series("", index=lines.index)
+    return lines[[*factors]].apply(lambda levels: ", ".join(layout.label(*pair) for pair in levels.items()), axis=1)
 
 
 def block_of(layout: Table, row: Row) -> tuple[str, ...]:

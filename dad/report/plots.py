@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from dad.report.curves import curves_figure
 from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
-from dad.report.frame import Column, Frame
+from dad.report.frame import Column, Frame, words
 from dad.report.statistics import TO_BEST, TO_REFERENCE
 from dad.report.style import GIVEN, HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
 from dad.study.cells import Row
@@ -67,12 +67,9 @@ def _placed(frame: Frame) -> pd.DataFrame:
     A panel has a line per combination of the levels inside a block, in which the blocks are set apart and coloured.
     """
     layout, table = frame.layout, frame.lines[frame.lines["role"] == "row"]
-
-    def words(factors: tuple[str, ...]) -> pd.Series:
-        return table[list(factors)].apply(lambda levels: ", ".join(layout.label(*pair) for pair in levels.items()), axis=1)
-
     # all factors tell lines apart where they are all the blocks'
-    return table.assign(line=words(layout.row_factors or layout.factors), part=words(layout.block) if layout.block else "")
+    inside = layout.row_factors or layout.factors
+    return table.assign(line=words(layout, table, inside), part=words(layout, table, layout.block))
 
 
 def _panels(frame: Frame, table: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, Column, str, str]]]:
@@ -117,18 +114,18 @@ def _ours(axes: Axes, frame: Frame, column: Column, rows: pd.DataFrame) -> None:
     known, metric = rows["mean"].notna(), rows["metric"].iloc[0]
     labels, names = list(rows["line"].unique()), list(rows["part"].unique())
     for row in rows[~known].to_dict("records"):
-        words = textwrap.shorten(row["reason"], 60, placeholder=" …") if row["reason"] else "no number"
+        said = textwrap.shorten(row["reason"], 60, placeholder=" …") if row["reason"] else "no number"
         height = labels.index(row["line"])
         if len(names) > 1:  # where seaborn dodges it to
             height += SPREAD * (names.index(row["part"]) / (len(names) - 1) - 0.5)
-        axes.text(0.02, height, words, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5, color=QUIET)
+        axes.text(0.02, height, said, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5, color=QUIET)
     drawn = rows.assign(ci_low=rows["ci_low"].fillna(rows["mean"]), ci_high=rows["ci_high"].fillna(rows["mean"]))
     as_is = rows["row"].isin([row.name for row in frame.rows if row.model])
     ends, size = ("mean", "ci_low", "ci_high"), {"markersize": 6, "markeredgewidth": 0.9}
     _point_plot(axes, drawn, known & ~as_is, ends, **size)
     _point_plot(axes, drawn, known & as_is, ends, markerfacecolor="white", **size)
     for row, look in _beside(frame):
-        mean = frame.interval(row, column, metric).mean
+        mean = frame.value(row, column, metric)["mean"]
         if not math.isnan(mean):
             axes.axvline(mean, **look)
     axes.set_title(f"ours: {column.title}" if frame.printed else column.title, loc="left", fontsize=9)

@@ -130,7 +130,7 @@ def run_facts(runs: Sequence[Provenance]) -> Facts:
         ("Training time", _times(runs)),
         ("Versions", _versions(runs)),
         ("Commit", commits(runs)),
-        ("Started", _started(runs)),
+        ("Started", span(run["started"] for run in runs if run.get("started")) or UNKNOWN),
     ]
     if cured := [run["cell"] for run in runs if run.get("dead_head_cured")]:
         facts.append(("Dead heads cured at step 0", ", ".join(f"`{cell}`" for cell in cured)))
@@ -155,18 +155,27 @@ def devices(runs: Sequence[Provenance]) -> str:
 
 def total_time(runs: Sequence[Provenance]) -> str:
     """The wall time of all trainings together."""
-    seconds = [float(run["wall_seconds"]) for run in runs if "wall_seconds" in run]
+    seconds = _seconds(runs)
     if not seconds:
         return "an unknown time"
     return duration(sum(seconds)) + ("" if len(seconds) == len(runs) else f" (known for {len(seconds)} of {len(runs)} cells)")
 
 
 def _times(runs: Sequence[Provenance]) -> str:
-    seconds = [float(run["wall_seconds"]) for run in runs if "wall_seconds" in run]
-    if not seconds:
+    if not (seconds := _seconds(runs)):
         return UNKNOWN
-    low, high = duration(min(seconds)), duration(max(seconds))
-    return f"{total_time(runs)} in all, {low if low == high else f'{low} to {high}'} per cell"
+    ends = dict.fromkeys((duration(min(seconds)), duration(max(seconds))))
+    return f"{total_time(runs)} in all, {' to '.join(ends)} per cell"
+
+
+def _seconds(runs: Sequence[Provenance]) -> list[float]:
+    return [float(run["wall_seconds"]) for run in runs if "wall_seconds" in run]
+
+
+def span(moments: Iterable[str]) -> str:
+    """The first and the last of some moments; nothing for none."""
+    ordered = sorted(moments)
+    return " to ".join(dict.fromkeys((ordered[0], ordered[-1]))) if ordered else ""
 
 
 def duration(seconds: float) -> str:
@@ -194,11 +203,6 @@ def commits(runs: Sequence[Provenance]) -> str:
         state = "" if dirty is False else " with uncommitted changes" if dirty else " (state of the tree unknown)"
         shown.append(f"`{commit[:12]}`{state}" if commit else UNKNOWN)
     return ", ".join(dict.fromkeys(shown)) or UNKNOWN
-
-
-def _started(runs: Sequence[Provenance]) -> str:
-    moments = sorted(run["started"] for run in runs if run.get("started"))
-    return " to ".join(dict.fromkeys((moments[0], moments[-1]))) if moments else UNKNOWN
 
 
 def start_remark(run: Provenance) -> str:

@@ -1,7 +1,6 @@
 """A study's results as they are published: what was rendered, and every per-image score, so that anyone can redo an interval."""
 
-import io
-import lzma
+import itertools
 import shutil
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from dad.errors import UserError
 from dad.files import atomic_path, write_text
 from dad.provenance import git_state
 from dad.report.frame import load_frame
-from dad.report.provenance import commits, read_provenance
-from dad.report.scores import score_paths
-from dad.study.cells import all_cells
+from dad.report.provenance import commits, read_provenance, span
+from dad.report.templates import render
+from dad.study.cells import all_cells, study_groups
 from dad.study.config import StudyConfig
 from dad.study.layout import Layout
 from dad.study.tables import known_tables
@@ -49,8 +48,16 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
                 shutil.copyfile(path, place)
         written.append(target)
     with atomic_path(out / "scores.csv.xz") as place:
-        place.write_bytes(compressed(scores))
-    write_text(out / "README.md", _about(study, layout, tables, scores))
+        scores.to_csv(place, index=False, lineterminator="\n", compression={"method": "xz", "preset": 9})
+    runs = [run for run in read_provenance(layout, all_cells(study, tables)).values() if run]
+    commit, dirty = git_state()
+    facts = {
+        "when": span(run["finished"][:10] for run in runs if run.get("finished")),
+        "commits": commits(runs),
+        "here": commits([{"git_commit": commit, "git_dirty": dirty}]),
+        "lines": len(scores),
+    }
+    write_text(out / "README.md", render("published.md.j2", study=study, tables=tables, **facts))
     return [*written, out / "scores.csv.xz", out / "README.md"]
 
 
@@ -63,39 +70,11 @@ def _compress(path: Path, place: Path) -> None:
 def _scores(study: StudyConfig, table: str, results: Path) -> pd.DataFrame:
     """The per-image scores in a table's rows."""
     frame = load_frame(study, table, results)
-    files, parts = score_paths(study, table, results), []
+    parts, first = [], ["table", "row", "seed"]
     for row in (*frame.beside, *frame.scored):
-        for subject in row.subjects:
-            seed = row.cells[subject].seed if row.cells else ""
-            for path in (path for (_, name), path in files.items() if name == subject):
-                lines = pd.read_csv(path, dtype=str, keep_default_na=False)
-                lines = lines[lines["protocol"] == frame.protocol]
-                parts.append(lines.assign(table=table, row=row.name, seed=str(seed)))
+        for subject, group in itertools.product(row.subjects, study_groups(study, table)):
+            lines = pd.read_csv(frame.files.scores(group, subject), dtype=str, keep_default_na=False)
+            lines = lines[lines["protocol"] == frame.protocol]
+            parts.append(lines.assign(table=table, row=row.name, seed=str(row.cells[subject].seed) if row.cells else ""))
     scores = pd.concat(parts, ignore_index=True)
-    first = ["table", "row", "seed"]
-    return scores[[*first, *(name for name in scores.columns if name not in first)]]
-
-
-def compressed(scores: pd.DataFrame) -> bytes:
-    """A table as xz-compressed CSV; the same lines give the same bytes."""
-    text = io.StringIO()
-    scores.to_csv(text, index=False, lineterminator="\n")
-    return lzma.compress(text.getvalue().encode(), preset=9)
-
-
-def _about(study: StudyConfig, layout: Layout, tables: list[str], scores: pd.DataFrame) -> str:
-    """What is in the folder, of when, and made by which code."""
-    runs = [run for run in read_provenance(layout, all_cells(study, tables)).values() if run]
-    dates = sorted(run["finished"][:10] for run in runs if run.get("finished"))
-    when = " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "nothing was trained, or no record says when"
-    commit, dirty = git_state()
-    here = f"`{commit[:12]}`{' with uncommitted changes' if dirty else ''}" if commit else "unknown"
-    return f"""# Results of the study `{study.name}`
-
-{study.description[:1].upper()}{study.description[1:]}.
-
-- Trained: {when}; commit {commits(runs) if runs else "unknown"}. Copied here by commit {here}.
-- Tables: {", ".join(f"[{name}]({name}.md)" for name in tables)}.
-- `scores.csv.xz`: {len(scores):,} lines, one per table, row, seed, data set and image, with everything that was measured of it
-  (`pandas.read_csv` opens it); from these every mean and interval of the tables can be computed again.
-"""
+    return scores[[*first, *scores.columns.drop(first)]]
