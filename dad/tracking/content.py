@@ -199,10 +199,13 @@ def _milliseconds(moment: str) -> int:
 
 
 def table_files(reports: Path, table: str) -> Files:
-    """A table's rendered files that exist: `table1.*`, `table1_*`, and the figures made of its cells."""
+    """A table's rendered files that exist: `table1.*`, `table1_*`, and the figures made of its cells; none without its numbers, as
+    figures by themselves can be of any study.
+    """
     patterns = [f"{name}{rest}" for name in (table, *figures_of(table)) for rest in (".*", "_*.*")]
     endings = (".csv", ".md", ".tex", ".png", ".svg", ".pdf")
-    return {path.name: path for pattern in patterns for path in sorted(reports.glob(pattern)) if path.suffix in endings}
+    found = {path.name: path for pattern in patterns for path in sorted(reports.glob(pattern)) if path.suffix in endings}
+    return found if f"{table}.csv" in found else {}
 
 
 def read_table(study: StudyConfig, table: str, children: Sequence[RunContent], cells: int, files: Files) -> RunContent:

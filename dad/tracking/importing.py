@@ -13,7 +13,7 @@ from dad.files import scratch_folder
 from dad.study.cells import Row
 from dad.study.config import StudyConfig
 from dad.study.tables import table_of
-from dad.tracking.content import RunContent, read_run, read_table, run_files, table_files
+from dad.tracking.content import Files, RunContent, read_run, read_table, run_files, table_files
 from dad.tracking.places import chosen_tables, tables_by_cell
 from dad.tracking.store import PARENT_TAG, Store, connect, first_line, has_ended, readable_errors, this_process
 from dad.tracking.view import VIEW_TAG, table_view
@@ -40,14 +40,6 @@ class Imported:
         parts = {"new": self.created, "replaced": self.replaced, "unchanged": self.unchanged, "removed": self.removed}
         parts |= {"marked as killed": self.killed, "skipped": len(self.skipped)}
         return ", ".join(f"{count} {name}" for name, count in parts.items() if count) or "no finished runs"
-
-    @contextlib.contextmanager
-    def reading(self, what: str) -> Iterator[None]:
-        """Note the reason under `what` where files are damaged."""
-        try:
-            yield
-        except DAMAGED as error:
-            self.skipped[what] = str(error) if isinstance(error, UserError) else first_line(error)
 
 
 def import_results(
@@ -80,14 +72,12 @@ def import_results(
             # a table that is imported by itself does not change what is said of its cells
             names = chosen.get(folder.name, ())
             places = {} if study is None else tables_by_cell(study, dict.fromkeys(chosen_tables(study, (), reports) + names))
+            into = _Import(store, folder, places, report)
             for table in names if study is not None else ():
-                _import_table(store, folder, study, table, places, reports, report)
+                into.show_table(study, table, {} if reports is None else table_files(reports, table))
             if not tables:
-                _import_loose(store, folder, places, report)
-            for run in itertools.chain(*store.runs(folder.name).values()):
-                if run.info.status == "RUNNING" and has_ended(run.data.tags.get("dad.process")):
-                    store.client.set_terminated(run.info.run_id, "KILLED")
-                    report.killed += 1
+                into.show_loose()
+            into.end_killed()
     return report
 
 
@@ -99,126 +89,123 @@ def _study_folders(results: Path) -> list[Path]:
     return sorted(path.parent for path in results.glob("*/runs") if path.is_dir())
 
 
-def _import_table(
-    store: Store,
-    folder: Path,
-    study: StudyConfig,
-    table: str,
-    places: Mapping[str, Sequence[Row]],
-    reports: Path | None,
-    report: Imported,
-) -> None:
-    """One table: its own run first, since the others name it, then those of its rows."""
-    here = {subject: row for subject, rows in places.items() for row in rows if row.table == table}
-    read = {subject: _read(folder, subject, places[subject], row, report) for subject, row in here.items()}
-    children = {subject: content for subject, content in read.items() if content is not None}
-    if not children:
-        return
-    files = {} if reports is None else table_files(reports, table)
-    if f"{table}.csv" not in files:  # figures without their table can be of any study
-        files = {}
-    contents, cells = list(children.values()), sum(row.model is None for row in here.values())
-    content = read_table(study, table, contents, cells, {})
-    with report.reading(f"{study.name}/{table} (report)"):
-        content = read_table(study, table, contents, cells, files)
-    experiment = store.experiment(f"{study.name}/{table}")
-    with store.locked("lock"):
-        parent = _show(store, experiment, content, store.runs(study.name, experiment).get("", []), report)
-    store.tag_experiment(experiment, VIEW_TAG, table_view(table_of(study, table), contents, content))
-    others = _show_all(store, study.name, experiment, children, report, {PARENT_TAG: parent})
-    for subject, runs in others.items():
-        for run in runs:
+@dataclass
+class _Import:
+    """The import of one study's folder; `places` tell which rows a cell or model fills."""
+
+    store: Store
+    folder: Path
+    places: Mapping[str, Sequence[Row]]
+    report: Imported
+
+    def show_table(self, study: StudyConfig, table: str, files: Files) -> None:
+        """One table: its own run first, since the others name it, then those of its rows. `files` are its rendered ones."""
+        here = {subject: row for subject, rows in self.places.items() for row in rows if row.table == table}
+        children = self._read(here)
+        if not children:
+            return
+        contents, cells = list(children.values()), sum(row.model is None for row in here.values())
+        content = read_table(study, table, contents, cells, {})
+        with self._noted(f"{study.name}/{table} (report)"):
+            content = read_table(study, table, contents, cells, files)
+        home = self.store.experiment(f"{study.name}/{table}")
+        with self.store.locked("lock"):
+            parent = self._show(home, content, self.store.runs(study.name, home).get("", []), {})
+        self.store.tag_experiment(home, VIEW_TAG, table_view(table_of(study, table), contents, content))
+        for subject, run in self._show_all(home, children, {PARENT_TAG: parent}):
             if subject not in here and not _is_running(run):
-                _remove(store, run, report)
+                self._remove(run)
             elif run.data.tags.get(PARENT_TAG) != parent:  # being trained, or broken off
-                store.log(run.info.run_id, tags={PARENT_TAG: parent})
+                self.store.log(run.info.run_id, tags={PARENT_TAG: parent})
 
+    def show_loose(self) -> None:
+        """The finished cells of which no table is known; those of tables have no run here."""
+        cells = [path.parent.name for path in sorted((self.folder / "runs").glob("*/provenance.json"))]
+        loose = self._read({cell: None for cell in cells if cell not in self.places})
+        if loose or self.store.client.get_experiment_by_name(self.folder.name) is not None:
+            for subject, run in self._show_all(self.store.experiment(self.folder.name), loose, {}):
+                if subject in self.places:
+                    self._remove(run)
 
-def _import_loose(store: Store, folder: Path, places: Mapping[str, Sequence[Row]], report: Imported) -> None:
-    """The finished cells of which no table is known; those of tables have no run here."""
-    cells = [path.parent.name for path in sorted((folder / "runs").glob("*/provenance.json"))]
-    read = {cell: _read(folder, cell, (), None, report) for cell in cells if cell not in places}
-    loose = {cell: content for cell, content in read.items() if content is not None}
-    if not loose and store.client.get_experiment_by_name(folder.name) is None:
-        return
-    others = _show_all(store, folder.name, store.experiment(folder.name), loose, report, {})
-    for run in itertools.chain(*(runs for subject, runs in others.items() if subject in places)):
-        _remove(store, run, report)
+    def end_killed(self) -> None:
+        """Runs whose process has ended without a result are no longer shown as running."""
+        for run in itertools.chain(*self.store.runs(self.folder.name).values()):
+            if run.info.status == "RUNNING" and not _is_running(run):
+                self.store.client.set_terminated(run.info.run_id, "KILLED")
+                self.report.killed += 1
 
+    @contextlib.contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        """Files that are damaged are named, and the reason."""
+        try:
+            yield
+        except DAMAGED as error:
+            self.report.skipped[what] = str(error) if isinstance(error, UserError) else first_line(error)
 
-def _read(folder: Path, subject: str, rows: Sequence[Row], row: Row | None, report: Imported) -> RunContent | None:
-    """A cell or model with results, or None; what is damaged is noted once, however many tables it is in."""
-    files = run_files(folder, subject)
-    scored = any(name.startswith("scores-") and name.endswith(".json") for name in files)
-    if "provenance.json" in files or (row is not None and row.model and scored):
-        with report.reading(f"{folder.name}/{subject}"):
-            return read_run(folder.name, subject, files, rows, row)
-    return None
+    def _read(self, subjects: Mapping[str, Row | None]) -> dict[str, RunContent]:
+        """The cells and models with results, as what they are shown; a damaged one is noted once, however many tables it is in."""
+        found = {}
+        for subject, row in subjects.items():
+            files = run_files(self.folder, subject)
+            scored = any(name.startswith("scores-") and name.endswith(".json") for name in files)
+            if "provenance.json" in files or (row is not None and row.model and scored):
+                with self._noted(f"{self.folder.name}/{subject}"):
+                    found[subject] = read_run(self.folder.name, subject, files, self.places.get(subject, ()), row)
+        return found
 
+    def _show_all(self, home: str, contents: Mapping[str, RunContent], link: Mapping[str, str]) -> list[tuple[str, Any]]:
+        """Show the contents; returns the runs of other subjects in the experiment `home`, with these."""
+        existing = self.store.runs(self.folder.name, home)
+        for subject, content in contents.items():
+            self._show(home, content, existing.pop(subject, []), link)
+        return [(subject, run) for subject, runs in existing.items() if subject for run in runs]
 
-def _show_all(
-    store: Store, study: str, experiment: str, contents: Mapping[str, RunContent], report: Imported, link: Mapping[str, str]
-) -> dict[str, list[Any]]:
-    """Show the contents by subject; returns the runs of other cells and models in the experiment."""
-    existing = store.runs(study, experiment)
-    for subject, content in contents.items():
-        _show(store, experiment, content, existing.pop(subject, []), report, link)
-    existing.pop("", None)  # a table's own run
-    return existing
+    def _show(self, home: str, content: RunContent, runs: Sequence[Any], link: Mapping[str, str]) -> str:
+        """Make one run in the experiment `home` show `content`, with the tags of `link`; returns its id.
 
+        `runs` are those that show the same subject so far; all but one end up in the trash.
+        """
+        digest = content.digest
+        newer = [run for run in runs if _is_running(run) and run.info.start_time > content.finished]
+        equal = [run for run in runs if run.data.tags.get("dad.digest") == digest]
+        if newer or equal:
+            current = (newer or equal)[0]
+            run_id = current.info.run_id
+            self.report.unchanged += 1
+            if not link.items() <= current.data.tags.items():
+                self.store.log(run_id, tags=link)
+        else:
+            run_id = self._write(home, content, digest, link)
+            self.report.replaced += bool(runs)
+            self.report.created += not runs
+        self.store.keep_only(run_id, runs)
+        self.report.removed += max(0, len(runs) - 1)
+        return run_id
 
-def _show(
-    store: Store, experiment: str, content: RunContent, runs: Sequence[Any], report: Imported, link: Mapping[str, str] | None = None
-) -> str:
-    """Make one run in an experiment show `content`, with the tags of `link`; returns its id.
+    def _write(self, home: str, content: RunContent, digest: str, link: Mapping[str, str]) -> str:
+        """A new run; the digest is set last, so that an interrupted import is taken up again by the next one."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    `runs` are those that show the same subject so far; all but one end up in the trash.
-    """
-    digest, link = content.digest, link or {}
-    newer = [run for run in runs if _is_running(run) and run.info.start_time > content.finished]
-    equal = [run for run in runs if run.data.tags.get("dad.digest") == digest]
-    if newer or equal:
-        current = (newer or equal)[0]
-        run_id = current.info.run_id
-        report.unchanged += 1
-        if not link.items() <= current.data.tags.items():
-            store.log(run_id, tags=link)
-    else:
-        run_id = _write(store, experiment, content, digest, link)
-        report.replaced += bool(runs)
-        report.created += not runs
-    for run in runs:
-        if run.info.run_id != run_id:
-            store.client.delete_run(run.info.run_id)
-    report.removed += max(0, len(runs) - 1)
-    return run_id
+        client = self.store.client
+        tags = {**content.tags, **link, "dad.process": this_process()}
+        run_id = client.create_run(home, start_time=content.started, tags=tags, run_name=content.name).info.run_id
+        self.store.log(run_id, params=content.params, points=content.points)
+        if content.photos is not None:
+            dataset = Dataset(source_type="local", schema=None, profile=None, **content.photos)
+            client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        if content.files:
+            with scratch_folder() as folder:
+                for name, path in content.files.items():
+                    shutil.copyfile(path, folder / name)
+                client.log_artifacts(run_id, str(folder))
+        client.set_terminated(run_id, "FINISHED", end_time=content.finished)
+        self.store.log(run_id, tags={"dad.digest": digest})
+        return run_id
 
-
-def _remove(store: Store, run: Any, report: Imported) -> None:
-    store.client.delete_run(run.info.run_id)
-    report.removed += 1
+    def _remove(self, run: Any) -> None:
+        self.store.client.delete_run(run.info.run_id)
+        self.report.removed += 1
 
 
 def _is_running(run: Any) -> bool:
     return run.info.status == "RUNNING" and not has_ended(run.data.tags.get("dad.process"))
-
-
-def _write(store: Store, experiment: str, content: RunContent, digest: str, link: Mapping[str, str]) -> str:
-    """A new run; the digest is set last, so that an interrupted import is taken up again by the next one."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    client = store.client
-    tags = {**content.tags, **link, "dad.process": this_process()}
-    run_id = client.create_run(experiment, start_time=content.started, tags=tags, run_name=content.name).info.run_id
-    store.log(run_id, params=content.params, points=content.points)
-    if content.photos is not None:
-        dataset = Dataset(source_type="local", schema=None, profile=None, **content.photos)
-        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-    if content.files:
-        with scratch_folder() as folder:
-            for name, path in content.files.items():
-                shutil.copyfile(path, folder / name)
-            client.log_artifacts(run_id, str(folder))
-    client.set_terminated(run_id, "FINISHED", end_time=content.finished)
-    store.log(run_id, tags={"dad.digest": digest})
-    return run_id

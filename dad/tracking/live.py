@@ -113,9 +113,7 @@ class LiveTracker:
             self._last_step = max((point.step for point in store.client.get_metric_history(run_id, "loss")), default=-1)
         else:
             run_id = store.client.create_run(home, start_time=self._started, run_name=label, tags=tags).info.run_id
-        for run in runs:
-            if run.info.run_id != run_id:
-                store.client.delete_run(run.info.run_id)
+        store.keep_only(run_id, runs)
         store.log(run_id, params=params, tags=tags)
         return run_id
 

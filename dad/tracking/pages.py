@@ -12,13 +12,12 @@ import time
 import urllib.request
 import webbrowser
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import IO
 
 from dad.errors import UserError
 from dad.study.config import StudyConfig
 from dad.tracking.places import chosen_tables
-from dad.tracking.store import SETTINGS, check_uri, connect, shown
+from dad.tracking.store import SETTINGS, check_uri, connect, database_of, shown
 from dad.tracking.view import VIEW, VIEW_TAG
 
 START_SECONDS = 120
@@ -30,7 +29,7 @@ def experiment_pages(study: StudyConfig, uri: str, server: str, tables: Iterable
 
     Raises UserError for an unknown table, a store that cannot be used, and one without any of these experiments.
     """
-    database = Path(check_uri(uri).removeprefix("sqlite:///").split("?")[0])
+    uri, database = check_uri(uri), database_of(uri)
     advice = "`dad track import results --config STUDY.yaml` fills it"
     if uri.startswith("sqlite:") and not database.is_file():
         raise UserError(f"there is no MLflow store {database}: {advice}")

@@ -55,7 +55,7 @@ def check_uri(uri: str) -> str:
         raise UserError(f"the tracking URI {uri!r} is a file store, which MLflow no longer supports: use sqlite:///mlflow.db")
     if scheme != "sqlite" or not uri.startswith("sqlite:///") or uri == "sqlite:///":
         raise UserError(f"the tracking URI {shown(uri)!r} is not supported: use sqlite:///mlflow.db or http://SERVER:5000")
-    return f"sqlite:///{_database(uri)}"
+    return f"sqlite:///{database_of(uri)}"
 
 
 def shown(uri: str) -> str:
@@ -63,7 +63,8 @@ def shown(uri: str) -> str:
     return re.sub(r"//[^/@]*@", "//", uri)
 
 
-def _database(uri: str) -> Path:
+def database_of(uri: str) -> Path:
+    """The file of an SQLite database."""
     return Path(uri.removeprefix("sqlite:///").split("?", 1)[0]).absolute()
 
 
@@ -157,6 +158,12 @@ class Store:
         # on a server there is no lock: of several such runs everyone takes the oldest
         return min(self.runs(study, home)[""], key=lambda run: (run.info.start_time, run.info.run_id)).info.run_id
 
+    def keep_only(self, run_id: str, runs: Sequence[Any]) -> None:
+        """Move all but one of these runs to the trash."""
+        for run in runs:
+            if run.info.run_id != run_id:
+                self.client.delete_run(run.info.run_id)
+
     def locked(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Hold a lock of a local store, kept beside its database; a server has none."""
         return contextlib.nullcontext() if self.database is None else _locked(self.database, name)
@@ -219,7 +226,7 @@ def connect(uri: str) -> Store:
             client = MlflowClient(tracking_uri=uri)
             client.search_experiments(max_results=1)
             return Store(client, uri, None)
-        database = _database(uri)
+        database = database_of(uri)
         database.parent.mkdir(parents=True, exist_ok=True)
         # processes that all open a missing database at once would break each other's set-up, and MLflow's own lock does not help
         with _locked(database, "lock"):
