@@ -15,7 +15,8 @@ from dad.study.config import StudyConfig
 from dad.study.tables import table_of
 from dad.tracking.content import Files, RunContent, read_run, read_table, run_files, table_files
 from dad.tracking.places import chosen_tables, tables_by_cell
-from dad.tracking.store import PARENT_TAG, Store, connect, first_line, has_ended, readable_errors, this_process
+from dad.tracking.process import has_ended, this_process
+from dad.tracking.store import PARENT_TAG, Store, connect, first_line, readable_errors
 from dad.tracking.view import VIEW_TAG, table_view
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)

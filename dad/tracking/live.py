@@ -2,19 +2,17 @@
 
 import contextlib
 import logging
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from dad.errors import UserError
 from dad.provenance import git_state
 from dad.study.cells import Row, cell_id
 from dad.study.config import Cell
 from dad.tracking.content import code_tags, is_shown, row_points, shown_as, source_tags
-from dad.tracking.store import PARENT_TAG, Store, check_uri, connect, first_line, shown, this_process
+from dad.tracking.process import exits_on_sigterm, this_process
+from dad.tracking.store import PARENT_TAG, Store, check_uri, connect, first_line, shown
 
 _logger = logging.getLogger(__name__)
 
@@ -46,16 +44,13 @@ class LiveTracker:
         self._run_id: str | None = None
         self._last_step = -1
         self._started = 0
-        self._handles_signal = False
+        self._ending = contextlib.ExitStack()
 
     def __enter__(self) -> "LiveTracker":
         self._started = _now()
         with self._guarded():
             self._store = connect(self.uri)
-        # SIGTERM ends Python on the spot, without `finally`. Where nobody else handles it, it becomes an exception here.
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _exit_on_signal)
-            self._handles_signal = True
+        self._ending.enter_context(exits_on_sigterm())
         return self
 
     def __call__(self, rows: list[dict[str, float]]) -> None:
@@ -72,8 +67,7 @@ class LiveTracker:
             self._last_step = int(max([self._last_step, *(row["step"] for row in fresh)]))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._handles_signal:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._ending.close()
         if self._store is None or self._run_id is None:
             return
         with self._guarded():
@@ -120,8 +114,3 @@ class LiveTracker:
 
 def _now() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _exit_on_signal(number: int, frame: FrameType | None) -> None:
-    # the exit status that a shell reports for a process ended by this signal
-    sys.exit(128 + number)

@@ -2,12 +2,10 @@
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 import webbrowser
@@ -17,6 +15,7 @@ from typing import IO
 from dad.errors import UserError
 from dad.study.config import StudyConfig
 from dad.tracking.places import chosen_tables
+from dad.tracking.process import exits_on_sigterm
 from dad.tracking.store import SETTINGS, check_uri, connect, database_of, shown
 from dad.tracking.view import VIEW, VIEW_TAG
 
@@ -63,10 +62,8 @@ def show_pages(study: StudyConfig, uri: str, *, tables: Iterable[str] = (), port
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise UserError(f"port {port} is taken; choose another with --port")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", check_uri(uri), "--port", str(port), "--workers", "1"]
-    with tempfile.TemporaryFile() as said:
-        # SIGTERM ends Python on the spot, without `finally`, and the server would go on by itself
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    # without an exception the server would go on by itself
+    with tempfile.TemporaryFile() as said, exits_on_sigterm():
         process = subprocess.Popen(command, env=SETTINGS | os.environ, stdout=said, stderr=said)
         try:
             _wait(server, process, said)

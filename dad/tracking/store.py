@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import re
-import socket
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import filelock
-import psutil
 
 from dad.errors import UserError
 from dad.files import scratch_folder
@@ -72,23 +70,6 @@ def first_line(error: BaseException) -> str:
     """Kind and first line of an exception, short enough for one line of a log."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {shown(text[0])[:200]}" if text else type(error).__name__
-
-
-def this_process() -> str:
-    """Value of the tag `dad.process`: host, process id and the process's start in seconds, which tells reused ids apart."""
-    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.0f}"
-
-
-def has_ended(process: str | None) -> bool:
-    """Whether the process of a `dad.process` tag is known to have ended; of another host's nothing is known."""
-    host, _, rest = (process or "").partition(" ")
-    if host != socket.gethostname():
-        return False
-    pid, created = rest.split()
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.0f}" != created
-    except psutil.NoSuchProcess:
-        return True
 
 
 def metric_key(text: str) -> str:

@@ -8,7 +8,8 @@ from dad.errors import UserError
 from dad.study.cells import Row
 from dad.tracking import connect, import_results, places, tables_by_cell
 from dad.tracking.places import chosen_tables
-from dad.tracking.store import check_uri, has_ended, this_process
+from dad.tracking.process import has_ended, this_process
+from dad.tracking.store import check_uri
 
 
 @pytest.mark.parametrize("uri", ["file:./mlruns", "file:///data/mlruns", "mlruns", "./mlflow.db", ""])
