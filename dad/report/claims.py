@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from dad.report.columns import Column
 from dad.report.estimates import CONFIDENCE, Design, Estimate, average_of, design
-from dad.report.frame import Column, Frame
+from dad.report.frame import Frame
 from dad.report.statistics import Term, holm
 from dad.study.cells import Row
 from dad.study.claims import ENDS, Claim, Comparison

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dad.evaluation.score import score_fitted
-from dad.report.frame import beside_label, reasons, table_columns
+from dad.report.columns import beside_label, reasons, table_columns
 from dad.report.grid import Column, Grid, Tile, error_tile, map_tile
 from dad.report.pictures import (
     Picture,

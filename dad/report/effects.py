@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from dad.report.columns import Column
 from dad.report.estimates import Interval, average_of
-from dad.report.frame import Column, Frame, words
+from dad.report.frame import Frame, words
 from dad.study.cells import Row
 
 Dimension = tuple[str, ...]

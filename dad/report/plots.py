@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from dad.report.columns import Column
 from dad.report.curves import curves_figure
 from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
-from dad.report.frame import Column, Frame, words
+from dad.report.frame import Frame, words
 from dad.report.statistics import TO_BEST, TO_REFERENCE
 from dad.report.style import GIVEN, HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
 from dad.study.cells import Row

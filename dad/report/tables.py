@@ -8,8 +8,9 @@ from typing import Any
 
 from dad.files import write_text
 from dad.report.claims import ORDER, Finding, findings, orderings
+from dad.report.columns import Column, beside_label
 from dad.report.effects import effects_of
-from dad.report.frame import Column, Frame, beside_label, load_frame
+from dad.report.frame import Frame, load_frame
 from dad.report.plots import write_table_figure
 from dad.report.provenance import (
     FACTS,

@@ -184,7 +184,7 @@ def test_the_papers_tables_are_no_grids(seeded, seeded_files):
 
 
 def test_the_shipped_studies_have_columns_for_every_table():
-    from dad.report.frame import table_columns
+    from dad.report.columns import table_columns
 
     study = load_study(str(Path(__file__).parents[2] / "config" / "mini.yaml"))
     assert {table: len(table_columns(study, table)) for table in paper().tables} == {

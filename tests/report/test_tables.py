@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dad.errors import UserError
-from dad.report.frame import load_frame, table_columns
+from dad.report.columns import table_columns
+from dad.report.frame import load_frame
 from dad.report.provenance import duration, read_provenance
 from dad.report.scores import score_paths
 from dad.report.tables import SUFFIXES, table_files, write_texts

@@ -91,7 +91,7 @@ def named(pictures: "Sequence[Picture]") -> str:
 
 def dataset_titles(study: StudyConfig) -> dict[str, str]:
     """Data set -> its name with what it stands in for."""
-    from dad.report.frame import table_columns
+    from dad.report.columns import table_columns
 
     return {column.dataset: column.title for column in table_columns(study, "table5")}
 

@@ -11,7 +11,7 @@ import markupsafe
 from dad.files import write_text
 from dad.report.claims import ORDER
 from dad.report.claims_page import discrepancies_page
-from dad.report.frame import row_label
+from dad.report.columns import row_label
 from dad.report.page.cells import cell_links, learning_curves, read_runs
 from dad.report.page.clouds import clouds_view
 from dad.report.page.comparer import comparer_view

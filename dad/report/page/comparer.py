@@ -19,7 +19,7 @@ from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.evaluation.score import score_fitted
 from dad.report.colour import ENDS, shrunk, smaller
-from dad.report.frame import row_label
+from dad.report.columns import row_label
 from dad.report.page.figures import webp
 from dad.report.pictures import Picture, aligned_disparity, pictures_of
 from dad.report.provenance import short_name
