@@ -15,7 +15,7 @@ from dad.models.config import MidasSmallConfig
 from dad.models.registry import build_network
 from dad.premises.shares import term_shares
 from dad.report.page.cells import read_runs
-from dad.report.provenance import read_provenance
+from dad.report.provenance import read_run_record
 from dad.report.scores import read_scores
 from dad.study.cells import all_cells, load_study
 from dad.study.layout import Layout
@@ -59,7 +59,7 @@ def layout(tmp_path):
 READERS = {
     "load": lambda layout, out: load(layout.run(NAME)),
     "export": lambda layout, out: export(layout.run(NAME), out / "out", form="safetensors"),
-    "table": lambda layout, out: read_provenance(layout, [NAME]),
+    "table": lambda layout, out: read_run_record(layout, NAME),
     "page": lambda layout, out: read_runs(layout, {NAME: CELL}, {}),
     "scores": lambda layout, out: read_scores(NAME, layout.scores("ablation", NAME), "marigold@1", ["scenes-indoor"]),
     "premises": lambda layout, out: term_shares(layout.run(NAME)),

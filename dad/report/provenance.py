@@ -108,11 +108,6 @@ def distinct(cells: Iterable[Cell], fact: Callable[[Cell], str]) -> str:
     return f"{' / '.join(head.removesuffix(comma) for head in heads)}{comma} {' '.join(different[0][-same:])}"
 
 
-def read_provenance(layout: Layout, cells: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Cell id -> what its training wrote; an absent file gives an empty dict, which reads as unknown. UserError if not JSON."""
-    return {cell: read_run_record(layout, cell) for cell in cells}
-
-
 def read_run_record(layout: Layout, cell: str) -> dict[str, Any]:
     """What a cell's training wrote of itself; empty where there is no file. UserError where it, the run's config or its log are
     not what they were.

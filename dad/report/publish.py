@@ -11,7 +11,7 @@ from dad.errors import UserError
 from dad.files import atomic_path, write_text
 from dad.provenance import git_state
 from dad.report.frame import load_frame
-from dad.report.provenance import commits, read_provenance, span
+from dad.report.provenance import commits, read_run_record, span
 from dad.report.templates import render
 from dad.study.cells import all_cells, study_groups
 from dad.study.config import StudyConfig
@@ -49,7 +49,7 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
         written.append(target)
     with atomic_path(out / "scores.csv.xz") as place:
         scores.to_csv(place, index=False, lineterminator="\n", compression={"method": "xz", "preset": 9})
-    runs = [run for run in read_provenance(layout, all_cells(study, tables)).values() if run]
+    runs = [run for cell in all_cells(study, tables) if (run := read_run_record(layout, cell))]
     commit, dirty = git_state()
     facts = {
         "when": span(run["finished"][:10] for run in runs if run.get("finished")),

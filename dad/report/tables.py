@@ -1,7 +1,7 @@
 """A table's files, all rendered from its frame: CSV for programs, Markdown and pictures for people, LaTeX for papers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -14,12 +14,11 @@ from dad.report.frame import Frame, load_frame
 from dad.report.plots import write_table_figure
 from dad.report.provenance import (
     FACTS,
-    Provenance,
     commits,
     devices,
     distinct,
     photos_fact,
-    read_provenance,
+    read_run_record,
     run_facts,
     scale_fact,
     shared_facts,
@@ -32,7 +31,6 @@ from dad.report.statistics import MEANS, TO_BEST, TO_REFERENCE
 from dad.report.templates import render
 from dad.study.cell import Cell
 from dad.study.config import StudyConfig
-from dad.study.layout import Layout
 from dad.study.modes import TERMS
 from dad.study.paper import paper
 
@@ -46,14 +44,14 @@ def table_files(study: StudyConfig, table: str, results: Path, out: Path) -> lis
     Raises UserError as `load_frame` does; an absent provenance file or key is written as unknown.
     """
     frame = load_frame(study, table, results)
-    write_texts(frame, read_provenance(Layout(study, results), [cell for row in frame.trained for cell in row.cells]), out)
+    write_texts(frame, out)
     write_table_figure(frame, out / f"{table}.png")
     return [out / f"{table}{suffix}" for suffix in SUFFIXES]
 
 
-def write_texts(frame: Frame, provenance: Mapping[str, Provenance], out: Path) -> None:
+def write_texts(frame: Frame, out: Path) -> None:
     """The files of a table that hold no picture."""
-    facts = page_facts(frame, list(provenance.values()))
+    facts = page_facts(frame)
     write_text(out / f"{frame.table}.csv", csv_text(frame))
     for template, suffix in (("table.md.j2", ".md"), ("details.md.j2", "_details.md"), ("table.tex.j2", ".tex")):
         write_text(out / f"{frame.table}{suffix}", render(template, **facts))
@@ -74,11 +72,12 @@ def csv_text(frame: Frame) -> str:
     return rows.astype({"n": "Int64", "seeds": "Int64"}).round(6).to_csv(index=False, lineterminator="\n")
 
 
-def page_facts(frame: Frame, runs: Sequence[Provenance]) -> dict[str, Any]:
+def page_facts(frame: Frame) -> dict[str, Any]:
     """Everything that the templates of a table are handed."""
     found = sorted(findings(frame), key=lambda finding: ORDER.index(finding.verdict))
     pairs = orderings(frame)
     notes = {note for line in frame.lines["notes"] for note in line.split()} | ({"D2"} if frame.printed else set())
+    runs = [read_run_record(frame.files, cell) for row in frame.trained for cell in row.cells]
     cells = [next(iter(row.cells.values())) for row in frame.trained]  # seeds differ in nothing that is told of them
     return {
         "frame": frame,

@@ -35,7 +35,7 @@ def rendered(whole, results):
     found, reports = {}, results / "reports"
     for table in ALL:
         frame = load_frame(whole, table, results)
-        write_texts(frame, {cell: {} for row in frame.trained for cell in row.cells}, reports)
+        write_texts(frame, reports)
         page = (reports / f"{table}.md").read_text() + (reports / f"{table}_details.md").read_text()
         with open(reports / f"{table}.csv", newline="") as file:
             found[table] = (page, list(csv.DictReader(file)), frame)

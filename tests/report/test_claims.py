@@ -20,7 +20,7 @@ def load(results, write_scores, study):
 
 
 def page_of(study, results):
-    write_texts(load_frame(study, "table1", results), {}, results / "reports")
+    write_texts(load_frame(study, "table1", results), results / "reports")
     return "".join((results / "reports" / name).read_text() for name in ("table1.md", "table1_details.md"))
 
 
@@ -111,7 +111,7 @@ def test_the_page_has_a_line_per_claim_and_tells_what_came_out_otherwise_first_i
         headline = "no normalization fails badly" in line
         assert ("**Here**, on " in line) == (verdict == "did not hold" or headline)
     hybrid, other = (
-        f"{frame.interval(frame.row_of({'mode': 'shared', 'normalization': name}), frame.columns[0], 'abs_rel').mean:.3f}"
+        f"{frame.value(frame.row_of({'mode': 'shared', 'normalization': name}), frame.columns[0], 'abs_rel')['mean']:.3f}"
         for name in ("hybrid", "global")
     )
     assert f"Hybrid Norm. {hybrid}, Global Norm. {other} (printed 0.057 and 0.064)" in section
@@ -220,7 +220,7 @@ def test_a_row_can_be_compared_with_itself_under_another_measure(study, results,
     assert {check.verdict for check in finding.checks} == {"held"} and finding.missing == 2
     for check in finding.checks:
         assert check.ours[0] == pytest.approx(0.9 * check.ours[1])
-    write_texts(frame, {}, results / "reports")
+    write_texts(frame, results / "reports")
     page = (results / "reports" / "table4_details.md").read_text()
     assert "AbsRel of the centre, fitted over the image 0." in page
     assert "of AbsRel of the centre, fitted there, +0." in page

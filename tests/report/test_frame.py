@@ -39,7 +39,7 @@ def seeded_files(seeded, tmp_path_factory, write_scores, paper_like):
         write_scores(seeded, folder / "results", paper_like, table=table, teacher=True)
     for table in paper().tables:
         frame = load_frame(seeded, table, folder / "results")
-        write_texts(frame, {cell: {} for row in frame.trained for cell in row.cells}, folder / "reports")
+        write_texts(frame, folder / "reports")
     claims_files(seeded, folder / "results", folder / "reports")
     return folder
 

@@ -47,7 +47,7 @@ def told(study, results, write_scores, paper_like):
     ]
     write_json(layout.premises / "premises.json", {"premises": premises})
     frame = load_frame(study, "table1", results)
-    write_texts(frame, {}, results / "reports")
+    write_texts(frame, results / "reports")
     return frame, {suffix: (results / "reports" / f"table1{suffix}").read_text() for suffix in (".md", "_details.md", ".tex")}
 
 

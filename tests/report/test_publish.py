@@ -14,7 +14,7 @@ def test_the_means_of_a_table_follow_from_the_published_scores(study, results, t
     write_scores(study, results, paper_like, teacher=True)
     reports, out = tmp_path / "reports", tmp_path / "out"
     frame = load_frame(study, "table1", results)
-    write_texts(frame, {}, reports)
+    write_texts(frame, reports)
     premises = Layout(study, results).premises
     premises.mkdir(parents=True)
     (premises / "premises.md").write_text("# Premises\n")
@@ -33,7 +33,7 @@ def test_the_means_of_a_table_follow_from_the_published_scores(study, results, t
 
 def test_nothing_is_published_where_a_score_is_missing(study, tmp_path, write_scores, paper_like):
     path = next(iter(write_scores(study, tmp_path, paper_like).values()))
-    write_texts(load_frame(study, "table1", tmp_path), {}, tmp_path / "reports")
+    write_texts(load_frame(study, "table1", tmp_path), tmp_path / "reports")
     path.unlink()
     with pytest.raises(UserError, match=f"no scores of {path.stem}"):
         publish(study, tmp_path, tmp_path / "reports", tmp_path / "out")

@@ -8,7 +8,7 @@ import pytest
 from dad.errors import UserError
 from dad.report.columns import table_columns
 from dad.report.frame import load_frame
-from dad.report.provenance import duration, read_provenance
+from dad.report.provenance import duration
 from dad.report.scores import score_paths
 from dad.report.tables import SUFFIXES, table_files, write_texts
 from dad.study.cells import model_id, table_rows
@@ -71,8 +71,7 @@ def own(tmp_path):
 def page_of(study, results):
     """Render without the figure and return the page with its details, and the lines of the CSV."""
     out = results / "reports"
-    frame = load_frame(study, "table1", results)
-    write_texts(frame, read_provenance(Layout(study, results), [cell for row in frame.trained for cell in row.cells]), out)
+    write_texts(load_frame(study, "table1", results), out)
     return (out / "table1.md").read_text() + (out / "table1_details.md").read_text(), read_csv(out / "table1.csv")
 
 
@@ -349,7 +348,7 @@ def test_words_of_a_table_of_ones_own_move_no_number_into_another_column(make_st
     }
     study = make_study(tables={"mine": table})
     write_scores(study, own, lambda row, dataset, seed: 0.2, table="mine", teacher=True)
-    write_texts(load_frame(study, "mine", own), {}, own / "reports")
+    write_texts(load_frame(study, "mine", own), own / "reports")
     text = (own / "reports" / "mine.md").read_text()
     assert "Mode \\| kind" in text and "a \\| b c" in text
     for page in ("mine.md", "mine_details.md"):

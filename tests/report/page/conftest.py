@@ -69,7 +69,7 @@ def page_files(page_study, write_scores, paper_like, tmp_path_factory):
     for table in paper().tables:
         if table != "table3":
             write_scores(page_study, results, paper_like, table=table, teacher=True)
-            write_texts(load_frame(page_study, table, results), {}, reports)
+            write_texts(load_frame(page_study, table, results), reports)
     claims_files(page_study, results, reports)
     for table in ("table2", "table4"):
         for row in table_rows(page_study, table):
