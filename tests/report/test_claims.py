@@ -208,7 +208,7 @@ def test_what_lies_below_a_metrics_floor_decides_nothing(scale, verdict, study, 
     finding = finding_of(frame, "ours-sharper-than-base")
     assert finding.verdict == verdict
     assert {check.says_nothing for check in finding.checks} == {verdict == "undecided"}
-    write_texts(frame, {}, results / "reports")
+    write_texts(frame, results / "reports")
     told = "the metric says nothing here" in (results / "reports" / "table2_details.md").read_text()
     assert told == (verdict == "undecided")
 
