@@ -17,7 +17,7 @@ class ResidualConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Residual update of x."""
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x + self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
 
 
 class FeatureFusionBlock(nn.Module):
@@ -39,7 +39,7 @@ class FeatureFusionBlock(nn.Module):
 
 def readout(fusion: int, hidden: int) -> nn.Sequential:
     """The last two convolutions, for one map: (B,fusion/2,H,W) -> (B,1,H,W)."""
-    return nn.Sequential(nn.Conv2d(fusion // 2, hidden, 3, padding=1), nn.ReLU(), nn.Conv2d(hidden, 1, 1))
+    return nn.Sequential(nn.Conv2d(fusion // 2, hidden, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(hidden, 1, 1))
 
 
 class DPTHead(nn.Module):
