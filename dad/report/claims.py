@@ -182,6 +182,12 @@ def _finding(frame: Frame, claim: Claim) -> Finding:
     return Finding(claim, tuple(judged), missing)
 
 
+def counts_of(found: Sequence[Finding]) -> list[tuple[int, str]]:
+    """How many claims have which verdict."""
+    counts = [(sum(finding.verdict == verdict for finding in found), verdict) for verdict in ORDER]
+    return [(count, verdict) for count, verdict in counts if count or verdict != ORDER[-1]]
+
+
 def matching(frame: Frame, levels: dict[str, str]) -> list[Row]:
     """The rows of a table that a claim's row stands for, whether they have scores or not; as `Comparison` says."""
     named = {factor: level for factor, level in levels.items() if level not in ENDS}

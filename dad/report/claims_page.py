@@ -2,16 +2,16 @@
 paper's discrepancies, which claims and tables cite.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dad.files import write_csv, write_text
-from dad.report.claims import Check, Finding, findings
+from dad.report.claims import Check, Finding, counts_of, findings
 from dad.report.frame import Frame, load_frame
 from dad.report.scores import score_paths
-from dad.report.tables import counts_of
 from dad.report.templates import render
 from dad.study.cells import table_rows
 from dad.study.config import StudyConfig
@@ -106,7 +106,7 @@ def csv_lines(one: Judged) -> Iterator[dict[str, Any]]:
 def check_line(check: Check) -> dict[str, Any]:
     """A comparison as its line of the CSV, numbers with six digits after the point; what it does not have is left out."""
     asked, shown, judged = check.comparison, check.interval, check.judged
-    needed = check.needed if check.verdict == "undecided" else None
+    needed = check.needed if check.verdict == "undecided" and not check.says_nothing else None
     line: dict[str, Any] = {
         **{"relation": asked.relation, "dataset": check.column.dataset, "metric": asked.metric, "comparison": check.verdict},
         **{"row": "+".join(row.name for row in check.rows), "other": "+".join(row.name for row in check.others)},
@@ -122,4 +122,5 @@ def check_line(check: Check) -> dict[str, Any]:
         line |= {"factor": asked.factor, "margin": "" if asked.margin is None else asked.margin}
     if check.printed is not None:
         line |= dict(zip(("printed_row", "printed_other"), check.printed, strict=True)) | {"printed_holds": check.printed_holds}
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in line.items()}
+    numbers = {name: round(value, 6) for name, value in line.items() if isinstance(value, float)}
+    return line | {name: "" if math.isnan(value) else value for name, value in numbers.items()}

@@ -43,7 +43,7 @@ def curves_figure(frame: Frame) -> Figure:
                 look = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
                 draw_curve(axes, here.get_group(name), "along", label=layout.label(form.lines, name), **look)
             axes.axhline(1, color=INK, linewidth=0.8)
-            axes.set(title=layout.label(form.facets, facet), xlabel=layout.headings.get(form.along, form.along).lower())
+            axes.set(title=layout.label(form.facets, facet), xlabel=layout.heading(form.along).lower())
             axes.grid(axis="y")
         panels[0].set_ylabel(f"{column.title}: {paper().metrics[layout.metrics[0]].label},\ntimes the reference's")
     figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=len(names), fontsize=8.5)

@@ -35,7 +35,7 @@ class Effects:
 
 def heading(frame: Frame, dimension: Dimension) -> str:
     """What a dimension is called."""
-    return ", ".join(frame.layout.headings.get(factor, factor) for factor in dimension)
+    return ", ".join(map(frame.layout.heading, dimension))
 
 
 def level_label(frame: Frame, dimension: Dimension, level: Level) -> str:

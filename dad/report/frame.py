@@ -156,7 +156,7 @@ class Frame:
         if row.role == "row":
             return row_label(self.layout, row)
         several = row.role != "no-skill" and sum(other.role == row.role for other in self.beside) > 1
-        return beside_label(row) + (f" {model_slug(row.model)}" if several else "")
+        return beside_label(row) + (f" {model_slug(row.model or '')}" if several else "")
 
     def apart(self, row: Row, other: Row) -> str:
         """A row's label without the factors it shares with `other`."""
@@ -287,7 +287,7 @@ def _places(frame: Frame) -> pd.DataFrame:
                 "paper": printed.value if printed else None,
                 "paper_percent": printed.percent if printed else None,
                 "notes": " ".join(printed.notes) if printed else "",
-                "foreign": bool(printed) and paper().foreign(printed),
+                "foreign": printed is not None and paper().foreign(printed),
             }
         )
     return pd.DataFrame(lines).astype({"paper": float, "paper_percent": float})

@@ -7,7 +7,7 @@ from string import ascii_lowercase
 from typing import Any
 
 from dad.files import write_text
-from dad.report.claims import ORDER, Finding, findings, orderings
+from dad.report.claims import ORDER, counts_of, findings, orderings
 from dad.report.columns import Column, beside_label
 from dad.report.effects import effects_of
 from dad.report.frame import Frame, load_frame
@@ -77,7 +77,8 @@ def page_facts(frame: Frame) -> dict[str, Any]:
     found = sorted(findings(frame), key=lambda finding: ORDER.index(finding.verdict))
     pairs = orderings(frame)
     notes = {note for line in frame.lines["notes"] for note in line.split()} | ({"D2"} if frame.printed else set())
-    runs = [read_run_record(frame.files, cell) for row in frame.trained for cell in row.cells]
+    # a cell can stand in two rows
+    runs = [read_run_record(frame.files, name) for name in dict.fromkeys(name for row in frame.trained for name in row.cells)]
     cells = [next(iter(row.cells.values())) for row in frame.trained]  # seeds differ in nothing that is told of them
     return {
         "frame": frame,
@@ -114,12 +115,6 @@ def heads_of(frame: Frame, metric: str) -> list[tuple[Column, str]]:
     for column in frame.columns:
         heads += [(column, "ours"), *([(column, "printed")] if column.dataset in printed else [])]
     return heads + [(column, "printed") for column in frame.absent if column.dataset in printed]
-
-
-def counts_of(found: list[Finding]) -> list[tuple[int, str]]:
-    """How many claims have which verdict."""
-    counts = [(sum(finding.verdict == verdict for finding in found), verdict) for verdict in ORDER]
-    return [(count, verdict) for count, verdict in counts if count or verdict != ORDER[-1]]
 
 
 def _differing(frame: Frame, cells: Sequence[Cell]) -> list[list[str]]:

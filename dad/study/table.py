@@ -279,6 +279,10 @@ class Table(Frozen):
                 return None if reference == dict(factors) else reference
         return None
 
+    def heading(self, factor: str) -> str:
+        """What a factor's column is called."""
+        return self.headings.get(factor, factor)
+
     def label(self, factor: str, level: str) -> str:
         """How a level is written."""
         return self.labels.get(factor, {}).get(level, level)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dad.report.claims import Evidence, better, close, corrected, findings, orderings
+from dad.report.claims_page import check_line
 from dad.report.estimates import Estimate
 from dad.report.frame import load_frame
 from dad.report.tables import write_texts
@@ -208,6 +209,8 @@ def test_what_lies_below_a_metrics_floor_decides_nothing(scale, verdict, study, 
     finding = finding_of(frame, "ours-sharper-than-base")
     assert finding.verdict == verdict
     assert {check.says_nothing for check in finding.checks} == {verdict == "undecided"}
+    if verdict == "undecided":  # a design that would decide it there is not, and no p value
+        assert all(line["p"] == line["p_against"] == "" and "needed_seeds" not in line for line in map(check_line, finding.checks))
     write_texts(frame, results / "reports")
     told = "the metric says nothing here" in (results / "reports" / "table2_details.md").read_text()
     assert told == (verdict == "undecided")

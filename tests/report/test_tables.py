@@ -221,6 +221,14 @@ def test_several_seeds_are_one_row_and_join_their_cells(make_study, own, write_s
     assert "16 students" in page
 
 
+def test_a_cell_that_stands_in_two_rows_is_one_student(study, own, write_scores, paper_like):
+    write_scores(study, own, paper_like, table="weights")
+    write_texts(load_frame(study, "weights", own), own / "reports")
+    cells = [cell for row in table_rows(study, "weights") for cell in row.cells]
+    assert len(set(cells)) < len(cells)
+    assert f"- {len(set(cells))} students of study" in (own / "reports" / "weights.md").read_text()
+
+
 def test_a_row_that_can_not_be_trained_is_printed_with_its_reason(make_study, own, write_scores, paper_like):
     study = make_study(loss={"local_global": 0})
     write_scores(study, own, paper_like)
