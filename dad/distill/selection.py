@@ -67,20 +67,24 @@ def _by_partition(values: Tensor, group: Tensor, contexts: Tensor, ranks: Tensor
 
 
 def of_ranks(values: Tensor, valid: Tensor, ranks: Tensor) -> Tensor:
-    """(R,K) the values of these ranks, (R,K) int64, 0 = smallest, among each row's valid ones, (R,N) both; where there are too few,
-    any finite number.
+    """(R,K) the values of these ranks, (R,K) int64, 0 = smallest, among each row's valid ones; values and valid are (R,N). Where
+    there are too few, any of the row's values, or 0.
     """
-    if values.device.type == "cpu":
-        found = torch.zeros_like(ranks, dtype=values.dtype)
-        for row, kept, wanted, result in zip(values.detach().numpy(), valid.numpy(), ranks.numpy(), found.numpy(), strict=True):
-            ordered = np.sort(row[kept])
-            if len(ordered):
-                result[:] = ordered.take(wanted, mode="clip")
-        return found
-    # every rank is a layer of its own: group 0, the valid pixels, is its context, group 1, all others, is one that is not used
+    if values.device.type != "cpu":
+        return of_ranks_by_radix(values, valid, ranks)
+    found = torch.zeros_like(ranks, dtype=values.dtype)
+    for row, kept, wanted, result in zip(values.detach().numpy(), valid.numpy(), ranks.numpy(), found.numpy(), strict=True):
+        ordered = np.sort(row[kept])
+        if len(ordered):
+            result[:] = ordered.take(wanted, mode="clip")
+    return found
+
+
+def of_ranks_by_radix(values: Tensor, valid: Tensor, ranks: Tensor) -> Tensor:
+    """`of_ranks`, for any device. Every rank is a layer of its own: group 0, the valid pixels, is its context."""
     layers = ranks.shape[1]
     one_each = torch.arange(layers, device=values.device)
-    contexts = torch.stack((one_each, torch.full_like(one_each, layers)), 1)
+    contexts = torch.stack((one_each, torch.full_like(one_each, layers)), 1)  # of group 1, the others, nothing is used
     places = by_radix(values, (~valid).long(), contexts, torch.nn.functional.pad(ranks, (0, 1)))
     return values.gather(1, places[:, :layers])
 

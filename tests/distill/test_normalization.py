@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dad.distill.normalization import group_index, normalise
-from dad.distill.selection import by_radix, select
+from dad.distill.selection import by_radix, of_ranks, of_ranks_by_radix, runs, select
 from dad.errors import UserError
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "losses"
@@ -141,6 +141,33 @@ def test_what_there_is_nothing_to_select_from_gives_the_first_pixel(select):
     contexts = torch.tensor([[0, 1, 2]])
     places = select(values, group, contexts, torch.tensor([[1, 0, 0], [0, 3, 0]]))
     assert places[:, :2].tolist() == [[2, 0], [0, 3]]
+
+
+@pytest.mark.parametrize("of_ranks", [of_ranks, of_ranks_by_radix])
+@pytest.mark.parametrize("step", [0.0, 0.5])
+def test_values_of_ranks_equal_sorting(of_ranks, step):
+    target, mask = maps(8, batch=3, step=step)
+    values, valid = target.flatten(1), mask.flatten(1)
+    valid[2] = False
+    last = valid.sum(1, keepdim=True).clamp(min=1) - 1
+    ranks = (torch.tensor([[0.0, 0.25, 0.26, 0.5, 1.0, 1.0]]) * last).long()
+    found = of_ranks(values, valid, ranks)
+    for row in range(2):
+        assert torch.equal(found[row], values[row][valid[row]].sort().values[ranks[row]])
+    assert found.isfinite().all()
+
+
+def test_every_context_is_one_piece_and_groups_beyond_are_left_out():
+    group = np.random.default_rng(0).integers(0, 17, 500)
+    tiles = np.arange(16)
+    contexts = [[0] * 16, (tiles // 8 * 2 + tiles % 4 // 2).tolist(), tiles.tolist()]  # a square, its quarters, theirs
+    pixels, layers = runs(group, contexts)
+    assert sorted(pixels) == np.flatnonzero(group < 16).tolist()
+    for layer, pieces in zip(contexts, layers, strict=True):
+        assert set(pieces) == set(layer)
+        for context, piece in pieces.items():
+            expected = np.flatnonzero(np.isin(group, np.flatnonzero(np.array(layer) == context)))
+            assert sorted(pixels[piece]) == expected.tolist()
 
 
 @pytest.mark.parametrize("variant", ["hdn", "paper"])
