@@ -44,7 +44,7 @@ def context_errors(student: Tensor, teacher: Tensor, contexts: Contexts, weight:
 def by_level(student: Tensor, teacher: Tensor, contexts: Contexts, weight: Tensor | None, variant: str) -> Tensor:
     """`context_errors`, for any device."""
     levels = levels_of(contexts, student, teacher)
-    errors = 0.0
+    errors = student.new_zeros(())
     for level in levels:
         of_student, of_teacher = level.medians
         label = normalise_level(teacher, level, of_teacher, variant)
