@@ -38,13 +38,18 @@ def curves_figure(frame: Frame) -> Figure:
     grid = figure.subplots(len(frame.columns), len(facets), squeeze=False, sharey="row", sharex="col")
     for panels, column in zip(grid, frame.columns, strict=True):
         for axes, facet in zip(panels, facets, strict=True):
-            here = table[(table["title"] == column.title) & (table["facet"] == facet)].sort_values("along").groupby("line")
+            here = table[(table["title"] == column.title) & (table["facet"] == facet)].sort_values("along")
             for number, name in enumerate(names):
+                line = here[here["line"] == name]
+                if line.empty:  # lines that are facets of their own
+                    continue
                 look = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
-                draw_curve(axes, here.get_group(name), "along", label=layout.label(form.lines, name), **look)
+                draw_curve(axes, line, "along", label=layout.label(form.lines, name), **look)
             axes.axhline(1, color=INK, linewidth=0.8)
             axes.set(title=layout.label(form.facets, facet), xlabel=layout.heading(form.along).lower())
             axes.grid(axis="y")
         panels[0].set_ylabel(f"{column.title}: {paper().metrics[layout.metrics[0]].label},\ntimes the reference's")
-    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower left", ncols=len(names), fontsize=8.5)
+    entries = {label: handle for axes in grid[0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = [label for label in (layout.label(form.lines, name) for name in names) if label in entries]
+    figure.legend([entries[label] for label in labels], labels, loc="outside lower left", ncols=len(names), fontsize=8.5)
     return figure

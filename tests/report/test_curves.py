@@ -45,3 +45,10 @@ def test_a_line_goes_through_the_means_and_its_band_through_the_ends(study, resu
         assert drawn.get_xydata().tolist() == points[["along", "mean"]].to_numpy().tolist()
         ends = {tuple(point) for point in band.get_paths()[0].vertices}
         assert ends == {(x, y) for end in ("low", "high") for x, y in points[["along", end]].to_numpy().tolist()}
+
+
+def test_lines_that_are_facets_stand_in_a_panel_each_and_all_in_the_legend(study, results, write_scores):
+    write_scores(study, results, lambda row, dataset, seed: 0.2 + 1 / float(row.factors.get("optim.steps", 75)), table="steps")
+    figure = curves_figure(load_frame(study, "steps", results))
+    assert [len(axes.collections) for axes in figure.axes] == [1] * 6
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [axes.get_title() for axes in figure.axes[:3]]
