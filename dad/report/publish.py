@@ -8,6 +8,8 @@ import pandas as pd
 from PIL import Image
 
 from dad.errors import UserError
+from dad.evaluation.detail import CENTRE, DETAIL
+from dad.evaluation.metrics import METRICS
 from dad.files import atomic_path, write_text
 from dad.provenance import git_state
 from dad.report.frame import load_frame
@@ -26,13 +28,16 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
     """Copy a study's tables, figures and claims from REPORTS and its premises into OUT; write OUT/scores.csv.xz and OUT/README.md.
 
     The scores are of every table that has been rendered: a line per table, row, seed, data set and image, with all that was
-    measured of it under the study's first protocol. The same files give the same bytes. Raises UserError where nothing is there.
+    measured of it under the study's first protocol, to seven digits. The same files give the same bytes. Raises UserError where
+    nothing is there.
     """
     tables = [name for name in known_tables(study) if (reports / f"{name}.csv").is_file()]
     if not tables:
         raise UserError(f"{reports} holds no table of study {study.name}: make one first, e.g. reports/table1.csv")
     layout = Layout(study, results)
     names = sorted(path for path in reports.iterdir() if path.is_file() and path.suffix in RENDERED and path.name != "README.md")
+    # figures are pictures of maps and photographs, which are larger as SVG and no sharper
+    names = [path for path in names if not (path.suffix == ".svg" and path.name.startswith("fig"))]
     names += sorted(layout.premises.glob("premises.*")) if layout.premises.is_dir() else []
     # what can be refused comes before anything is written
     scores = pd.concat([_scores(study, table, results) for table in tables], ignore_index=True)
@@ -48,7 +53,7 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
                 shutil.copyfile(path, place)
         written.append(target)
     with atomic_path(out / "scores.csv.xz") as place:
-        scores.to_csv(place, index=False, lineterminator="\n", compression={"method": "xz", "preset": 9})
+        scores.to_csv(place, index=False, lineterminator="\n", float_format="%.7g", compression={"method": "xz", "preset": 6})
     runs = [run for cell in all_cells(study, tables) if (run := read_run_record(layout, cell))]
     commit, dirty = git_state()
     facts = {
@@ -77,4 +82,6 @@ def _scores(study: StudyConfig, table: str, results: Path) -> pd.DataFrame:
             lines = lines[lines["protocol"] == frame.protocol]
             parts.append(lines.assign(table=table, row=row.name, seed=str(row.cells[subject].seed) if row.cells else ""))
     scores = pd.concat(parts, ignore_index=True)
+    measured = [name for name in (*METRICS, *DETAIL, *CENTRE, "scale", "shift", "log_bias") if name in scores]
+    scores[measured] = scores[measured].apply(pd.to_numeric, errors="coerce")  # "nan" is no number to pandas
     return scores[[*first, *scores.columns.drop(first)]]
