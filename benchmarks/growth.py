@@ -24,27 +24,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dad.reading import read_yaml
+
 ROOT = Path(__file__).parents[1]
 DAD = [sys.executable, "-m", "dad"]
-SCENES = {"count": 4, "seed": 1, "height": 72, "width": 96}
-STUDY = {
-    "name": "growth",
-    "description": "a table of many cells",
-    "seeds": [0],
-    "teacher": "zoo/vit-large",
-    "student": {"model": "zoo/vit-small", "init": "encoder"},
-    "photos": {"source": "scenes", "kinds": ["indoor"], **SCENES},
-    "crop": {"size": 48, "min_crop": 64, "patches": 2},
-    "optim": {"steps": 3, "batch": 2, "encoder_rate": 1e-4, "head_rate": 1e-3, "warmup": 1},
-    "benchmarks": [{"dataset": "scenes-indoor", **SCENES, "stands_for": "ETH3D"}],
-}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
 def measured(command: list[str]) -> tuple[float, float]:
     """CPU seconds and peak memory in MB of a command and of what it starts and waits for."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=ENVIRONMENT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -55,16 +45,17 @@ def measured(command: list[str]) -> tuple[float, float]:
 
 def archive(root: Path, count: int) -> Path:
     """A tar of `count` JPEGs, all of the same noise."""
+    folder = root / f"photos-{count}"
+    if folder.is_dir():
+        return folder
+    folder.mkdir()
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (400, 400, 3), dtype=np.uint8)).save(buffer, "JPEG")
-    folder = root / f"photos-{count}"
-    if not folder.is_dir():
-        folder.mkdir()
-        with tarfile.open(folder / "photos.tar", "w") as tar:
-            for number in range(count):
-                member = tarfile.TarInfo(f"{number:07d}.jpg")
-                member.size = len(buffer.getvalue())
-                tar.addfile(member, io.BytesIO(buffer.getvalue()))
+    with tarfile.open(folder / "photos.tar", "w") as tar:
+        for number in range(count):
+            member = tarfile.TarInfo(f"{number:07d}.jpg")
+            member.size = len(buffer.getvalue())
+            tar.addfile(member, io.BytesIO(buffer.getvalue()))
     return folder
 
 
@@ -76,7 +67,7 @@ def manifest(root: Path, count: int, *options: str) -> list[str]:
 def training(root: Path, name: str, count: int, *, mode: str = "shared", crop: dict[str, int], steps: int) -> list[str]:
     """The command that trains a student, with a manifest of `count` photos that is made here if need be."""
     if not (root / f"{count}.jsonl").is_file():
-        subprocess.run(manifest(root, count), check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        subprocess.run(manifest(root, count), check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
     cell = {
         "mode": mode,
         "normalization": "hybrid",
@@ -93,11 +84,12 @@ def training(root: Path, name: str, count: int, *, mode: str = "shared", crop: d
 
 
 def plan(root: Path, cells: int) -> list[str]:
-    """Snakemake's command for a table of that many cells."""
+    """Snakemake's command for a table of that many cells of the study mini."""
     weights = [number / 1000 for number in range(1, cells // 4 + 1)]
     grid = {"loss.local_global": weights, "normalization": ["global", "none", "local", "hybrid"]}
     table = {"title": "Many cells", "grid": grid, "base": {"mode": "cross"}}
-    (root / f"{cells}.json").write_text(json.dumps(STUDY | {"tables": {"many": table}}))
+    study = read_yaml(ROOT / "config" / "mini.yaml") | {"name": "growth", "tables": {"many": table}}
+    (root / f"{cells}.json").write_text(json.dumps(study))
     words = ["reports/growth/many.csv", "--dry-run", "--cores", "1", "--configfile", str(root / f"{cells}.json")]
     return [sys.executable, "-m", "snakemake", *words, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(root)]
 
