@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dad.report.frame import Frame
-from dad.report.style import INK, MARKERS, PALETTE, draw_curve, new_figure
+from dad.report.style import INK, draw_curve, look_of, new_figure
 from dad.study.paper import paper
 
 
@@ -43,13 +43,11 @@ def curves_figure(frame: Frame) -> Figure:
                 line = here[here["line"] == name]
                 if line.empty:  # lines that are facets of their own
                     continue
-                look = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
-                draw_curve(axes, line, "along", label=layout.label(form.lines, name), **look)
+                draw_curve(axes, line, "along", label=layout.label(form.lines, name), **look_of(number))
             axes.axhline(1, color=INK, linewidth=0.8)
             axes.set(title=layout.label(form.facets, facet), xlabel=layout.heading(form.along).lower())
             axes.grid(axis="y")
         panels[0].set_ylabel(f"{column.title}: {paper().metrics[layout.metrics[0]].label},\ntimes the reference's")
     entries = {label: handle for axes in grid[0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    labels = [label for label in (layout.label(form.lines, name) for name in names) if label in entries]
-    figure.legend([entries[label] for label in labels], labels, loc="outside lower left", ncols=len(names), fontsize=8.5)
+    figure.legend(entries.values(), entries.keys(), loc="outside lower left", ncols=len(names), fontsize=8.5)
     return figure

@@ -99,9 +99,14 @@ class Frame:
     @property
     def absent(self) -> tuple[Column, ...]:
         """The columns that the paper's table prints and this study has nothing for."""
-        shown = {column.paper for column in self.columns}
         printed = set(self.lines.loc[self.lines["paper"].notna(), "dataset"])
-        return tuple(Column(name, name) for name in self.layout.datasets if name not in shown and name in printed)
+        return tuple(column for column in self.without_data if column.dataset in printed)
+
+    @property
+    def without_data(self) -> tuple[Column, ...]:
+        """The columns of the paper's table that this study has no data set for, whether anything is printed there or not."""
+        shown = {column.paper for column in self.columns}
+        return tuple(Column(name, name) for name in self.layout.datasets if name not in shown)
 
     @property
     def printed(self) -> bool:
@@ -262,9 +267,8 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
 
 def _places(frame: Frame) -> pd.DataFrame:
     """A line per row, column and metric that has a number, ours or printed: what stands there, and what is printed."""
-    shown, lines = {column.paper for column in frame.columns}, []
-    absent = [Column(name, name) for name in frame.layout.datasets if name not in shown]
-    for row, column, metric in itertools.product((*frame.beside, *frame.rows), (*frame.columns, *absent), METRICS):
+    lines, columns = [], (*frame.columns, *frame.without_data)
+    for row, column, metric in itertools.product((*frame.beside, *frame.rows), columns, METRICS):
         own, scored = row.role == "row", column in frame.columns
         printed = frame.layout.printed(row.factors, column.paper, metric) if own and column.paper is not None else None
         if not scored and not printed:

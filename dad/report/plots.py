@@ -19,7 +19,7 @@ from dad.report.curves import curves_figure
 from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
 from dad.report.frame import Frame, words
 from dad.report.statistics import TO_BEST, TO_REFERENCE
-from dad.report.style import GIVEN, HAIRLINE, INK, MARKERS, PALETTE, QUIET, log_ticks, new_figure, save_figure, styled
+from dad.report.style import GIVEN, HAIRLINE, INK, PALETTE, QUIET, log_ticks, look_of, new_figure, save_figure, styled
 from dad.study.cells import Row
 from dad.study.paper import paper
 
@@ -92,6 +92,7 @@ def _point_plot(axes: Axes, rows: pd.DataFrame, shown: pd.Series, values: Sequen
     if not shown.any():
         return
     labels, names = list(rows["line"].unique()), list(rows["part"].unique())
+    looks = [look_of(place) for place in range(len(names))]
     seaborn.pointplot(
         rows[shown].melt(["line", "part"], list(values)),
         x="value",
@@ -99,8 +100,8 @@ def _point_plot(axes: Axes, rows: pd.DataFrame, shown: pd.Series, values: Sequen
         hue="part",
         order=labels,
         hue_order=names,
-        palette=[PALETTE[place % len(PALETTE)] for place in range(len(names))],
-        markers=look.pop("markers", [MARKERS[place % len(MARKERS)] for place in range(len(names))]),
+        palette=[one["color"] for one in looks],
+        markers=look.pop("markers", [one["marker"] for one in looks]),
         dodge=SPREAD if len(names) > 1 else False,
         linestyle="none",
         legend=False,
@@ -196,8 +197,7 @@ def _finish(axes: Axes, labels: list[str], metric: str, kind: str) -> None:
 def _legend(frame: Frame, blocks: Iterable[str]) -> list[Line2D]:
     handles, hollow = [], {"marker": "o", "markerfacecolor": "white", "markeredgecolor": QUIET}
     for index, name in enumerate(blocks if frame.layout.block else []):
-        colour, marker = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
-        handles.append(Line2D([], [], color=colour, marker=marker, linewidth=1.6, label=name))
+        handles.append(Line2D([], [], **look_of(index), linewidth=1.6, label=name))
     handles += [Line2D([], [], label=f"{frame.label(row)}, scored by us", **look) for row, look in _beside(frame)]
     if any(row.model for row in frame.rows):
         handles.append(Line2D([], [], color=QUIET, linewidth=1.6, **hollow, label="ours, an estimator scored as is"))

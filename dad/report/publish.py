@@ -8,10 +8,10 @@ import pandas as pd
 from PIL import Image
 
 from dad.errors import UserError
-from dad.evaluation.detail import CENTRE, DETAIL
-from dad.evaluation.metrics import METRICS
+from dad.evaluation.summary import MEASURED
 from dad.files import atomic_path, write_text
 from dad.provenance import git_state
+from dad.report.figures import FIGURES
 from dad.report.frame import load_frame
 from dad.report.provenance import commits, read_run_record, span
 from dad.report.templates import render
@@ -37,7 +37,7 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
     layout = Layout(study, results)
     names = sorted(path for path in reports.iterdir() if path.is_file() and path.suffix in RENDERED and path.name != "README.md")
     # figures are pictures of maps and photographs, which are larger as SVG and no sharper
-    names = [path for path in names if not (path.suffix == ".svg" and path.name.startswith("fig"))]
+    names = [path for path in names if not (path.suffix == ".svg" and path.stem in FIGURES)]
     names += sorted(layout.premises.glob("premises.*")) if layout.premises.is_dir() else []
     # what can be refused comes before anything is written
     scores = pd.concat([_scores(study, table, results) for table in tables], ignore_index=True)
@@ -82,6 +82,6 @@ def _scores(study: StudyConfig, table: str, results: Path) -> pd.DataFrame:
             lines = lines[lines["protocol"] == frame.protocol]
             parts.append(lines.assign(table=table, row=row.name, seed=str(row.cells[subject].seed) if row.cells else ""))
     scores = pd.concat(parts, ignore_index=True)
-    measured = [name for name in (*METRICS, *DETAIL, *CENTRE, "scale", "shift", "log_bias") if name in scores]
+    measured = [name for name in MEASURED if name in scores]
     scores[measured] = scores[measured].apply(pd.to_numeric, errors="coerce")  # "nan" is no number to pandas
     return scores[[*first, *scores.columns.drop(first)]]

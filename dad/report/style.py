@@ -22,6 +22,12 @@ INK, QUIET, HAIRLINE = "#222222", "#666666", "#DDDDDD"
 MARK = "#E8000B"
 """What is to be found in a picture or chart: a marked pixel, the line of perfect predictions."""
 
+
+def look_of(number: int) -> dict[str, str]:
+    """Colour and marker of the line or block with this number, counted from 0; with more than there are they begin anew."""
+    return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
+
+
 GIVEN: dict[str, Any] = {
     "estimator": lambda values: values.iloc[0],
     "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max()),

@@ -51,14 +51,15 @@ class RunProgress:
 
     def line(self) -> str:
         """All in one line: jobs done of all, time left, and the stage that has been running longest."""
-        events = self.events
-        left = events.time_left(TYPICAL, self.parallel)
-        parts = [f"{events.done} of {events.total} jobs done"]
-        if events.done < events.total:
-            parts.append(f"about {span(left)} left" if left is not None else "no estimate yet")
-        if stage := self._stage():
-            parts.append(stage)
-        return ", ".join(parts)
+        parts = [f"{self.events.done} of {self.events.total} jobs done", *self._left("no estimate yet"), self._stage()]
+        return ", ".join(filter(None, parts))
+
+    def _left(self, unknown: str) -> list[str]:
+        """How long what is left will take, in words; nothing when all is done."""
+        if self.events.done >= self.events.total:
+            return []
+        left = self.events.time_left(TYPICAL, self.parallel)
+        return [unknown if left is None else f"about {span(left)} left"]
 
     def _stage(self) -> str:
         """The longest running job that says how far it is, else the longest running one."""
@@ -88,11 +89,8 @@ class RunProgress:
         """Two lines over the two before: a bar for all jobs, and the running stage."""
         events = self.events
         width = max(40, shutil.get_terminal_size((100, 24)).columns - 1)
-        left = events.time_left(TYPICAL, self.parallel)
         counted = f"{events.done}/{events.total} jobs"
-        times = span(time.monotonic() - self._begun)
-        if events.done < events.total:
-            times += f", about {span(left)} left" if left is not None else ", estimating"
+        times = ", ".join([span(time.monotonic() - self._begun), *self._left("estimating")])
         room = width - len(counted) - len(times) - 4
         filled = round(max(0, room) * events.done / max(1, events.total))
         bar = "█" * filled + "░" * (room - filled) if room > 4 else ""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dad.report.figures.job import Drawing, Job
 from dad.report.figures.methods import TITLES, Method, Needs
-from dad.report.style import INK, MARKERS, PALETTE, QUIET, draw_curve, new_figure
+from dad.report.style import INK, QUIET, draw_curve, look_of, new_figure
 from dad.study.cells import study_groups, table_rows
 from dad.study.config import StudyConfig
 from dad.study.paper import paper
@@ -29,9 +29,7 @@ NOTES = """\
 """
 DIFFERENCE = "ours − SSI"
 SHAPE = {"linewidth": 1.8, "markersize": 6.5, "err_kws": {"alpha": 0.16, "linewidth": 0.6}}
-LOOKS = {
-    name: {"color": PALETTE[place], "marker": MARKERS[place], **SHAPE} for place, name in enumerate(("ours", "ssi", DIFFERENCE))
-}
+LOOKS = {name: {**look_of(place), **SHAPE} for place, name in enumerate(("ours", "ssi", DIFFERENCE))}
 
 
 def needs(study: StudyConfig) -> Needs:
