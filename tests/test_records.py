@@ -5,6 +5,8 @@ import json
 import pytest
 import torch
 
+from dad.analysis.provenance import read_run_record
+from dad.analysis.scores import read_scores
 from dad.errors import UserError
 from dad.export import export
 from dad.files import sha256_file, write_csv, write_json
@@ -15,8 +17,6 @@ from dad.models.config import MidasSmallConfig
 from dad.models.registry import build_network
 from dad.premises.shares import term_shares
 from dad.report.page.cells import read_runs
-from dad.report.provenance import read_run_record
-from dad.report.scores import read_scores
 from dad.study.cells import all_cells, load_study
 from dad.study.layout import Layout
 from dad.tracking.content import read_run, run_files

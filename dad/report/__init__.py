@@ -1,1 +1,1 @@
-"""From per-image scores to what is read: statistics, tables beside the paper's, findings, figures. Built from files only."""
+"""What is read: tables beside the paper's, figures, claims, the page. Drawn and written from frames and files."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dad.analysis.columns import beside_label, reasons, table_columns
+from dad.analysis.provenance import short_name
 from dad.evaluation.score import score_fitted
-from dad.report.columns import beside_label, reasons, table_columns
 from dad.report.grid import Column, Grid, Tile, error_tile, map_tile
 from dad.report.pictures import (
     Picture,
@@ -20,7 +21,6 @@ from dad.report.pictures import (
     thickened,
     with_exact_depth,
 )
-from dad.report.provenance import short_name
 from dad.report.style import save_png, styled
 from dad.study.cells import Row, beside_rows, table_rows
 from dad.study.config import FolderPhotos, ScenePhotos, StudyConfig

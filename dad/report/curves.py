@@ -1,32 +1,11 @@
 """The picture of a table whose rows are doses: how the error grows with one factor, by the levels of two others."""
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from dad.report.frame import Frame
+from dad.analysis.effects import curve_lines
+from dad.analysis.frame import Frame
 from dad.report.style import INK, draw_curve, look_of, new_figure
 from dad.study.paper import paper
-
-
-def curve_lines(frame: Frame) -> pd.DataFrame:
-    """One line per row with a reference and column: facet, line, along, title, and the error relative to the reference's: 1 plus
-    the paired difference over the reference's mean, with the ends of its interval. A reference is 1 at its own level.
-    """
-    form, metric, lines = frame.layout.curves, frame.layout.metrics[0], []
-    assert form is not None
-    for row in frame.scored:
-        reference = frame.reference(row)
-        if reference is None or not reference.subjects:
-            continue
-        for column in frame.columns:
-            own, base = frame.value(row, column, metric), frame.value(reference, column, metric)["mean"]
-            place = {"facet": row.factors[form.facets], "line": row.factors[form.lines], "title": column.title}
-            ends = {name: 1 + own[f"ref_{key}"] / base for name, key in (("mean", "difference"), ("low", "low"), ("high", "high"))}
-            lines.append(place | {"along": float(row.factors[form.along])} | ends)
-            start = {"along": float(reference.factors[form.along]), "mean": 1.0, "low": 1.0, "high": 1.0}
-            if (first := place | start) not in lines:
-                lines.append(first)
-    return pd.DataFrame(lines)
 
 
 def curves_figure(frame: Frame) -> Figure:

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from dad.report.columns import Column
+from dad.analysis.columns import Column
+from dad.analysis.contrasts import TO_BEST, TO_REFERENCE
+from dad.analysis.effects import Effects, cell_means, effects_of, heading, interactions
+from dad.analysis.frame import Frame, words
 from dad.report.curves import curves_figure
-from dad.report.effects import Effects, cell_means, effects_of, heading, interactions
-from dad.report.frame import Frame, words
-from dad.report.statistics import TO_BEST, TO_REFERENCE
 from dad.report.style import GIVEN, HAIRLINE, INK, PALETTE, QUIET, log_ticks, look_of, new_figure, save_figure, styled
 from dad.study.cells import Row
 from dad.study.paper import paper

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from dad.analysis.frame import load_frame
+from dad.analysis.provenance import commits, read_run_record, span
 from dad.errors import UserError
 from dad.evaluation.summary import MEASURED
 from dad.files import atomic_path, write_text
 from dad.provenance import git_state
 from dad.report.figures import FIGURES
-from dad.report.frame import load_frame
-from dad.report.provenance import commits, read_run_record, span
 from dad.report.templates import render
 from dad.study.cells import all_cells, study_groups
 from dad.study.config import StudyConfig

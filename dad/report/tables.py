@@ -6,13 +6,12 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 
-from dad.files import write_text
-from dad.report.claims import ORDER, counts_of, findings, orderings
-from dad.report.columns import Column, beside_label
-from dad.report.effects import effects_of
-from dad.report.frame import Frame, load_frame
-from dad.report.plots import write_table_figure
-from dad.report.provenance import (
+from dad.analysis.claims import ORDER, counts_of, findings, orderings
+from dad.analysis.columns import Column, beside_label
+from dad.analysis.contrasts import MEANS, TO_BEST, TO_REFERENCE
+from dad.analysis.effects import effects_of
+from dad.analysis.frame import Frame, load_frame
+from dad.analysis.provenance import (
     FACTS,
     commits,
     devices,
@@ -27,7 +26,8 @@ from dad.report.provenance import (
     teacher_fact,
     total_time,
 )
-from dad.report.statistics import MEANS, TO_BEST, TO_REFERENCE
+from dad.files import write_text
+from dad.report.plots import write_table_figure
 from dad.report.templates import render
 from dad.study.cell import Cell
 from dad.study.config import StudyConfig

@@ -5,10 +5,10 @@ import csv
 import numpy as np
 import pytest
 
+from dad.analysis.frame import load_frame
+from dad.analysis.scores import score_paths
 from dad.errors import UserError
 from dad.models.plugins import NO_SKILL
-from dad.report.frame import load_frame
-from dad.report.scores import score_paths
 from dad.report.tables import SUFFIXES, table_files, write_texts
 from dad.study.cells import model_id, table_rows, teacher_rows
 from dad.study.paper import paper

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dad.analysis.claims import compared, findings, matching, slope_weights
+from dad.analysis.frame import load_frame
+from dad.analysis.scores import score_paths
+from dad.analysis.verdicts import judge
 from dad.cli import main
 from dad.errors import UserError
-from dad.report.claims import compared, findings, matching, slope_weights
-from dad.report.claims_page import cited_by, claims_files, discrepancies_page, judge
-from dad.report.frame import load_frame
-from dad.report.scores import score_paths
+from dad.report.claims_page import cited_by, claims_files, discrepancies_page
 from dad.study.cells import table_rows
 from dad.study.claims import claims
 from dad.study.paper import paper

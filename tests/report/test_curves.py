@@ -3,8 +3,9 @@
 import pydantic
 import pytest
 
-from dad.report.curves import curve_lines, curves_figure
-from dad.report.frame import load_frame
+from dad.analysis.effects import curve_lines
+from dad.analysis.frame import load_frame
+from dad.report.curves import curves_figure
 from dad.report.plots import write_table_figure
 from dad.study.table import Table
 

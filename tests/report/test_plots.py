@@ -4,8 +4,8 @@ import matplotlib
 import numpy as np
 import pytest
 
+from dad.analysis.frame import load_frame
 from dad.report import plots
-from dad.report.frame import load_frame
 from dad.report.style import PALETTE, log_ticks
 
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from dad.analysis.frame import load_frame
 from dad.errors import UserError
-from dad.report.frame import load_frame
 from dad.report.publish import publish
 from dad.report.tables import write_texts
 from dad.study.layout import Layout

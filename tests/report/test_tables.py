@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
+from dad.analysis.columns import table_columns
+from dad.analysis.frame import load_frame
+from dad.analysis.provenance import duration
+from dad.analysis.scores import score_paths
 from dad.errors import UserError
-from dad.report.columns import table_columns
-from dad.report.frame import load_frame
-from dad.report.provenance import duration
-from dad.report.scores import score_paths
 from dad.report.tables import SUFFIXES, table_files, write_texts
 from dad.study.cells import model_id, table_rows
 from dad.study.layout import Layout

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dad.analysis.scores import subject_values
 from dad.evaluation.detail import local_global_fitted
 from dad.evaluation.fitting import Fitted, fit_maps
 from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles
 from dad.report.figures.methods import Needs, ablation_sets, base_and_ours, other_methods
 from dad.report.grid import Content, Grid, Tile, error_tile, map_tile
 from dad.report.pictures import Region, cut, load_method, pictures_of, relative_error, true_disparity
-from dad.report.scores import subject_values
 from dad.report.style import INK, PALETTE, QUIET
 from dad.report.templates import signed, with_interval
 from dad.study.config import StudyConfig
@@ -22,7 +22,7 @@ from dad.study.tables import ABLATION
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from dad.report.estimates import Interval
+    from dad.analysis.estimates import Interval
 
 TITLE = "Issue with global normalization"
 CAPTION = (
@@ -97,7 +97,7 @@ def draw(job: Job) -> Drawing:
 
 def region_numbers(job: Job) -> list[dict[str, Any]]:
     """One line per method, data set and metric: the region's mean under both alignments, with intervals."""
-    from dad.report.estimates import mean_of
+    from dad.analysis.estimates import mean_of
 
     lines = []
     for dataset in job.needs.datasets:
@@ -122,7 +122,7 @@ def _ends(name: str, interval: "Interval") -> dict[str, float]:
 
 def outcomes(job: Job, numbers: Sequence[dict[str, Any]]) -> list[Outcome]:
     """Per data set, whether the region is better off with a fit of its own for every method, as the paper's figure shows."""
-    from dad.report.estimates import Interval
+    from dad.analysis.estimates import Interval
 
     found = []
     for dataset in job.needs.datasets:

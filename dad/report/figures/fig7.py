@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from dad.report.frame import Frame
+    from dad.analysis.frame import Frame
 
 TITLE = "Comparison of data scaling"
 CAPTION = "AbsRel, averaged over the benchmarks, against the number of training photos: our method and the SSI baseline."
@@ -48,7 +48,7 @@ def draw(job: Job) -> Drawing:
     """Above the average and the paired difference, below a facet per data set; all with 95 % bands, and the teacher's line."""
     from matplotlib.patches import Patch
 
-    from dad.report.frame import load_frame
+    from dad.analysis.frame import load_frame
 
     frame = load_frame(job.study, "scaling", job.results)
     curves = curves_of(frame)

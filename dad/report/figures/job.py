@@ -91,7 +91,7 @@ def named(pictures: "Sequence[Picture]") -> str:
 
 def dataset_titles(study: StudyConfig) -> dict[str, str]:
     """Data set -> its name with what it stands in for."""
-    from dad.report.columns import table_columns
+    from dad.analysis.columns import table_columns
 
     return {column.dataset: column.title for column in table_columns(study, "table5")}
 
@@ -122,7 +122,7 @@ def save(job: Job, figure: ModuleType, drawing: Drawing) -> None:
 
 def caption(job: Job, figure: ModuleType, drawing: Drawing) -> str:
     """The page of a figure: the paper's caption, what this one shows, what was run, the numbers."""
-    from dad.report.provenance import starts
+    from dad.analysis.provenance import starts
 
     study, needs = job.study, job.needs
     titles = dataset_titles(study)

@@ -8,18 +8,18 @@ from typing import Any
 
 import markupsafe
 
+from dad.analysis.claims import ORDER
+from dad.analysis.columns import row_label
+from dad.analysis.provenance import short_name
+from dad.analysis.scores import read_csv
 from dad.files import write_text
-from dad.report.claims import ORDER
 from dad.report.claims_page import discrepancies_page
-from dad.report.columns import row_label
 from dad.report.page.cells import cell_links, learning_curves, read_runs
 from dad.report.page.clouds import clouds_view
 from dad.report.page.comparer import comparer_view
 from dad.report.page.facts import study_facts
 from dad.report.page.figures import data_address, figure_views
 from dad.report.page.sheets import markdown_html, report_html
-from dad.report.provenance import short_name
-from dad.report.scores import read_csv
 from dad.report.templates import environment
 from dad.study.cells import Row, all_cells, table_rows
 from dad.study.config import StudyConfig

@@ -8,10 +8,10 @@ from pathlib import Path
 import markupsafe
 import pandas as pd
 
+from dad.analysis.provenance import Facts, Provenance, read_run_record, run_facts, short_name
+from dad.analysis.scores import read_csv
 from dad.errors import UserError
 from dad.report.page.curves import curve
-from dad.report.provenance import Facts, Provenance, read_run_record, run_facts, short_name
-from dad.report.scores import read_csv
 from dad.study.config import Cell
 from dad.study.layout import Layout
 

@@ -15,14 +15,14 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from dad.analysis.columns import row_label
+from dad.analysis.provenance import short_name
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.evaluation.score import score_fitted
 from dad.report.colour import ENDS, shrunk, smaller
-from dad.report.columns import row_label
 from dad.report.page.figures import webp
 from dad.report.pictures import Picture, aligned_disparity, pictures_of
-from dad.report.provenance import short_name
 from dad.study.cells import Row, table_rows
 from dad.study.layout import Layout
 from dad.study.tables import table_of

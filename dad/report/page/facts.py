@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dad.analysis.provenance import FACTS, Facts, commits, devices, distinct, run_facts, scale_fact, short_name, total_time
 from dad.evaluation import load_protocol
 from dad.report.page.cells import Run
-from dad.report.provenance import FACTS, Facts, commits, devices, distinct, run_facts, scale_fact, short_name, total_time
 from dad.study.config import ScenePhotos, StudyConfig
 from dad.study.paper import paper
 

@@ -13,7 +13,7 @@ import markupsafe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from dad.report.columns import BESIDE_LABELS
+from dad.analysis.columns import BESIDE_LABELS
 from dad.report.templates import environment
 
 NUMBER = re.compile(r"^\W*([+−-]?\d[\d,]*(?:\.\d+)?)")

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from dad.report.provenance import short_name
+from dad.analysis.provenance import short_name
 from dad.study.paper import paper
 
 if TYPE_CHECKING:
-    from dad.report.estimates import Interval
+    from dad.analysis.estimates import Interval
 
 HERE = Path(__file__).parent
 

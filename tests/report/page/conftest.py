@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dad.analysis.frame import load_frame
 from dad.data.scenes import write_scenes
 from dad.files import write_csv, write_json, write_text
 from dad.pointcloud import write_ply
 from dad.report.claims_page import claims_files
-from dad.report.frame import load_frame
 from dad.report.page import write_page
 from dad.report.tables import write_texts
 from dad.study.cells import table_rows

@@ -2,7 +2,7 @@
 
 Scores come as a tidy DataFrame with the columns `row` (a table's row), `seed`, `dataset`, `image` and one column per metric: one
 line per image and scored model. Whatever is asked of rows (a difference, a gap, a slope, a main effect) is a weighted sum of their
-scores, image by image and seed by seed. Everything here is a pure function; what an interval covers says `dad.report.estimates`.
+scores, image by image and seed by seed. Everything here is a pure function; what an interval covers says `dad.analysis.estimates`.
 """
 
 import itertools
@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from dad.report.estimates import Values, average_of
+from dad.analysis.estimates import Values, average_of
 
 MEANS = ("mean", "ci_low", "ci_high", "n", "seeds")
 TO_BEST = ("difference_to_best", "diff_low", "diff_high", "p_holm", "effect")

@@ -13,7 +13,7 @@ all. An interval and its p value come from this one model, so that they cannot c
 What an interval covers. Several seeds: other trainings and other images of the same kind. One seed: other images
 only, and nothing about another training. A model that is scored as is has no seeds; it counts as one. In simulation
 the intervals keep 93 to 97 % for 3, 5 and 8 seeds whatever the ratio of the seeds' variance to the images'
-(`tests/report/test_estimates.py`; 92 % at worst where the rest has nine times the images' variance); two seeds, where
+(`tests/analysis/test_estimates.py`; 92 % at worst where the rest has nine times the images' variance); two seeds, where
 one difference has to stand for a spread, are fewer than they need.
 """
 

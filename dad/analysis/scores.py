@@ -19,7 +19,7 @@ from dad.study.paper import paper
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dad.report.columns import Column
+    from dad.analysis.columns import Column
 
 METRICS = tuple(paper().metrics)
 """What tables report."""

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dad.report.estimates import average_of, mean_of
-from dad.report.statistics import contrast, holm, rank_effect, table_statistics, value_table
+from dad.analysis.contrasts import contrast, holm, rank_effect, table_statistics, value_table
+from dad.analysis.estimates import average_of, mean_of
 
 
 def paired_difference(values, reference):

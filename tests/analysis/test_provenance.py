@@ -2,9 +2,9 @@
 
 import pytest
 
+from dad.analysis.frame import load_frame
+from dad.analysis.provenance import start_remark
 from dad.files import read_json, write_csv, write_json
-from dad.report.frame import load_frame
-from dad.report.provenance import start_remark
 from dad.report.tables import write_texts
 from dad.study.cells import beside_rows, loss_terms, table_rows
 from dad.study.layout import Layout

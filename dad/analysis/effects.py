@@ -1,4 +1,6 @@
-"""Tables that are grids: what each level of a factor does on average, and what two factors do together beyond that."""
+"""Tables that are grids: what each level of a factor does on average, and what two factors do together beyond that; and
+tables whose rows are doses of one factor.
+"""
 
 import math
 from dataclasses import dataclass
@@ -6,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from dad.report.columns import Column
-from dad.report.estimates import Interval, average_of
-from dad.report.frame import Frame, words
+from dad.analysis.columns import Column
+from dad.analysis.estimates import Interval, average_of
+from dad.analysis.frame import Frame, words
 from dad.study.cells import Row
 
 Dimension = tuple[str, ...]
@@ -97,3 +99,24 @@ def interactions(means: pd.DataFrame) -> pd.DataFrame:
     design = pd.concat(levels, axis=1).to_numpy(np.float64)
     fitted = design @ np.linalg.lstsq(design, known.to_numpy(), rcond=None)[0]
     return (known - fitted).unstack().reindex_like(means)
+
+
+def curve_lines(frame: Frame) -> pd.DataFrame:
+    """One line per row with a reference and column: facet, line, along, title, and the error relative to the reference's: 1 plus
+    the paired difference over the reference's mean, with the ends of its interval. A reference is 1 at its own level.
+    """
+    form, metric, lines = frame.layout.curves, frame.layout.metrics[0], []
+    assert form is not None
+    for row in frame.scored:
+        reference = frame.reference(row)
+        if reference is None or not reference.subjects:
+            continue
+        for column in frame.columns:
+            own, base = frame.value(row, column, metric), frame.value(reference, column, metric)["mean"]
+            place = {"facet": row.factors[form.facets], "line": row.factors[form.lines], "title": column.title}
+            ends = {name: 1 + own[f"ref_{key}"] / base for name, key in (("mean", "difference"), ("low", "low"), ("high", "high"))}
+            lines.append(place | {"along": float(row.factors[form.along])} | ends)
+            start = {"along": float(reference.factors[form.along]), "mean": 1.0, "low": 1.0, "high": 1.0}
+            if (first := place | start) not in lines:
+                lines.append(first)
+    return pd.DataFrame(lines)

@@ -1,7 +1,7 @@
 """The claims about a table held against our scores: each comparison by a paired interval, each claim by its comparisons.
 
 A comparison is made image by image and seed by seed on our scores alone; the printed numbers are shown beside it and enter no test.
-Of whatever kind it is, it is a contrast of rows (`dad.report.statistics`) held against a border. It has a p value for the claim
+Of whatever kind it is, it is a contrast of rows (`dad.analysis.contrasts`) held against a border. It has a p value for the claim
 and one against it, each one-sided; over the comparisons of a claim both are corrected by Holm's method, so that neither `held` nor
 `did not hold` can come from one interval of twenty. What neither side has evidence for is `undecided`, and says what it would take.
 """
@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from dad.report.columns import Column
-from dad.report.estimates import CONFIDENCE, Design, Estimate, average_of, design
-from dad.report.frame import Frame
-from dad.report.statistics import Term, holm
+from dad.analysis.columns import Column
+from dad.analysis.contrasts import Term, holm
+from dad.analysis.estimates import CONFIDENCE, Design, Estimate, average_of, design
+from dad.analysis.frame import Frame
 from dad.study.cells import Row
 from dad.study.claims import ENDS, Claim, Comparison
 from dad.study.paper import paper

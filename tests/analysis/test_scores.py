@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from dad.analysis import scores
 from dad.errors import UserError
-from dad.report import scores
 
 
 @pytest.mark.parametrize(("metric", "value"), [("abs_rel", "inf"), ("abs_rel", "-0.5"), ("abs_rel", "-inf"), ("delta1", "-1")])

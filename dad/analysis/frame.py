@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dad.analysis.columns import Column, beside_label, reasons, row_label, table_columns
+from dad.analysis.contrasts import MEANS, TO_BEST, TO_REFERENCE, Term, ValueTable, contrast, table_statistics, value_table
+from dad.analysis.estimates import Values
+from dad.analysis.provenance import starts
+from dad.analysis.scores import METRICS, table_scores
 from dad.errors import UserError
 from dad.evaluation import load_protocol
 from dad.identity import read_record
 from dad.premises import read_facts
 from dad.premises.shares import term_shares
-from dad.report.columns import Column, beside_label, reasons, row_label, table_columns
-from dad.report.estimates import Values
-from dad.report.provenance import starts
-from dad.report.scores import METRICS, table_scores
-from dad.report.statistics import MEANS, TO_BEST, TO_REFERENCE, Term, ValueTable, contrast, table_statistics, value_table
 from dad.study.cells import Row, model_slug, study_groups, table_rows
 from dad.study.claims import MEASURED
 from dad.study.config import StudyConfig

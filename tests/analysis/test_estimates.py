@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dad.report.estimates import average_of, design, mean_of
+from dad.analysis.estimates import average_of, design, mean_of
 
 
 def crossed(rng, seeds, images, *, seed=1.0, image=1.0, rest=1.0, mean=0.0):

@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dad.report.claims import Evidence, better, close, corrected, findings, orderings
-from dad.report.claims_page import check_line
-from dad.report.estimates import Estimate
-from dad.report.frame import load_frame
+from dad.analysis.claims import Evidence, better, close, corrected, findings, orderings
+from dad.analysis.estimates import Estimate
+from dad.analysis.frame import load_frame
+from dad.analysis.verdicts import check_line
 from dad.report.tables import write_texts
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dad.analysis.effects import cell_means, effects_of, interactions
+from dad.analysis.frame import load_frame
 from dad.report.claims_page import claims_files
-from dad.report.effects import cell_means, effects_of, interactions
-from dad.report.frame import load_frame
 from dad.report.page.sheets import markdown_html
 from dad.report.tables import SUFFIXES, table_files, write_texts
 from dad.report.templates import number, tex
@@ -184,7 +184,7 @@ def test_the_papers_tables_are_no_grids(seeded, seeded_files):
 
 
 def test_the_shipped_studies_have_columns_for_every_table():
-    from dad.report.columns import table_columns
+    from dad.analysis.columns import table_columns
 
     study = load_study(str(Path(__file__).parents[2] / "config" / "mini.yaml"))
     assert {table: len(table_columns(study, table)) for table in paper().tables} == {
