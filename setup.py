@@ -1,4 +1,6 @@
-"""What pyproject.toml cannot say: the study folder goes into the wheel, and links of the README work away from the repository."""
+"""What pyproject.toml cannot say: the study folder goes into the wheel, and links of the README work away from the
+repository.
+"""
 
 import re
 import shutil
@@ -16,7 +18,9 @@ from dad.study.folder import study_files  # noqa: E402
 
 
 class WithStudyFolder(build_py):
-    """Copies what lies at the repository's top (Snakefile, rules, configurations, profiles) into `dad/study_folder` of a wheel."""
+    """Copies what lies at the repository's top (Snakefile, rules, configurations, profiles) into `dad/study_folder` of
+    a wheel.
+    """
 
     def run(self) -> None:
         """Build, then copy; an editable installation finds them where they are."""
@@ -30,8 +34,10 @@ class WithStudyFolder(build_py):
 
 
 def index_page() -> str:
-    """The README for a page where the repository's files are not: relative links lead to the repository's address, where
-    pyproject.toml states one (`urls.Repository`), and are else their text alone; pictures without an address are left out."""
+    """The README for a page where the repository's files are not: relative links lead to the repository's address,
+    where pyproject.toml states one (`urls.Repository`), and are else their text alone; pictures without an address are
+    left out.
+    """
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {})
     base = urls.get("Repository", "").rstrip("/")
 
@@ -46,4 +52,6 @@ def index_page() -> str:
     return re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", link, (ROOT / "README.md").read_text())
 
 
-setup(cmdclass={"build_py": WithStudyFolder}, long_description=index_page(), long_description_content_type="text/markdown")
+setup(
+    cmdclass={"build_py": WithStudyFolder}, long_description=index_page(), long_description_content_type="text/markdown"
+)

@@ -4,14 +4,15 @@
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py --upstream Marigold
     OMP_NUM_THREADS=1 python benchmarks/evaluation_speed.py --share
 
-The checkout's src/util/alignment.py and src/util/metric.py are imported from where they are (they need torch and pandas); the
-call sequence is that of its script/depth/eval.py. Both sides start from arrays in memory and end with the metrics as Python
-floats. Each is timed as the best of several runs that take turns. `detail` and `centre` are the times of the extra metrics,
-which upstream does not have. Exit code 1 if a result differs by more than 3e-5, or with
---require if a ratio is below what is asked.
+The checkout's src/util/alignment.py and src/util/metric.py are imported from where they are (they need torch and
+pandas); the call sequence is that of its script/depth/eval.py. Both sides start from arrays in memory and end with the
+metrics as Python floats. Each is timed as the best of several runs that take turns. `detail` and `centre` are the times
+of the extra metrics, which upstream does not have. Exit code 1 if a result differs by more than 3e-5, or with --require
+if a ratio is below what is asked.
 
-With --share: how much of a whole `evaluate` with depth-anything-v2-small (random weights, its own input size) is scoring, in CPU
-seconds of the process: all that is neither decoding nor prediction. Exit code 1 with --require from 10 % on, under one protocol.
+With --share: how much of a whole `evaluate` with depth-anything-v2-small (random weights, its own input size) is
+scoring, in CPU seconds of the process: all that is neither decoding nor prediction. Exit code 1 with --require from 10
+% on, under one protocol.
 """
 
 import argparse
@@ -65,10 +66,15 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def inputs(height: int, width: int, limits: DatasetRules, valid: float) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def inputs(
+    height: int, width: int, limits: DatasetRules, valid: float
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """A smooth depth with noise, its mask, and a prediction of each kind."""
     rng = np.random.default_rng(0)
-    rows, columns = np.linspace(0, 6, height, dtype=np.float32)[:, None], np.linspace(0, 9, width, dtype=np.float32)[None, :]
+    rows, columns = (
+        np.linspace(0, 6, height, dtype=np.float32)[:, None],
+        np.linspace(0, 9, width, dtype=np.float32)[None, :],
+    )
     depth = 4 + 2 * np.sin(rows) * np.cos(columns) + rng.random((height, width), np.float32) / 10
     mask = (rng.random((height, width), np.float32) < valid) & (depth > limits.min_depth) & (depth < limits.max_depth)
     noise = rng.standard_normal((height, width), np.float32) * np.float32(0.01)
@@ -89,11 +95,15 @@ def upstream(
 
     options = {"return_scale_shift": True, "max_resolution": limits.align_max_res}
     if kind == "depth":
-        aligned, _, _ = alignment.align_depth_least_square(gt_arr=depth, pred_arr=prediction, valid_mask_arr=mask, **options)
+        aligned, _, _ = alignment.align_depth_least_square(
+            gt_arr=depth, pred_arr=prediction, valid_mask_arr=mask, **options
+        )
     else:
         truth, positive = alignment.depth2disparity(depth=depth, return_mask=True)
         used = mask & positive & (prediction > 0)
-        aligned, _, _ = alignment.align_depth_least_square(gt_arr=truth, pred_arr=prediction, valid_mask_arr=used, **options)
+        aligned, _, _ = alignment.align_depth_least_square(
+            gt_arr=truth, pred_arr=prediction, valid_mask_arr=used, **options
+        )
         aligned = alignment.disparity2depth(np.clip(aligned, a_min=1e-3, a_max=None))
     aligned = np.clip(np.clip(aligned, a_min=limits.min_depth, a_max=limits.max_depth), a_min=1e-6, a_max=None)
     p, g, m = torch.from_numpy(aligned), torch.from_numpy(depth), torch.from_numpy(mask)
@@ -129,7 +139,8 @@ def compare(name: str, kind: str, modules: tuple[ModuleType, ModuleType]) -> tup
 class Encoded:
     """A benchmark of one image and its depth, `count` times, decoded from memory as a real one is from files.
 
-    read: the CPU seconds that decoding took. The depth has boxes at half the distance, so that there are edges to measure.
+    read: the CPU seconds that decoding took. The depth has boxes at half the distance, so that there are edges to
+    measure.
     """
 
     def __init__(self, case: str, count: int) -> None:
@@ -181,7 +192,10 @@ def share(estimator: Estimator, case: str, protocols: tuple[str, ...], images: i
     evaluate(benchmark, predictions, protocols)
     whole = time.process_time() - start
     scoring = whole - benchmark.read - predictions.spent
-    times = f"{benchmark.read / images:9.3f}s {predictions.spent / images:9.3f}s {scoring / images:9.3f}s {scoring / whole:7.1%}"
+    times = (
+        f"{benchmark.read / images:9.3f}s {predictions.spent / images:9.3f}s {scoring / images:9.3f}s "
+        f"{scoring / whole:7.1%}"
+    )
     print(f"{case:14} {'+'.join(protocols):9} {times}", flush=True)
     return scoring / whole
 
@@ -206,10 +220,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Scoring speed beside prs-eth/Marigold's evaluator.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--upstream", type=Path, help="root of a Marigold checkout")
-    what.add_argument("--share", action="store_true", help="scoring's share of a whole evaluation, instead of the comparison")
-    parser.add_argument("--images", type=int, default=3, help="how many images --share evaluates per case (%(default)s)")
+    what.add_argument(
+        "--share", action="store_true", help="scoring's share of a whole evaluation, instead of the comparison"
+    )
     parser.add_argument(
-        "--require", action="store_true", help="fail below 5 times (NYUv2) and 8 times (ETH3D) as fast, or from 10 %% on"
+        "--images", type=int, default=3, help="how many images --share evaluates per case (%(default)s)"
+    )
+    parser.add_argument(
+        "--require",
+        action="store_true",
+        help="fail below 5 times (NYUv2) and 8 times (ETH3D) as fast, or from 10 %% on",
     )
     arguments = parser.parse_args()
     if arguments.share:
@@ -217,7 +237,9 @@ def main() -> int:
         return int(arguments.require and largest >= 0.1)
     modules = (load(arguments.upstream / "src/util/alignment.py"), load(arguments.upstream / "src/util/metric.py"))
     failed = False
-    print(f"{'data set':14} {'kind':9} {'upstream':>9} {'ours':>9} {'ratio':>6}  largest difference     detail     centre")
+    print(
+        f"{'data set':14} {'kind':9} {'upstream':>9} {'ours':>9} {'ratio':>6}  largest difference     detail     centre"
+    )
     for name, (*_, asked) in CASES.items():
         for kind in ("depth", "disparity"):
             ratio, difference = compare(name, kind, modules)

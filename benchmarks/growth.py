@@ -2,12 +2,13 @@
 
     OMP_NUM_THREADS=1 python benchmarks/growth.py [manifest start size patches plan]
 
-Every measurement is a command in a process of its own: its CPU seconds and the peak of its memory, with whatever it starts, its
-imports included (the first line of each table shows about what those take). Photos are noise; what is learnt does not matter.
+Every measurement is a command in a process of its own: its CPU seconds and the peak of its memory, with whatever it
+starts, its imports included (the first line of each table shows about what those take). Photos are noise; what is
+learnt does not matter.
 
-manifest: `dad data manifest --count 50` of one tar of N photos. start: `dad train`, one step of 8 photos, with a manifest of N.
-size: four steps of 8 crops of S x S pixels. patches: four local-global steps of 8 crops of 112 pixels with N patches each.
-plan: `snakemake --dry-run` for a table of N cells.
+manifest: `dad data manifest --count 50` of one tar of N photos. start: `dad train`, one step of 8 photos, with a
+manifest of N. size: four steps of 8 crops of S x S pixels. patches: four local-global steps of 8 crops of 112 pixels
+with N patches each. plan: `snakemake --dry-run` for a table of N cells.
 """
 
 import argparse
@@ -95,7 +96,11 @@ def plan(root: Path, cells: int) -> list[str]:
 
 
 MEASUREMENTS: dict[str, tuple[str, tuple[int, ...], Callable[[Path, int], list[str]]]] = {
-    "manifest": ("photos in a tar, of which 50 are listed", (100, 1000, 10000), lambda root, n: manifest(root, n, "--count", "50")),
+    "manifest": (
+        "photos in a tar, of which 50 are listed",
+        (100, 1000, 10000),
+        lambda root, n: manifest(root, n, "--count", "50"),
+    ),
     "start": (
         "photos in the manifest, one step",
         (100, 1000, 10000),

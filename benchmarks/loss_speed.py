@@ -3,10 +3,10 @@
     git clone https://github.com/icoz69/HDN
     OMP_NUM_THREADS=1 python benchmarks/loss_speed.py HDN
 
-Both get the same maps: 2 of 560 x 560 (smooth targets, noisy predictions, a tenth of the pixels not valid), three levels, each of
-the ways to divide a map. Sides take turns; times are CPU seconds of the process, and the smallest of all rounds counts. Memory is
-how much the peak of a process of its own grows by the first call. Gradients may differ at single pixels: where several hold a
-context's median, one of them carries its gradient, and the choice is not the same.
+Both get the same maps: 2 of 560 x 560 (smooth targets, noisy predictions, a tenth of the pixels not valid), three
+levels, each of the ways to divide a map. Sides take turns; times are CPU seconds of the process, and the smallest of
+all rounds counts. Memory is how much the peak of a process of its own grows by the first call. Gradients may differ at
+single pixels: where several hold a context's median, one of them carries its gradient, and the choice is not the same.
 """
 
 import argparse
@@ -115,10 +115,16 @@ def main() -> None:
                 best[name] = min(best[name], time.process_time() - start)
         (value, gradient), (other, other_gradient) = results["theirs"], results["ours"]
         apart = int(((gradient - other_gradient).abs() > 1e-3 * gradient.abs().max()).sum())
-        times = f"upstream {best['theirs']:.3f} s, ours {best['ours']:.3f} s: {best['theirs'] / best['ours']:.1f} times as fast"
+        times = (
+            f"upstream {best['theirs']:.3f} s, ours {best['ours']:.3f} s: {best['theirs'] / best['ours']:.1f} times as "
+            "fast"
+        )
         print(f"{groups:10} {times}; losses {value:.6f} and {other:.6f}, gradients differ at {apart} pixels")
     used = {name: memory(arguments, name) for name in sides}
-    print(f"memory     upstream {used['theirs']:.0f} MB, ours {used['ours']:.0f} MB: {used['ours'] / used['theirs']:.2f} of it")
+    print(
+        f"memory     upstream {used['theirs']:.0f} MB, ours {used['ours']:.0f} MB: {used['ours'] / used['theirs']:.2f} "
+        "of it"
+    )
 
 
 if __name__ == "__main__":

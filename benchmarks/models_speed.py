@@ -3,9 +3,9 @@
     git clone https://github.com/DepthAnything/Depth-Anything-V2
     python benchmarks/models_speed.py Depth-Anything-V2 --size 518 --rounds 6
 
-Both get the same weights and input. Rounds alternate, so that a busy machine disturbs both alike; times are CPU seconds of the
-process and the smallest of all rounds counts. The outputs' largest difference is printed too: a fast wrong network is worth
-nothing.
+Both get the same weights and input. Rounds alternate, so that a busy machine disturbs both alike; times are CPU seconds
+of the process and the smallest of all rounds counts. The outputs' largest difference is printed too: a fast wrong
+network is worth nothing.
 """
 
 import argparse
@@ -30,12 +30,15 @@ HEADS = {
 def official(checkout: Path, size: str) -> torch.nn.Module:
     """The official class with random weights."""
     if not (checkout / "depth_anything_v2" / "dpt.py").exists():
-        raise SystemExit(f"{checkout} is no checkout of DepthAnything/Depth-Anything-V2: depth_anything_v2/dpt.py is missing")
+        raise SystemExit(
+            f"{checkout} is no checkout of DepthAnything/Depth-Anything-V2: depth_anything_v2/dpt.py is missing"
+        )
     # explicit attention, as everybody has it who did not install xFormers
     os.environ["XFORMERS_DISABLED"] = "1"
     sys.path.insert(0, str(checkout))
     if importlib.util.find_spec("cv2") is None:
-        # upstream imports OpenCV for reading images, which is not measured here; a default argument wants one of its constants
+        # upstream imports OpenCV for reading images, which is not measured here; a default argument wants one of its
+        # constants
         sys.modules["cv2"] = types.ModuleType("cv2")
         sys.modules["cv2"].INTER_AREA = 3
     from depth_anything_v2.dpt import DepthAnythingV2
@@ -70,7 +73,10 @@ def main() -> None:
                 best[name] = min(best[name], time.process_time() - start)
     shape = f"{arguments.size}x{arguments.size}, {arguments.threads} thread(s), best of {arguments.rounds}"
     print(f"depth-anything-v2-{arguments.network}, {shape}")
-    print(f"official {best['official']:.2f} s, ours {best['ours']:.2f} s: {best['official'] / best['ours']:.2f} times as fast")
+    print(
+        f"official {best['official']:.2f} s, ours {best['ours']:.2f} s: {best['official'] / best['ours']:.2f} times as "
+        "fast"
+    )
     print(f"largest difference {difference:.1e} (largest value {reference.abs().max().item():.2f})")
 
 

@@ -1,17 +1,20 @@
-"""The paper's study rehearsed without the paper's data: stand-ins of the official formats, then `config/paper.yaml` at two steps.
+"""The paper's study rehearsed without the paper's data: stand-ins of the official formats, then `config/paper.yaml` at
+two steps.
 
     python benchmarks/rehearsal.py [--report FILE] FOLDER [WORDS]
 
-Writes into FOLDER weights (the official files' keys and shapes, random values), two SA-1B shards of photos at 1500x2250, the
-five benchmarks in their official layouts, and `rehearsal.yaml`: the paper's study with 2 steps, batch 1 and counts of a few photos.
-Then Snakemake runs with WORDS (targets, --dry-run, ...; by default everything). A second call goes on where the first stopped.
+Writes into FOLDER weights (the official files' keys and shapes, random values), two SA-1B shards of photos at
+1500x2250, the five benchmarks in their official layouts, and `rehearsal.yaml`: the paper's study with 2 steps, batch 1
+and counts of a few photos. Then Snakemake runs with WORDS (targets, --dry-run, ...; by default everything). A second
+call goes on where the first stopped.
 
-Every table, figure, sheet and the page is made by the code, the formats and the ways of the paper's study. What only takes time is
-small: the zoo's networks stand for ViT-L and GenPercept, so that a minute of CPU is not spent on each map. The official networks
-have their turn where one is enough: DA-S and MiDaS-S of Table 3, and a table of its own with ViT-L as teacher at 560 pixels.
+Every table, figure, sheet and the page is made by the code, the formats and the ways of the paper's study. What only
+takes time is small: the zoo's networks stand for ViT-L and GenPercept, so that a minute of CPU is not spent on each
+map. The official networks have their turn where one is enough: DA-S and MiDaS-S of Table 3, and a table of its own with
+ViT-L as teacher at 560 pixels.
 
-Every process writes what it took as it ends, from which time and peak memory of each stage are told. Every number that comes out
-of random weights is meaningless; what is rehearsed is that nothing stops.
+Every process writes what it took as it ends, from which time and peak memory of each stage are told. Every number that
+comes out of random weights is meaningless; what is rehearsed is that nothing stops.
 """
 
 import argparse
@@ -58,7 +61,9 @@ def _note():
 
 atexit.register(_note)
 """
-"""A `sitecustomize.py`: Snakemake samples memory and time, and misses the end of short jobs; a process knows its own."""
+"""A `sitecustomize.py`: Snakemake samples memory and time, and misses the end of short jobs; a process knows its
+own.
+"""
 
 
 def write_weights(folder: Path) -> dict[str, str]:
@@ -120,7 +125,11 @@ def write_benchmarks(folder: Path, rng: np.random.Generator) -> None:
         rgb, depth = picture(rng, 375, 1242)
         drive = f"2011_09_26_drive_{number:04d}_sync"
         save(folder / "kitti" / "2011_09_26" / drive / "image_02" / "data" / f"{number:010d}.png", rgb)
-        png16(folder / "kitti" / "val" / drive / "proj_depth" / "groundtruth" / "image_02" / f"{number:010d}.png", depth, 256)
+        png16(
+            folder / "kitti" / "val" / drive / "proj_depth" / "groundtruth" / "image_02" / f"{number:010d}.png",
+            depth,
+            256,
+        )
 
         rgb, depth = picture(rng, 968, 1296)
         scene = folder / "scannet" / "scans" / f"scene{number:04d}_00"
@@ -128,7 +137,14 @@ def write_benchmarks(folder: Path, rng: np.random.Generator) -> None:
         png16(scene / "depth" / f"{100 * number}.png", picture(rng, 480, 640)[1], 1000)
 
         rgb, depth = picture(rng, 768, 1024)
-        scan = folder / "diode" / "val" / ("indoors" if number == 1 else "outdoor") / f"scene_{number:05d}" / f"scan_{number:05d}"
+        scan = (
+            folder
+            / "diode"
+            / "val"
+            / ("indoors" if number == 1 else "outdoor")
+            / f"scene_{number:05d}"
+            / f"scan_{number:05d}"
+        )
         stem = f"{number:05d}_{'indoors' if number == 1 else 'outdoor'}_000_010"
         save(scan / f"{stem}.png", rgb)
         np.save(scan / f"{stem}_depth.npy", depth[..., None].astype(np.float32))
@@ -146,7 +162,11 @@ def rehearsed(folder: Path, weights: dict[str, str]) -> dict[str, Any]:
     """The paper's study at the size of a rehearsal."""
     study = read_yaml(ROOT / "config" / "paper.yaml")
     data = (folder / "data").resolve()
-    study |= {"name": "rehearsal", "description": "stand-ins with random weights: its numbers mean nothing", "weights": weights}
+    study |= {
+        "name": "rehearsal",
+        "description": "stand-ins with random weights: its numbers mean nothing",
+        "weights": weights,
+    }
     study |= {"teacher": "zoo/vit-large", "student": study["student"] | {"model": "zoo/vit-small"}, "scaling": [2, 4]}
     study["assistant"] = study["assistant"] | {"model": "zoo/genpercept"}
     study["photos"] = study["photos"] | {"root": str(data / "sa1b"), "count": 4}
@@ -162,7 +182,9 @@ def rehearsed(folder: Path, weights: dict[str, str]) -> dict[str, Any]:
     study["optim"] = study["optim"] | {"steps": 2, "batch": 1, "checkpoint_every": 1}
     # DINOv2 itself would be asked of timm's hub
     study["loss"] = {key: value for key, value in study["loss"].items() if key != "feature_encoder"}
-    study["benchmarks"] = [one | {"root": str(data / Path(one["root"]).relative_to("data"))} for one in study["benchmarks"]]
+    study["benchmarks"] = [
+        one | {"root": str(data / Path(one["root"]).relative_to("data"))} for one in study["benchmarks"]
+    ]
     study["protocols"] = study["protocols"][:2]
     study["tables"] = {
         "vit-l": {
@@ -187,7 +209,9 @@ def stage(words: list[str]) -> str | None:
 
 
 def stages(folder: Path) -> Iterator[dict[str, float | str]]:
-    """Of each stage the number of processes, their seconds of CPU together and of the longest, and the largest memory."""
+    """Of each stage the number of processes, their seconds of CPU together and of the longest, and the largest
+    memory.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((folder / "used").glob("*.json")):
         facts = json.loads(path.read_text())
@@ -220,9 +244,21 @@ def main() -> int:
     write_text(folder / "rehearsal.yaml", json.dumps(rehearsed(folder, weights), indent=1))
     write_text(folder / "used" / "sitecustomize.py", USED)
     paths = [str(folder / "used"), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"REHEARSAL_USED": str(folder / "used"), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = os.environ | {
+        "REHEARSAL_USED": str(folder / "used"),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+    }
     # one core unless WORDS say otherwise: of two that are named, Snakemake takes the later
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments.words, "--snakefile", str(ROOT / "Snakefile")]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "1",
+        *arguments.words,
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+    ]
     command += ["--directory", str(folder), "--configfile", str(folder / "rehearsal.yaml")]
     code = subprocess.run(command, check=False, env=environment).returncode
     lines = ["| stage | processes | CPU seconds together | of the longest | peak GiB |", "|---|---|---|---|---|"]

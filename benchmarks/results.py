@@ -2,9 +2,9 @@
 
     make benchmarks [CHECKOUTS=FOLDER]
 
-FOLDER holds checkouts of the upstream code that ours is timed beside (Depth-Anything-V2, Marigold, HDN), which is not part of this
-repository, and, as `earlier`, one of this repository at 1f45a89. What needs one that is not there is not measured, and the page
-says so; so is what takes longer than --limit seconds.
+FOLDER holds checkouts of the upstream code that ours is timed beside (Depth-Anything-V2, Marigold, HDN), which is not
+part of this repository, and, as `earlier`, one of this repository at 1f45a89. What needs one that is not there is not
+measured, and the page says so; so is what takes longer than --limit seconds.
 """
 
 import argparse
@@ -33,7 +33,11 @@ def measurements(checkouts: Path) -> list[tuple[str, list[str], Path | None]]:
         ("The same in half precision", ["step_speed.py", "--before", str(earlier), "--precision", "bf16"], earlier),
         ("The hybrid loss, ours beside HDN's", ["loss_speed.py", str(hdn)], hdn),
         ("A teacher in half precision", [training, "precision", "--rounds", "6"], None),
-        ("Depth Anything V2, ours beside the official class", ["models_speed.py", str(anything), "--rounds", "2"], anything),
+        (
+            "Depth Anything V2, ours beside the official class",
+            ["models_speed.py", str(anything), "--rounds", "2"],
+            anything,
+        ),
         ("Scoring, ours beside Marigold's", ["evaluation_speed.py", "--upstream", str(marigold)], marigold),
         ("Growth", ["growth.py"], None),
     ]
@@ -73,8 +77,10 @@ def main() -> None:
     lines = [
         "# Measured speed",
         "",
-        f"Written by `make benchmarks` on {datetime.date.today()}. {processor()}, {os.cpu_count()} processors, one thread; Python",
-        f"{platform.python_version()}, PyTorch {torch.__version__}. Times are CPU seconds of the process; what counts are ratios,",
+        f"Written by `make benchmarks` on {datetime.date.today()}. {processor()}, {os.cpu_count()} processors, one "
+        "thread; Python",
+        f"{platform.python_version()}, PyTorch {torch.__version__}. Times are CPU seconds of the process; what counts "
+        "are ratios,",
         "whose sides took turns in one run. No GPU was at hand: nothing here says how fast anything is on one.",
         "",
     ]
@@ -84,7 +90,12 @@ def main() -> None:
         there = needed is None or needed.is_dir()
         output = run(command, arguments.limit) if there else f"not measured: no checkout CHECKOUTS/{needed.name}"
         loads.append(os.getloadavg()[0])
-        lines += [f"## {title}", "", f"`{PYTHON}{shown}` (load of the machine {loads[0]:.1f} before, {loads[1]:.1f} after)", ""]
+        lines += [
+            f"## {title}",
+            "",
+            f"`{PYTHON}{shown}` (load of the machine {loads[0]:.1f} before, {loads[1]:.1f} after)",
+            "",
+        ]
         lines += ["```text", output, "```", ""]
     arguments.out.write_text("\n".join(lines))
 

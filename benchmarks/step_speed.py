@@ -3,10 +3,10 @@
     git worktree add EARLIER 1f45a89
     OMP_NUM_THREADS=1 python benchmarks/step_speed.py --before EARLIER
 
-The student is `zoo/vit-small`, 8 crops of 112 pixels with 2 patches, hybrid normalization, tensors in memory. A step is the forward
-pass, the frozen encoder's, the loss, the backward pass, clipping, the optimizer's step, and what is watched. Each version runs in
-processes of its own, which take turns; the smallest CPU time of a step counts. The last loss is printed too: a fast wrong
-step is worth nothing.
+The student is `zoo/vit-small`, 8 crops of 112 pixels with 2 patches, hybrid normalization, tensors in memory. A step is
+the forward pass, the frozen encoder's, the loss, the backward pass, clipping, the optimizer's step, and what is
+watched. Each version runs in processes of its own, which take turns; the smallest CPU time of a step counts. The last
+loss is printed too: a fast wrong step is worth nothing.
 """
 
 import argparse
@@ -24,7 +24,9 @@ HERE = Path(__file__).parents[1]
 
 
 def measure(mode: str, precision: str, steps: int) -> dict[str, float]:
-    """Seconds of a step and the last step's loss, by the package that this process imports; works with 1f45a89's, too."""
+    """Seconds of a step and the last step's loss, by the package that this process imports; works with 1f45a89's,
+    too.
+    """
     from dad.distill.heads import make_student
     from dad.distill.loop import make_optimizer
     from dad.distill.monitor import output_statistics, update_norm

@@ -1,18 +1,21 @@
-"""Training: students together beside students alone, the loop beside a bare one, half precision beside float32; on the CPU.
+"""Training: students together beside students alone, the loop beside a bare one, half precision beside float32; on the
+CPU.
 
     OMP_NUM_THREADS=1 python benchmarks/training_speed.py together --students 4
     OMP_NUM_THREADS=1 python benchmarks/training_speed.py loop
     OMP_NUM_THREADS=1 python benchmarks/training_speed.py precision
 
-Photos are noise, networks are random: only time and memory are measured. Times are CPU seconds of the process from the first step
-to the last; sides take turns, and the smallest time of each counts, so that a busy machine disturbs both alike.
+Photos are noise, networks are random: only time and memory are measured. Times are CPU seconds of the process from the
+first step to the last; sides take turns, and the smallest time of each counts, so that a busy machine disturbs both
+alike.
 
-together: `students` students of one teacher, online labels, one after the other or together. The teacher's forward pass has nine
-times the operations of a student's and takes five times as long (`--equal`: as much as a student's, as ViT-L teaches ViT-L). Memory
-is the peak of a process. Beside them: one teacher's pass and the students' steps with nothing around them, in tensors in memory.
-loop: a student of the study mini's size (cached labels) in the training loop, and the same forward, frozen encoder, loss, backward
-and optimizer's step over tensors in memory, without log, checkpoints, photos and label files.
-precision: a teacher's pass over a batch of patches in float32 and in bfloat16 (torch's autocast).
+together: `students` students of one teacher, online labels, one after the other or together. The teacher's forward pass
+has nine times the operations of a student's and takes five times as long (`--equal`: as much as a student's, as ViT-L
+teaches ViT-L). Memory is the peak of a process. Beside them: one teacher's pass and the students' steps with nothing
+around them, in tensors in memory. loop: a student of the study mini's size (cached labels) in the training loop, and
+the same forward, frozen encoder, loss, backward and optimizer's step over tensors in memory, without log, checkpoints,
+photos and label files. precision: a teacher's pass over a batch of patches in float32 and in bfloat16 (torch's
+autocast).
 """
 
 import argparse
@@ -104,7 +107,17 @@ def train_for(root: Path, numbers: list[int], steps: int) -> float:
 
 def in_process(root: Path, numbers: list[int], steps: int) -> dict[str, float]:
     """`child` in a process of its own."""
-    command = [sys.executable, __file__, "child", "--root", str(root), "--numbers", *map(str, numbers), "--steps", str(steps)]
+    command = [
+        sys.executable,
+        __file__,
+        "child",
+        "--root",
+        str(root),
+        "--numbers",
+        *map(str, numbers),
+        "--steps",
+        str(steps),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     if done.returncode:
         sys.exit(done.stderr)
@@ -125,7 +138,10 @@ def together(students: int, steps: int, rounds: int, *, equal: bool) -> None:
             joined.append(train_for(root, everyone, steps))
             least.append(bare(root, students, steps))
         memory = {"apart": in_process(root, [0], 2)["peak"], "joined": in_process(root, everyone, 2)["peak"]}
-        sides = f"{min(apart):.1f} s alone, {min(joined):.1f} s together, {min(least):.1f} s of teacher's pass and steps alone"
+        sides = (
+            f"{min(apart):.1f} s alone, {min(joined):.1f} s together, {min(least):.1f} s of teacher's pass and steps "
+            "alone"
+        )
         print(f"{students} students, {steps} steps of 8 crops, cross: {sides}")
         print(f"together / alone {min(joined) / min(apart):.2f}")
         print(f"together / (one teacher's pass + students) {min(joined) / min(least):.2f}")
@@ -134,7 +150,9 @@ def together(students: int, steps: int, rounds: int, *, equal: bool) -> None:
 
 def bare(root: Path, students: int, steps: int) -> float:
     """CPU seconds of one teacher's pass and the students' forward, loss, backward and step, over batches in memory."""
-    trainings = [Training(cell(root, number, steps), manifest=root / "photos.jsonl", labels=None) for number in range(students)]
+    trainings = [
+        Training(cell(root, number, steps), manifest=root / "photos.jsonl", labels=None) for number in range(students)
+    ]
     optimizers = [make_optimizer(training.network, training.cell.optim) for training in trainings]
     lead = trainings[0]
     teacher = load_teacher(lead.cell.label_plans["teacher"], "cpu")
@@ -185,7 +203,9 @@ def loop(steps: int, rounds: int) -> None:
             for _ in range(steps):
                 step(training, optimizer, batch)
             least.append(time.process_time() - before)
-        print(f"{steps} steps of 8 crops, shared, cached labels: {min(whole):.2f} s in the loop, {min(least):.2f} s bare")
+        print(
+            f"{steps} steps of 8 crops, shared, cached labels: {min(whole):.2f} s in the loop, {min(least):.2f} s bare"
+        )
         beside = "the loop also reads photos and labels, watches the output and writes log and checkpoints"
         print(f"loop / bare {min(whole) / min(least):.2f} ({beside})")
 
@@ -204,7 +224,9 @@ def precision(rounds: int) -> None:
                 before = time.process_time()
                 teacher(rgb)
                 times[name].append(time.process_time() - before)
-        print(f"16 crops through the teacher: {min(times['no']):.3f} s in float32, {min(times['bf16']):.3f} s in bfloat16")
+        print(
+            f"16 crops through the teacher: {min(times['no']):.3f} s in float32, {min(times['bf16']):.3f} s in bfloat16"
+        )
         print(f"float32 / bfloat16 {min(times['no']) / min(times['bf16']):.2f} on this CPU")
 
 

@@ -1,6 +1,7 @@
 """Distill Any Depth, reproduced: pseudo-label distillation of monocular depth, its ablations and its evaluation.
 
-`dad.load`, `dad.predict`, `dad.evaluate` and `dad.train` are functions (`dad.api`); everything else is in the subpackages.
+`dad.load`, `dad.predict`, `dad.evaluate` and `dad.train` are functions (`dad.api`); everything else is in the
+subpackages.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -43,10 +43,10 @@ def predict(
 ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
     """Maps of images: one (H,W) float32 for one image, a list of them for a list.
 
-    images: a path, a PIL image or an array (H,W,3) of uint8 or of floats in [0,1], or a list of these. model: what `load` takes,
-    or an estimator. Values are what the estimator's `kind` says, "disparity" (larger is nearer) or "depth", of no fixed scale.
-    `out`, a folder, is for paths: the files that `dad predict` writes appear there, too. `short_side` and `square` are `load`'s.
-    Raises UserError for images that cannot be read.
+    images: a path, a PIL image or an array (H,W,3) of uint8 or of floats in [0,1], or a list of these. model: what
+    `load` takes, or an estimator. Values are what the estimator's `kind` says, "disparity" (larger is nearer) or
+    "depth", of no fixed scale. `out`, a folder, is for paths: the files that `dad predict` writes appear there, too.
+    `short_side` and `square` are `load`'s. Raises UserError for images that cannot be read.
     """
     estimator = _estimator(model, device, short_side=short_side, square=square)
     several = isinstance(images, list | tuple)
@@ -73,10 +73,10 @@ def evaluate(
 ) -> "pd.DataFrame":
     """Scores of a model on benchmarks: a table with a row per image and protocol, the columns of `dad evaluate`'s CSV.
 
-    model: what `load` takes, or an estimator. data: data set -> root folder or tar (`dad data check` names the data sets).
-    protocols: names or files; "all" are all that score this kind of map. `out` writes the CSV. An image that cannot be scored has
-    the status "failed" and the reason in its row. Raises UserError for unknown data sets and protocols, and where no image at all
-    can be scored.
+    model: what `load` takes, or an estimator. data: data set -> root folder or tar (`dad data check` names the data
+    sets). protocols: names or files; "all" are all that score this kind of map. `out` writes the CSV. An image that
+    cannot be scored has the status "failed" and the reason in its row. Raises UserError for unknown data sets and
+    protocols, and where no image at all can be scored.
 
     `scores.groupby(["dataset", "protocol"]).mean(numeric_only=True)` gives the means.
     """
@@ -121,11 +121,12 @@ def train(
 ) -> Path:
     """Train one student, from photographs to weights; returns `out`, the run folder, which `load` takes.
 
-    cell: what is trained: a run's config.json, a mapping of its values, or a cell's id with the `study` it belongs to. settings:
-    single values instead of the cell's, by dotted key ({"optim.steps": 100}). photos: a folder of photographs, or a manifest of
-    `dad data manifest`. labels: a folder for the teacher's maps, which several trainings may share (default: they are made beside
-    the run and removed when it is done). A training that was interrupted goes on. Raises UserError for mistakes in any of these and
-    for an `out` that holds a finished run, and CollapseError for a student that cannot recover.
+    cell: what is trained: a run's config.json, a mapping of its values, or a cell's id with the `study` it belongs to.
+    settings: single values instead of the cell's, by dotted key ({"optim.steps": 100}). photos: a folder of
+    photographs, or a manifest of `dad data manifest`. labels: a folder for the teacher's maps, which several trainings
+    may share (default: they are made beside the run and removed when it is done). A training that was interrupted goes
+    on. Raises UserError for mistakes in any of these and for an `out` that holds a finished run, and CollapseError for
+    a student that cannot recover.
     """
     from dad.devices import chosen_device
     from dad.distill.labels import compute_labels
@@ -169,7 +170,9 @@ def _estimator(model: Model, device: str, **options: Any) -> AnyEstimator:
     return load(model, device=chosen_device(device), **options)
 
 
-def _cell(cell: "str | Path | Mapping[str, Any] | Cell", study: str | Path | None, settings: Mapping[str, Any]) -> "Cell":
+def _cell(
+    cell: "str | Path | Mapping[str, Any] | Cell", study: str | Path | None, settings: Mapping[str, Any]
+) -> "Cell":
     from dad.study.base import parse_model
     from dad.study.cells import load_cell
     from dad.study.config import Cell

@@ -19,7 +19,11 @@ def chosen_device(name: str) -> str:
     if device is None or device.type not in ("cpu", "cuda", "mps"):
         raise UserError(f"--device {name!r} is no device: give auto, cpu, cuda, cuda:1 or mps")
     if device.type == "cuda" and (count := torch.cuda.device_count()) <= (device.index or 0):
-        has = "no GPU that torch can use" if not count else f"{count} GPU{'s' if count > 1 else ''}, cuda:0 to cuda:{count - 1}"
+        has = (
+            "no GPU that torch can use"
+            if not count
+            else f"{count} GPU{'s' if count > 1 else ''}, cuda:0 to cuda:{count - 1}"
+        )
         raise UserError(f"--device {name} is not there: this machine has {has}; give auto or cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps is not there: give auto or cpu")

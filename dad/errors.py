@@ -1,12 +1,17 @@
-"""The ways a run can stop on purpose: a user's mistake, a training that is not worth continuing, and being asked to end."""
+"""The ways a run can stop on purpose: a user's mistake, a training that is not worth continuing, and being asked to
+end.
+"""
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave (a key, a value, a file). The command line prints its one line and exits with 2."""
+    """A mistake in what the user gave (a key, a value, a file). The command line prints its one line and exits with
+    2.
+    """
 
 
 class CollapseError(RuntimeError):
-    """Training produced a student that cannot recover (dead output, NaN). The message says what was seen and what to try.
+    """Training produced a student that cannot recover (dead output, NaN). The message says what was seen and what to
+    try.
 
     `step` is the first step that shows it, where there is one.
     """

@@ -1,7 +1,8 @@
-"""What a command says when it cannot go on: one line and an exit code for everything that can happen, never a traceback.
+"""What a command says when it cannot go on: one line and an exit code for everything that can happen, never a
+traceback.
 
-    0    done                                        2    what was given or where it runs does not allow it; the line says what
-    1    a mistake in dad: the line says so, and      3    the training is not worth continuing
+    0    done                                        2    what was given or where it runs does not allow it; the line
+    says what 1    a mistake in dad: the line says so, and      3    the training is not worth continuing
          where the traceback was written             130  interrupted (Ctrl-C)
                                                 143  ended on request (SIGTERM); a training has written its checkpoint
 
@@ -68,7 +69,9 @@ def run(work: Callable[[], None]) -> int:
         print(f"dad: {line}", file=sys.stderr)
     try:
         sys.stdout.flush()
-    except OSError:  # nobody reads it, or its disk is full: the interpreter would try again at its end, with a traceback
+    except (
+        OSError
+    ):  # nobody reads it, or its disk is full: the interpreter would try again at its end, with a traceback
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
@@ -128,7 +131,9 @@ def one_line(error: BaseException) -> str:
 def _where_written(error: BaseException) -> str:
     """The place of the traceback, written to a temporary file for the report of the mistake."""
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="dad-traceback-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="dad-traceback-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
             traceback.print_exception(error, file=file)
     except OSError:
         return f"; set {DEBUG}=1 to see the traceback"

@@ -1,6 +1,8 @@
-"""Whole files or none: everything the package writes goes through a temporary name in the same folder, fsync and rename.
+"""Whole files or none: everything the package writes goes through a temporary name in the same folder, fsync and
+rename.
 
-And the one way in which texts are read: lists, manifests, cameras, configurations and tables all come through `read_text`.
+And the one way in which texts are read: lists, manifests, cameras, configurations and tables all come through
+`read_text`.
 """
 
 import contextlib
@@ -40,9 +42,10 @@ _MARKS = {b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\x
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success fsync it and rename it to `path`, on any error remove it.
 
-    The temporary name is hidden and short whatever the name of `path`, and keeps its suffix, because several writers (Pillow,
-    numpy) choose the format by it. It tells whose it is: what a killed process leaves is removed by the next one that writes into
-    the folder. An error of a writer on a full disk is raised as the OSError that it is, whatever the library made of it.
+    The temporary name is hidden and short whatever the name of `path`, and keeps its suffix, because several writers
+    (Pillow, numpy) choose the format by it. It tells whose it is: what a killed process leaves is removed by the next
+    one that writes into the folder. An error of a writer on a full disk is raised as the OSError that it is, whatever
+    the library made of it.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +77,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on success fsync its files and rename it to `path`, on any error remove it.
+    """Yield a temporary folder beside `path`; on success fsync its files and rename it to `path`, on any error remove
+    it.
 
-    `path` may be an empty folder, never one with files in it. What a killed process leaves is swept as `atomic_path`'s files are.
+    `path` may be an empty folder, never one with files in it. What a killed process leaves is swept as `atomic_path`'s
+    files are.
     """
     target = Path(path).resolve()  # of a link, the folder that it leads to
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,8 +97,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch_folder(parent: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """A folder for work, in `parent` or where the system keeps temporary files, removed at the end; what a killed process leaves is
-    removed by the next one that makes such a folder there.
+    """A folder for work, in `parent` or where the system keeps temporary files, removed at the end; what a killed
+    process leaves is removed by the next one that makes such a folder there.
     """
     where = Path(tempfile.gettempdir() if parent is None else parent)
     _sweep_once(str(where.resolve()))
@@ -149,7 +154,9 @@ def _machine() -> str:
 
 
 def _started(process: int) -> int:
-    """When a process began, in the kernel's ticks, so that a number that is given out again is told apart; 0 where unknown."""
+    """When a process began, in the kernel's ticks, so that a number that is given out again is told apart; 0 where
+    unknown.
+    """
     try:
         return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
@@ -174,8 +181,8 @@ def _sweep_once(folder: str) -> None:
 def sweep(folder: str | os.PathLike[str]) -> None:
     """Remove the temporary files and folders that killed processes left in a folder.
 
-    Only names of `_temporary_name`, whose process is gone and whose file nobody holds; those of another machine, which may share
-    the folder, after a day.
+    Only names of `_temporary_name`, whose process is gone and whose file nobody holds; those of another machine, which
+    may share the folder, after a day.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -239,7 +246,8 @@ def finite(value: Any) -> Any:
 def read_text(path: str | os.PathLike[str], *, limit: int = TEXT_LIMIT) -> str:
     """The text of a file: UTF-8 with or without a byte order mark, line ends of any system as "\\n".
 
-    Raises UserError for what is not there, is no regular file, has more than `limit` bytes, or another encoding, which it names.
+    Raises UserError for what is not there, is no regular file, has more than `limit` bytes, or another encoding, which
+    it names.
     """
     with _opened(path) as file:
         data = file.read(limit + 1)
@@ -251,14 +259,18 @@ def read_text(path: str | os.PathLike[str], *, limit: int = TEXT_LIMIT) -> str:
 
 
 def read_regular(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a regular file; OSError where there is none, ValueError for a pipe or a device, which might never end."""
+    """The bytes of a regular file; OSError where there is none, ValueError for a pipe or a device, which might never
+    end.
+    """
     if Path(path).exists() and not Path(path).is_file():
         raise ValueError("it is no regular file")
     return Path(path).read_bytes()
 
 
 def text_lines(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The lines of a text of any length, without their ends; encodings and errors as `read_text`, as far as it has been read."""
+    """The lines of a text of any length, without their ends; encodings and errors as `read_text`, as far as it has been
+    read.
+    """
     with _opened(path) as file:
         for number, line in enumerate(file):
             text = _decoded(line, path) if number == 0 else _decoded(line, path, f"line {number + 1}")
@@ -266,7 +278,9 @@ def text_lines(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def _opened(path: str | os.PathLike[str]) -> io.BufferedReader:
-    """A regular file, open for reading; a pipe or a device, which could keep the reader waiting for ever, is not opened."""
+    """A regular file, open for reading; a pipe or a device, which could keep the reader waiting for ever, is not
+    opened.
+    """
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise UserError(f"{path} is {'a folder' if Path(path).is_dir() else 'no regular file'}: give a text file")
@@ -287,7 +301,8 @@ def _decoded(data: bytes, path: str | os.PathLike[str], where: str = "") -> str:
         lines_before = data[: error.start].count(b"\n")
         place = where or f"line {lines_before + 1}"
         raise UserError(
-            f"{path} is not UTF-8 text (byte 0x{data[error.start]:02x} in {place}, as Latin-1 and others have): save it as UTF-8"
+            f"{path} is not UTF-8 text (byte 0x{data[error.start]:02x} in {place}, as Latin-1 and others have): save "
+            "it as UTF-8"
         ) from None
     if "\0" in text:
         raise UserError(f"{path} is no UTF-8 text: it holds NUL bytes, as UTF-16 and binary files do")
@@ -295,7 +310,9 @@ def _decoded(data: bytes, path: str | os.PathLike[str], where: str = "") -> str:
 
 
 def parse_json(text: str, source: str | os.PathLike[str]) -> Any:
-    """The value of a JSON text; UserError naming `source` where it is not JSON, names a key twice, or is nested beyond reason."""
+    """The value of a JSON text; UserError naming `source` where it is not JSON, names a key twice, or is nested beyond
+    reason.
+    """
     try:
         return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
@@ -306,7 +323,9 @@ def parse_json(text: str, source: str | os.PathLike[str]) -> Any:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object of its (name, value) pairs; ValueError for a name that is given twice, of which one would be lost."""
+    """A JSON object of its (name, value) pairs; ValueError for a name that is given twice, of which one would be
+    lost.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         counted = Counter(name for name, _ in pairs)

@@ -1,8 +1,9 @@
-"""One GPU per job: a job takes a free device by a lock, before anything of CUDA is imported, and keeps it until it ends.
+"""One GPU per job: a job takes a free device by a lock, before anything of CUDA is imported, and keeps it until it
+ends.
 
-The workflow says how many a job asked for (DAD_GPUS, its resource `gpu`): none means the CPU. Without DAD_GPUS, as when a person
-calls a verb, nothing is locked and `--device` decides. A device that a scheduler has given (SLURM sets CUDA_VISIBLE_DEVICES for the
-job) is among those taken from, so one mechanism serves both.
+The workflow says how many a job asked for (DAD_GPUS, its resource `gpu`): none means the CPU. Without DAD_GPUS, as when
+a person calls a verb, nothing is locked and `--device` decides. A device that a scheduler has given (SLURM sets
+CUDA_VISIBLE_DEVICES for the job) is among those taken from, so one mechanism serves both.
 """
 
 import contextlib
@@ -37,7 +38,11 @@ def devices(environment: Mapping[str, str] = os.environ) -> list[str]:
     """The GPUs that this process may choose from, as CUDA_VISIBLE_DEVICES names them; none where there are none."""
     for name in (DEVICES, VISIBLE):
         if name in environment:
-            return [device.strip() for device in environment[name].split(",") if device.strip() not in ("", "-1", "NoDevFiles")]
+            return [
+                device.strip()
+                for device in environment[name].split(",")
+                if device.strip() not in ("", "-1", "NoDevFiles")
+            ]
     return [line for line in _told("index") if line.isdigit()]
 
 
@@ -61,14 +66,17 @@ def _told(what: str, *form: str) -> list[str]:
 
 
 def lock_folder() -> Path:
-    """Where the locks of this user on this machine are; a home or a temporary folder may be shared by several machines."""
+    """Where the locks of this user on this machine are; a home or a temporary folder may be shared by several
+    machines.
+    """
     user = re.sub(r"\W", "_", getpass.getuser())
     host = re.sub(r"[^\w.-]", "_", platform.node())
     return Path(tempfile.gettempdir()) / f"dad-gpus-{user}" / host
 
 
 def take(count: int, available: list[str], *, folder: Path | None = None, patience: float | None = None) -> list[str]:
-    """Lock `count` of the devices, waiting until so many are free, and return them; they are free again when this process ends.
+    """Lock `count` of the devices, waiting until so many are free, and return them; they are free again when this
+    process ends.
 
     Raises UserError where there are not so many at all, or none became free within `patience` seconds (None: waits).
     """
@@ -96,9 +104,15 @@ def take(count: int, available: list[str], *, folder: Path | None = None, patien
             lock.release()
         waited = time.monotonic() - begun
         if patience is not None and waited >= patience:
-            raise UserError(f"no {count} of the GPUs {', '.join(available)} became free within {patience:.0f} s (locks: {folder})")
+            raise UserError(
+                f"no {count} of the GPUs {', '.join(available)} became free within {patience:.0f} s (locks: {folder})"
+            )
         if waited >= _SAY_AFTER and not said:
-            print(f"waiting for {count} free of the GPUs {', '.join(available)} (locks: {folder})", file=sys.stderr, flush=True)
+            print(
+                f"waiting for {count} free of the GPUs {', '.join(available)} (locks: {folder})",
+                file=sys.stderr,
+                flush=True,
+            )
             said = True
         time.sleep(_WAIT if patience is None else min(_WAIT, 0.05))
 
@@ -110,8 +124,9 @@ _HELD: list[FileLock] = []
 def take_those_asked_for(run: Callable[[list[str]], int] | None = None) -> int | None:
     """Give this process the devices that its job asked for (see `ASKED`), before torch is imported.
 
-    Where a training asked for several, they are locked here and torchrun is started on them; its exit code is returned when it has
-    ended, and the caller has nothing left to do. None: go on in this process. `run` replaces the start, for tests.
+    Where a training asked for several, they are locked here and torchrun is started on them; its exit code is returned
+    when it has ended, and the caller has nothing left to do. None: go on in this process. `run` replaces the start, for
+    tests.
     """
     asked = os.environ.get(ASKED)
     if asked is None or "LOCAL_RANK" in os.environ or "RANK" in os.environ:

@@ -1,9 +1,9 @@
 """What a result belongs to, and whether a stored thing still is what was written: one mechanism for all stages.
 
-An identity is a mapping of parts (photos, weights, code stage, plan, ...) to digests of their contents or to plain values. It is
-stored beside what was made from these parts and compared before that is used again: paths, names and times play no role. Everything
-stored carries a checksum that is compared when it is read: tensors in the header of their file, JSON in a key of its own, other
-files in a last line.
+An identity is a mapping of parts (photos, weights, code stage, plan, ...) to digests of their contents or to plain
+values. It is stored beside what was made from these parts and compared before that is used again: paths, names and
+times play no role. Everything stored carries a checksum that is compared when it is read: tensors in the header of
+their file, JSON in a key of its own, other files in a last line.
 """
 
 import hashlib
@@ -75,21 +75,27 @@ def write_sealed_json(path: str | os.PathLike[str], value: Mapping[str, Any]) ->
 
 
 def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `write_sealed_json` wrote, without the checksum. Raises UserError if the file is damaged, edited or of another kind."""
+    """What `write_sealed_json` wrote, without the checksum. Raises UserError if the file is damaged, edited or of
+    another kind.
+    """
     return _opened(read_json(path), path)
 
 
 def _opened(value: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     """A sealed JSON value without its checksum, which must fit."""
     if not isinstance(value, dict) or SEAL not in value:
-        raise UserError(f"{path} carries no checksum: it was edited, damaged or written by an earlier version; make it again")
+        raise UserError(
+            f"{path} carries no checksum: it was edited, damaged or written by an earlier version; make it again"
+        )
     if value.pop(SEAL) != sha256_json(value):
         raise UserError(f"{path} is damaged or was edited: its contents do not fit its checksum; make it again")
     return value
 
 
 def seal_file(path: Path, *, trailer: bytes = TRAILER) -> None:
-    """Append `trailer` and the checksum of a file's bytes; readers of zip files (torch) are not disturbed by the usual one."""
+    """Append `trailer` and the checksum of a file's bytes; readers of zip files (torch) are not disturbed by the usual
+    one.
+    """
     checksum = sha256_file(path)
     with open(path, "ab") as file:
         file.write(trailer + checksum.encode())
@@ -127,10 +133,11 @@ def require_files(folder: Path, digests: Mapping[str, str], *, cure: str) -> Non
 
 
 def read_record(path: Path, *, files: Iterable[str] = (), cure: str = "make it again") -> dict[str, Any]:
-    """A JSON object that records files beside it (a run's `provenance.json`, the summary of scores), without its checksum.
+    """A JSON object that records files beside it (a run's `provenance.json`, the summary of scores), without its
+    checksum.
 
-    Its own checksum is compared, and of `files` (names) those that are there. Nothing is compared in one of an earlier version,
-    which has neither a checksum nor records. Raises UserError for what is damaged, edited, or no JSON object.
+    Its own checksum is compared, and of `files` (names) those that are there. Nothing is compared in one of an earlier
+    version, which has neither a checksum nor records. Raises UserError for what is damaged, edited, or no JSON object.
     """
     value = read_json(path)
     if not isinstance(value, dict):
@@ -138,7 +145,11 @@ def read_record(path: Path, *, files: Iterable[str] = (), cure: str = "make it a
     if not {SEAL, "files"} & value.keys():
         return value
     value = _opened(value, path)
-    recorded = {name: digest for name, digest in value.get("files", {}).items() if name in files and (path.parent / name).exists()}
+    recorded = {
+        name: digest
+        for name, digest in value.get("files", {}).items()
+        if name in files and (path.parent / name).exists()
+    }
     require_files(path.parent, recorded, cure=cure)
     return value
 
@@ -146,8 +157,8 @@ def read_record(path: Path, *, files: Iterable[str] = (), cure: str = "make it a
 def require_recorded(path: Path, *, cure: str, record: str | None = None) -> None:
     """Raise UserError where a file is not the one whose checksum the JSON beside it records.
 
-    `record` is the name of that JSON; by default the file's own, ending .json: that is how scores and their summary belong
-    together. Nothing is known where there is no such JSON.
+    `record` is the name of that JSON; by default the file's own, ending .json: that is how scores and their summary
+    belong together. Nothing is known where there is no such JSON.
     """
     beside = path.with_name(record) if record else path.with_suffix(".json")
     if beside.exists():
@@ -155,7 +166,8 @@ def require_recorded(path: Path, *, cure: str, record: str | None = None) -> Non
 
 
 def require_of_weights(summary: Mapping[str, Any], run: Mapping[str, Any], path: Path, name: str) -> None:
-    """Raise UserError where a summary of scores (at `path`) is of other weights than those of the run whose record is `run`.
+    """Raise UserError where a summary of scores (at `path`) is of other weights than those of the run whose record is
+    `run`.
 
     Nothing is known where one of them, of an earlier version or a prediction of others, names none.
     """

@@ -11,7 +11,22 @@ from dad.errors import UserError
 Place = str | os.PathLike[str]
 
 DATA = (
-    *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".npz", ".mat", ".h5", ".tar"),
+    *(
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".jpe",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".npy",
+        ".npz",
+        ".mat",
+        ".h5",
+        ".tar",
+    ),
     *(".safetensors", ".pth", ".pt"),
 )
 """Endings of what a search takes for input; a table of scores beside the images it is about is found by none."""
@@ -29,17 +44,20 @@ def check_outputs(
 ) -> None:
     """Refuse, before any work, outputs that would replace or join what is read.
 
-    files, folders: the outputs by their option, e.g. {"--out": path}; None is one that was not asked for. searched: inputs whose
-    folders are looked through: no output folder may lie in them, and no output file that the search would take (`DATA`); read:
-    single files (of a folder: itself), which no output may be.
-    Two outputs may not be one, however they are written: links, `..`, and names that differ in case or Unicode form only, which are
-    one on the file systems of other machines. An output must be of its kind and creatable.
+    files, folders: the outputs by their option, e.g. {"--out": path}; None is one that was not asked for. searched:
+    inputs whose folders are looked through: no output folder may lie in them, and no output file that the search would
+    take (`DATA`); read: single files (of a folder: itself), which no output may be. Two outputs may not be one, however
+    they are written: links, `..`, and names that differ in case or Unicode form only, which are one on the file systems
+    of other machines. An output must be of its kind and creatable.
 
     Raises UserError with one line that names both options and the path.
     """
     taken: dict[str, str] = {}
     sources = [
-        (name, Path(path)) for given in (searched, read) for name, paths in (given or {}).items() for path in _several(paths)
+        (name, Path(path))
+        for given in (searched, read)
+        for name, paths in (given or {}).items()
+        for path in _several(paths)
     ]
     walked = {name: [Path(path).resolve() for path in _several(paths)] for name, paths in (searched or {}).items()}
     for kind, outputs in (("file", files), ("folder", folders)):
@@ -54,7 +72,9 @@ def check_outputs(
             taken_up = kind == "folder" or path.suffix.lower() in DATA
             for name, roots in walked.items():
                 if taken_up and any(root.is_dir() and path.resolve().is_relative_to(root) for root in roots):
-                    raise UserError(f"{option} {path} lies inside {name}, which is searched for inputs: give a {kind} outside it")
+                    raise UserError(
+                        f"{option} {path} lies inside {name}, which is searched for inputs: give a {kind} outside it"
+                    )
             if (other := taken.setdefault(identity(path), option)) != option:
                 raise UserError(f"{option} {path} is the same as {other}: give each its own")
 
@@ -100,7 +120,9 @@ def _require_kind(option: str, path: Path, kind: str) -> None:
         if kind == "file" and path.is_dir():
             raise UserError(f"{option} {path} is a folder: give the file to write")
         if path.exists() and not (path.is_file() if kind == "file" else path.is_dir()):
-            raise UserError(f"{option} {path} is {'a file' if path.is_file() else 'no regular file'}: give a {kind} to write")
+            raise UserError(
+                f"{option} {path} is {'a file' if path.is_file() else 'no regular file'}: give a {kind} to write"
+            )
         above = path if kind == "folder" else path.parent
         while not above.exists() and above != above.parent:
             above = above.parent

@@ -1,6 +1,8 @@
-"""What other packages bring: objects by `package.module:Name`, and names that installed packages register as entry points.
+"""What other packages bring: objects by `package.module:Name`, and names that installed packages register as entry
+points.
 
-The groups are `dad.teachers` (models, see `dad.models.plugins`) and `dad.benchmarks` (labelled sets, see `dad.data.benchmarks`).
+The groups are `dad.teachers` (models, see `dad.models.plugins`) and `dad.benchmarks` (labelled sets, see
+`dad.data.benchmarks`).
 """
 
 import contextlib
@@ -19,14 +21,19 @@ def entry_points(group: str) -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def imported(text: str, what: str) -> Any:
-    """The object behind `package.module:Name`; modules in the current folder are found, too. Raises UserError if there is none."""
+    """The object behind `package.module:Name`; modules in the current folder are found, too. Raises UserError if there
+    is none.
+    """
     module, _, path = text.partition(":")
     try:
         with current_folder():
             found = importlib.import_module(module)
         for part in path.split("."):
             found = getattr(found, part)
-    except (Exception, SystemExit) as error:  # a module of somebody else's may raise anything, and a script ends the process
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a module of somebody else's may raise anything, and a script ends the process
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{what} {text!r} cannot be imported: {type(error).__name__}: {reason}") from None
     return found

@@ -29,7 +29,9 @@ class Camera:
 
 
 LARGEST = 1e6
-"""Pixels of the longest focal length and of the farthest centre that a camera file may give; the shortest is its inverse."""
+"""Pixels of the longest focal length and of the farthest centre that a camera file may give; the shortest is its
+inverse.
+"""
 
 
 def assumed_camera(height: int, width: int, field_of_view: float = FIELD_OF_VIEW) -> Camera:
@@ -47,13 +49,17 @@ def read_camera(path: Path) -> Camera:
     except UserError as error:
         raise UserError(f"{path} is no camera file: {error}") from None
     numbers = [content.get(key) for key in ("fx", "fy", "cx", "cy")] if isinstance(content, dict) else [None]
-    if not all(isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number) for number in numbers):
+    if not all(
+        isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number) for number in numbers
+    ):
         raise UserError(f"{path} is no camera file: it needs the numbers fx, fy, cx and cy in pixels")
     camera = Camera(*map(float, numbers))
     if not (camera.fx > 0 and camera.fy > 0):
         raise UserError(f"{path}: fx and fy must be positive, got {camera.fx} and {camera.fy}")
     if min(camera.fx, camera.fy) < 1 / LARGEST or max(map(abs, numbers)) > LARGEST:
-        raise UserError(f"{path}: no lens has such numbers in pixels ({', '.join(f'{number:g}' for number in numbers)})")
+        raise UserError(
+            f"{path}: no lens has such numbers in pixels ({', '.join(f'{number:g}' for number in numbers)})"
+        )
     return camera
 
 
@@ -63,10 +69,13 @@ def require_distances(near: float, far: float) -> None:
         raise UserError(f"near and far must satisfy 0 < near < far, got {near} and {far}")
 
 
-def relative_to_depth(prediction: NDArray[np.floating], kind: str, *, near: float = 1.0, far: float = 10.0) -> NDArray[np.float64]:
+def relative_to_depth(
+    prediction: NDArray[np.floating], kind: str, *, near: float = 1.0, far: float = 10.0
+) -> NDArray[np.float64]:
     """A relative map (H,W) as depth between `near` and `far`, its own smallest and largest value at the ends.
 
-    Scale and shift of a relative map are free, so the two distances are an assumption; disparity is inverted, depth is stretched.
+    Scale and shift of a relative map are free, so the two distances are an assumption; disparity is inverted, depth is
+    stretched.
     """
     require_distances(near, far)
     low, high = float(np.min(prediction)), float(np.max(prediction))
@@ -88,14 +97,18 @@ def write_ply(path: Path, points: NDArray[np.floating], rgb: NDArray[np.uint8]) 
     """Write points (N,3) with colours (N,3) as a binary PLY file, atomically."""
     vertices = np.empty(len(points), dtype=[("xyz", "<f4", 3), ("rgb", "u1", 3)])
     vertices["xyz"], vertices["rgb"] = points, rgb
-    names = [f"property float {axis}" for axis in "xyz"] + [f"property uchar {colour}" for colour in ("red", "green", "blue")]
+    names = [f"property float {axis}" for axis in "xyz"] + [
+        f"property uchar {colour}" for colour in ("red", "green", "blue")
+    ]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}", *names, "end_header", ""]
     with atomic_path(path) as temporary:
         temporary.write_bytes("\n".join(header).encode() + vertices.tobytes())
 
 
 def write_glb(path: Path, points: NDArray[np.floating], rgb: NDArray[np.uint8]) -> None:
-    """Write points (N,3) with colours (N,3) as a binary glTF file, atomically; there y is up and the camera looks along -z."""
+    """Write points (N,3) with colours (N,3) as a binary glTF file, atomically; there y is up and the camera looks along
+    -z.
+    """
     import trimesh
 
     content = trimesh.PointCloud(points * [1, -1, -1], colors=rgb).export(file_type="glb")

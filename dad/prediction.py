@@ -34,7 +34,9 @@ _OF_ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, e
 
 @dataclass(frozen=True)
 class Points:
-    """How points are made: a camera (None: assumed from the field of view) and the distances of the nearest and farthest pixel."""
+    """How points are made: a camera (None: assumed from the field of view) and the distances of the nearest and
+    farthest pixel.
+    """
 
     camera: Camera | None = None
     near: float = 1.0
@@ -45,8 +47,9 @@ class Points:
 class Images:
     """What `find_images` found.
 
-    files: image files by the path, without ending, that their outputs get: a file's stem, or the path below the folder that was
-    given. left_out: what is no image that can be predicted, with the reason. other: the remaining files of the folders, by ending.
+    files: image files by the path, without ending, that their outputs get: a file's stem, or the path below the folder
+    that was given. left_out: what is no image that can be predicted, with the reason. other: the remaining files of the
+    folders, by ending.
     """
 
     files: dict[Path, Path] = field(default_factory=dict)
@@ -55,9 +58,11 @@ class Images:
 
 
 def find_images(given: Sequence[str | Path], out: str | Path | None = None) -> Images:
-    """The images of files and folders, by the rule of `dad.data.walk`; those of `out`, where it lies in a folder, are outputs.
+    """The images of files and folders, by the rule of `dad.data.walk`; those of `out`, where it lies in a folder, are
+    outputs.
 
-    Raises UserError for paths that do not exist, for nothing found, and for two images whose outputs would have the same name.
+    Raises UserError for paths that do not exist, for nothing found, and for two images whose outputs would have the
+    same name.
     """
     images = Images()
     for item in map(Path, given):
@@ -98,14 +103,16 @@ def _search(folder: Path, out: Path | None, images: Images) -> None:
 
 def _add(name: Path, file: Path, images: Images) -> None:
     if images.files.setdefault(name, file) != file:
-        raise UserError(f"{images.files[name]} and {file} would both be written as {name}.npy: predict them into different folders")
+        raise UserError(
+            f"{images.files[name]} and {file} would both be written as {name}.npy: predict them into different folders"
+        )
 
 
 def _require_apart(images: Images, out: Path, endings: Sequence[str]) -> None:
     """Hold every file that will be written against what is read, what is there, and each other.
 
-    Raises UserError where an output would be an input, would replace a file that is no map of ours, or where names of two images
-    differ in case only. An image whose outputs cannot have a name of their own is moved to `left_out`.
+    Raises UserError where an output would be an input, would replace a file that is no map of ours, or where names of
+    two images differ in case only. An image whose outputs cannot have a name of their own is moved to `left_out`.
     """
     folders = [str(file) for file in images.files.values()]
     check_outputs(folders={"--out": out}, read={"an image": folders})
@@ -121,7 +128,8 @@ def _require_apart(images: Images, out: Path, endings: Sequence[str]) -> None:
                 raise UserError(f"{path}, the map of {file}, would replace the image {inputs[one]}: give another --out")
         if (other := owners.get(identities[0])) is not None:
             raise UserError(
-                f"{images.files[other]} and {file} would be one file {name}{endings[0]} where case does not count: rename one"
+                f"{images.files[other]} and {file} would be one file {name}{endings[0]} where case does not count: "
+                "rename one"
             )
         reason = ""
         if taken := [one for one in identities if one in owners]:
@@ -132,7 +140,9 @@ def _require_apart(images: Images, out: Path, endings: Sequence[str]) -> None:
             images.left_out[str(images.files.pop(name))] = reason
             continue
         owners |= dict.fromkeys(identities, name)
-        if (foreign := next((path for path in written if path.exists()), None)) is not None and not _is_ours(home, name):
+        if (foreign := next((path for path in written if path.exists()), None)) is not None and not _is_ours(
+            home, name
+        ):
             raise UserError(f"{foreign} is there and is no map that `dad predict` wrote: give another --out")
 
 
@@ -162,14 +172,16 @@ def predict(
     square: bool = False,
     points: Points | None = None,
 ) -> tuple[int, list[str]]:
-    """Predict every image and write NAME.npy (float32 (H,W), the estimator's own values), NAME.png (16 bit) and NAME_colour.png.
+    """Predict every image and write NAME.npy (float32 (H,W), the estimator's own values), NAME.png (16 bit) and
+    NAME_colour.png.
 
-    The 16-bit picture runs linearly from the map's smallest to its largest value, which stand in its text chunks `dad.minimum` and
-    `dad.maximum`; near is red in the coloured one. `points` adds NAME.ply. Images of equal size share batches. Whatever is wrong
-    with one image is named on stderr, and the others are predicted. Returns how many were written, and the problems.
+    The 16-bit picture runs linearly from the map's smallest to its largest value, which stand in its text chunks
+    `dad.minimum` and `dad.maximum`; near is red in the coloured one. `points` adds NAME.ply. Images of equal size share
+    batches. Whatever is wrong with one image is named on stderr, and the others are predicted. Returns how many were
+    written, and the problems.
 
-    `out` may lie in a folder of images: what is in it is output and not searched. Raises UserError, before any work, where an
-    output would be an input or would replace a file that this function did not write.
+    `out` may lie in a folder of images: what is in it is output and not searched. Raises UserError, before any work,
+    where an output would be an input or would replace a file that this function did not write.
     """
     if batch < 1:
         raise UserError(f"batch must be at least 1, got {batch}")
@@ -186,7 +198,9 @@ def predict(
     if not found.files:
         return 0, problems
     files = found.files
-    estimator = load(model, device=device, short_side=short_side, square=square) if isinstance(model, str | Path) else model
+    estimator = (
+        load(model, device=device, short_side=short_side, square=square) if isinstance(model, str | Path) else model
+    )
     written = 0
     with Progress("predict", len(files), "image") as progress:
         for names, pixels in _batches(files, batch, problems, progress):
@@ -207,7 +221,9 @@ def predict(
 
 
 def _predictions(estimator: AnyEstimator, pixels: list[NDArray[np.uint8]]) -> list[NDArray[np.float32] | str]:
-    """The maps (H,W) of images of equal size; instead of one that has none the reason. A batch that fails is tried singly."""
+    """The maps (H,W) of images of equal size; instead of one that has none the reason. A batch that fails is tried
+    singly.
+    """
     try:
         rgb = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
         maps = estimator(rgb).cpu().numpy()[:, 0]
@@ -227,7 +243,9 @@ def _skip(problems: list[str], progress: Progress, what: str, why: str, count: i
 def _batches(
     files: dict[Path, Path], batch: int, problems: list[str], progress: Progress
 ) -> Iterator[tuple[list[Path], list[NDArray[np.uint8]]]]:
-    """Names and pixels of up to `batch` images of equal size at a time. Sizes are read first, pixels only when their turn comes."""
+    """Names and pixels of up to `batch` images of equal size at a time. Sizes are read first, pixels only when their
+    turn comes.
+    """
     sizes: dict[tuple[int, int], list[Path]] = {}
     for name, file in files.items():
         try:
@@ -260,7 +278,9 @@ def _reason(error: Exception) -> str:
     return f"not a readable image ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
 
-def _write(path: Path, rgb: NDArray[np.uint8], prediction: NDArray[np.float32], kind: str, points: Points | None) -> None:
+def _write(
+    path: Path, rgb: NDArray[np.uint8], prediction: NDArray[np.float32], kind: str, points: Points | None
+) -> None:
     # names may hold dots, so endings are added, never exchanged
     def ending(text: str) -> Path:
         return path.with_name(path.name + text)

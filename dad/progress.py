@@ -8,7 +8,9 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Counts work done; use as a context manager. On a terminal a tqdm bar, elsewhere a plain line with rate and time left."""
+    """Counts work done; use as a context manager. On a terminal a tqdm bar, elsewhere a plain line with rate and time
+    left.
+    """
 
     def __init__(self, name: str, total: int, unit: str, *, every: float = 5.0) -> None:
         self.name, self.total, self.unit, self.every = name, total, unit, every
@@ -36,6 +38,8 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.close()

@@ -20,10 +20,16 @@ def git_state() -> tuple[str | None, bool | None]:
         top, commit = subprocess.run(
             ["git", "rev-parse", "--show-toplevel", "HEAD"], cwd=root, capture_output=True, text=True, check=True
         ).stdout.splitlines()
-        if Path(top).resolve() != root.resolve():  # installed into an environment that lies in another project's checkout
+        if (
+            Path(top).resolve() != root.resolve()
+        ):  # installed into an environment that lies in another project's checkout
             return None, None
         status = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=root, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, ValueError, subprocess.CalledProcessError):
         return None, None

@@ -1,7 +1,7 @@
 """How studies, protocols and recipes are read: YAML and JSON as people write them, with every mistake in one line.
 
-Scalars follow YAML 1.2 (`no`, `on` and dates are text, `5e-5` is a number), and a number keeps the text it was written as, so that
-a folder called `007` or `1.10` stays one (`dad.study.base` gives each field what its type asks for).
+Scalars follow YAML 1.2 (`no`, `on` and dates are text, `5e-5` is a number), and a number keeps the text it was written
+as, so that a folder called `007` or `1.10` stays one (`dad.study.base` gives each field what its type asks for).
 """
 
 import json
@@ -93,7 +93,8 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _number)
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping that a YAML or JSON file holds.
 
-    Raises UserError if the file cannot be read, is not UTF-8, is neither YAML nor JSON, holds a key twice or is not a mapping.
+    Raises UserError if the file cannot be read, is not UTF-8, is neither YAML nor JSON, holds a key twice or is not a
+    mapping.
     """
     try:
         size = Path(path).stat().st_size
@@ -147,7 +148,11 @@ def _parsed(text: str, source: str) -> Any:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise UserError(problem or f"{source} is not valid YAML: {_one_line(error)}") from None
-    except (ValueError, TypeError, AttributeError) as error:  # PyYAML on ill-formed tags (!!float x, !!timestamp x, !!omap x)
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:  # PyYAML on ill-formed tags (!!float x, !!timestamp x, !!omap x)
         raise UserError(f"{source} is not valid YAML: {_one_line(error)}") from None
 
 
@@ -160,7 +165,9 @@ def _bounded(value: Any, source: str) -> None:
         if depth > _DEEPEST:
             raise UserError(f"{source} is nested too deeply: at most {_DEEPEST} levels")
         if left < 0:
-            raise UserError(f"{source} holds more than {_MOST:,} values once its aliases are followed: this is no configuration")
+            raise UserError(
+                f"{source} holds more than {_MOST:,} values once its aliases are followed: this is no configuration"
+            )
         if isinstance(item, Mapping):
             waiting += [(inside, depth + 1) for inside in item.values()]
         elif isinstance(item, list | tuple | set):

@@ -1,8 +1,8 @@
 """The site's pages that lie elsewhere in the repository, the pages of the API, and links that work in both places.
 
-Pages are written to be read in the repository: links are relative to the file they stand in. On the site, a link to a page of the
-site leads there; one to another file of the repository (code, a YAML file, a folder) is its text alone, for the site does not carry
-it; one to nothing stays as is, and the strict build fails.
+Pages are written to be read in the repository: links are relative to the file they stand in. On the site, a link to a
+page of the site leads there; one to another file of the repository (code, a YAML file, a folder) is its text alone, for
+the site does not carry it; one to nothing stays as is, and the strict build fails.
 """
 
 import posixpath
@@ -28,7 +28,10 @@ API = {
     "distill": ("Distillation", [f"dad.distill.{name}" for name in ("losses", "normalization", "labels", "train")]),
     "evaluation": (
         "Evaluation",
-        [f"dad.evaluation.{name}" for name in ("score", "evaluate", "alignment", "metrics", "protocol", "calibration", "ordinal")],
+        [
+            f"dad.evaluation.{name}"
+            for name in ("score", "evaluate", "alignment", "metrics", "protocol", "calibration", "ordinal")
+        ],
     ),
     "data": ("Data", [f"dad.data.{name}" for name in ("crops", "photos", "manifest", "benchmarks", "benchmarks.base")]),
     "study": ("Studies", [f"dad.study.{name}" for name in ("config", "modes", "normalizations", "cells", "layout")]),
@@ -60,7 +63,9 @@ def on_files(files: Files, *, config: Any) -> Files:
     for page, path in OUTSIDE.items():
         files.append(File.generated(config, page, content=(ROOT / path).read_text()))
     for name, (title, modules) in API.items():
-        files.append(File.generated(config, f"api/{name}.md", content="\n\n".join([f"# {title}", *map(_reference, modules)])))
+        files.append(
+            File.generated(config, f"api/{name}.md", content="\n\n".join([f"# {title}", *map(_reference, modules)]))
+        )
     return files
 
 

@@ -32,7 +32,9 @@ hypothesis.settings.load_profile("dad")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The workflow's tests first: they take the longest, and with several processes whatever is longest must not begin last."""
+    """The workflow's tests first: they take the longest, and with several processes whatever is longest must not begin
+    last.
+    """
     items.sort(key=lambda item: "workflow" not in item.path.parts)
 
 
@@ -116,10 +118,16 @@ Level = Callable[[Row, str, int], float]
 
 
 def _write_scores(
-    study: StudyConfig, results: Path, level: Level, *, table: str = "table1", noise: float = 0.01, teacher: bool = False
+    study: StudyConfig,
+    results: Path,
+    level: Level,
+    *,
+    table: str = "table1",
+    noise: float = 0.01,
+    teacher: bool = False,
 ) -> dict[tuple[str, str], Path]:
-    """AbsRel of an image = level(row, dataset, seed) x the image's difficulty x a little noise; delta1 = exp(-2 AbsRel),
-    boundary_f1 = exp(-4 AbsRel); of the centre it is AbsRel, and 0.9 times that with a fit of its own.
+    """AbsRel of an image = level(row, dataset, seed) x the image's difficulty x a little noise; delta1 = exp(-2
+    AbsRel), boundary_f1 = exp(-4 AbsRel); of the centre it is AbsRel, and 0.9 times that with a fit of its own.
 
     Files of all rows of a table, and with `teacher` of the models above them. Returns the paths of the rows' files.
     """
@@ -191,13 +199,20 @@ BESIDE_LEVEL = {"source": 0.45, "no-skill": 0.9}
 
 
 def _paper_like(row: Row, dataset: str, seed: int) -> float:
-    """Twice the number that the paper prints: every ordering as printed, on another scale; scaling as Fig. 7 is described."""
+    """Twice the number that the paper prints: every ordering as printed, on another scale; scaling as Fig. 7 is
+    described.
+    """
     if row.role in BESIDE_LEVEL:
         return BESIDE_LEVEL[row.role]
     if row.table == "scaling":
         count = int(row.factors["photos"])
         return {"ours": 0.3 - 0.02 * np.log2(count / 10 + 1e-9), "ssi": 0.32, "teacher": 0.28}[row.factors["method"]]
-    stands_for = {"scenes-indoor": "ETH3D", "scenes-driving": "KITTI", "scenes-indoor-b": "NYUv2", "scenes-indoor-c": "ScanNet"}
+    stands_for = {
+        "scenes-indoor": "ETH3D",
+        "scenes-driving": "KITTI",
+        "scenes-indoor-b": "NYUv2",
+        "scenes-indoor-c": "ScanNet",
+    }
     printed = paper().number(row.table, row.factors, stands_for.get(dataset, "DIODE"), "abs_rel")
     return 2 * (printed.value if printed else OWN.get(row.name, 0.2))
 

@@ -44,9 +44,14 @@ def test_predict_gives_maps_and_writes_files(scene_folders, tmp_path):
 
 def test_evaluate_gives_the_verb_s_numbers(scene_folders, tmp_path):
     root = scene_folders["outdoor"]
-    scores = dad.evaluate("zoo/vit-small", {"scenes-outdoor": root}, protocols=["marigold", "moge"], out=tmp_path / "a.csv")
+    scores = dad.evaluate(
+        "zoo/vit-small", {"scenes-outdoor": root}, protocols=["marigold", "moge"], out=tmp_path / "a.csv"
+    )
     evaluate_to_files(
-        benchmarks=[("scenes-outdoor", root)], out=tmp_path / "b.csv", model="zoo/vit-small", protocols=["marigold", "moge"]
+        benchmarks=[("scenes-outdoor", root)],
+        out=tmp_path / "b.csv",
+        model="zoo/vit-small",
+        protocols=["marigold", "moge"],
     )
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
     with open(tmp_path / "b.csv") as file:
@@ -64,11 +69,15 @@ def test_evaluate_gives_the_verb_s_numbers(scene_folders, tmp_path):
 def test_train_goes_from_photographs_to_a_model(cell, scene_folders, tmp_path):
     values = cell.model_dump(mode="json") | {"mode": "cross"}
     photos = scene_folders["indoor"] / "rgb"
-    run = dad.train(values, photos, tmp_path / "a", settings={"optim.steps": 3}, labels=tmp_path / "labels", device="cpu")
+    run = dad.train(
+        values, photos, tmp_path / "a", settings={"optim.steps": 3}, labels=tmp_path / "labels", device="cpu"
+    )
     assert run == tmp_path / "a"
     assert json.loads((run / "config.json").read_text())["photos"]["root"] == str(photos.resolve())
     assert dad.predict(np.zeros((60, 80, 3), np.uint8), run).shape == (60, 80)
-    other = dad.train(run / "config.json", photos, tmp_path / "b", settings={"normalization": "global"}, labels=tmp_path / "labels")
+    other = dad.train(
+        run / "config.json", photos, tmp_path / "b", settings={"normalization": "global"}, labels=tmp_path / "labels"
+    )
     assert dad.evaluate(other, {"scenes-indoor": scene_folders["indoor"]})["status"].tolist() == ["ok"] * 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "labels"]
     assert len(list((tmp_path / "labels").iterdir())) == 1, "one teacher, one cache"
@@ -82,9 +91,20 @@ def test_train_goes_from_photographs_to_a_model(cell, scene_folders, tmp_path):
 
 def test_train_takes_a_cell_of_a_study_by_its_name(scene_folders, tmp_path):
     """With everything made beside the run, and gone afterwards."""
-    small = {"optim.steps": 2, "optim.batch": 2, "crop.size": 48, "crop.min_crop": 56, "photos.count": 5, "optim.warmup": 1}
+    small = {
+        "optim.steps": 2,
+        "optim.batch": 2,
+        "crop.size": 48,
+        "crop.min_crop": 56,
+        "photos.count": 5,
+        "optim.warmup": 1,
+    }
     run = dad.train(
-        "shared-hybrid-vit-large-to-vit-small", scene_folders["indoor"], tmp_path / "a", study="config/mini.yaml", settings=small
+        "shared-hybrid-vit-large-to-vit-small",
+        scene_folders["indoor"],
+        tmp_path / "a",
+        study="config/mini.yaml",
+        settings=small,
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a"]
     assert dad.load(run).kind == "disparity"

@@ -24,7 +24,19 @@ def test_help_is_quick_and_imports_nothing_heavy():
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert time.monotonic() - begun < 5
     assert printed.strip().endswith("[]")
-    for verb in ("matrix", "data", "pretrain", "label", "train", "evaluate", "table", "figure", "claims", "report", "track"):
+    for verb in (
+        "matrix",
+        "data",
+        "pretrain",
+        "label",
+        "train",
+        "evaluate",
+        "table",
+        "figure",
+        "claims",
+        "report",
+        "track",
+    ):
         assert verb in printed
 
 
@@ -59,7 +71,17 @@ def test_matrix_prints_one_resolved_cell(capsys):
         ["matrix", "--config", str(ROOT / "config/mini.yaml"), "--table", "table9"],
         ["data", "scenes", "--out", "x", "--count", "1", "--seed", "0", "--kind", "moon"],
         ["data", "manifest", "no-such-folder", "--out", "x.jsonl"],
-        ["train", "--cell", "no-such-cell", "--config", str(ROOT / "config/mini.yaml"), "--manifest", "x", "--out", "y"],
+        [
+            "train",
+            "--cell",
+            "no-such-cell",
+            "--config",
+            str(ROOT / "config/mini.yaml"),
+            "--manifest",
+            "x",
+            "--out",
+            "y",
+        ],
         ["evaluate", "--model", "zoo/none", "--dataset", "scenes-indoor", "--root", "no-such", "--out", "x.csv"],
         ["evaluate", "--model", "zoo/vit-small", "--dataset", "moon", "--root", ".", "--out", "x.csv"],
         ["label", "--plan", "{}", "--manifest", "x", "--out", "y"],

@@ -1,4 +1,6 @@
-"""Every command that the README and the docs show is one that works: planned by Snakemake, its options taken by `dad`."""
+"""Every command that the README and the docs show is one that works: planned by Snakemake, its options taken by
+`dad`.
+"""
 
 import os
 import re
@@ -12,7 +14,10 @@ import pytest
 from dad.cli import _parsed
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 _PROMPT = re.compile(r"(?:    |\$ )?((?:[A-Z_]+=\S+ )*(?:snakemake|dad|make|mlflow) .*)")
 
 
@@ -30,13 +35,17 @@ def commands() -> list[tuple[str, str]]:
                 block += [code for code in re.findall(r"`([^`]+)`", line) if re.match(r"(snakemake|make) [a-z-]", code)]
         joined = "\n".join(block).replace("\\\n", " ").splitlines()
         found += [
-            (page.name, " ".join(match[1].split(" #")[0].split())) for line in joined if (match := _PROMPT.fullmatch(line.rstrip()))
+            (page.name, " ".join(match[1].split(" #")[0].split()))
+            for line in joined
+            if (match := _PROMPT.fullmatch(line.rstrip()))
         ]
     return list(dict.fromkeys(found))
 
 
 def is_whole(command: str) -> bool:
-    """Whether a command can be given as it stands: no mention of a verb, nothing about the example table that a reader writes."""
+    """Whether a command can be given as it stands: no mention of a verb, nothing about the example table that a reader
+    writes.
+    """
     return not re.search(r"\blambda\b|\.\.\.|\bVERB\b|--cores N|/(\w+),", command)
 
 
@@ -64,7 +73,13 @@ def test_commands_are_found():
 
 @pytest.mark.parametrize(
     "command",
-    sorted({command for _, command in COMMANDS if command.startswith("snakemake") and "--profile profiles/slurm" not in command}),
+    sorted(
+        {
+            command
+            for _, command in COMMANDS
+            if command.startswith("snakemake") and "--profile profiles/slurm" not in command
+        }
+    ),
 )
 def test_a_workflow_is_planned(command, folder):
     words = shlex.split(command)[1:]
@@ -81,7 +96,9 @@ def test_a_workflow_is_planned(command, folder):
 
 
 def test_trainings_at_the_papers_scale_ask_for_a_gpu(folder):
-    (command,) = {command for _, command in COMMANDS if re.match(r"snakemake .*config/paper.yaml .*--resources gpu", command)}
+    (command,) = {
+        command for _, command in COMMANDS if re.match(r"snakemake .*config/paper.yaml .*--resources gpu", command)
+    }
     run = [
         sys.executable,
         "-m",
@@ -94,7 +111,8 @@ def test_trainings_at_the_papers_scale_ask_for_a_gpu(folder):
     ]
     done = subprocess.run(run, capture_output=True, text=True, cwd=folder, timeout=170)
     jobs = re.findall(
-        r"rule train\w*:\n(?:    .*\n)*?    output: (.*)\n(?:    .*\n)*?    resources: (.*)\n", done.stdout + done.stderr
+        r"rule train\w*:\n(?:    .*\n)*?    output: (.*)\n(?:    .*\n)*?    resources: (.*)\n",
+        done.stdout + done.stderr,
     )
     # the paper's eight students of Table 1, four of them to a job
     assert [outputs.count("model.safetensors") for outputs, _ in jobs] == [4, 4]
@@ -116,5 +134,7 @@ def test_a_verb_takes_the_options_shown(command):
 
 @pytest.mark.parametrize("command", sorted({command for _, command in COMMANDS if command.startswith("make ")}))
 def test_make_knows_the_target(command):
-    done = subprocess.run(["make", "-n", *shlex.split(command)[1:]], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = subprocess.run(
+        ["make", "-n", *shlex.split(command)[1:]], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
     assert done.returncode == 0, done.stderr

@@ -37,7 +37,9 @@ def _worker_error():
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 2, "out of memory"),
         (
-            RuntimeError("[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried 9"),
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory: you tried 9"
+            ),
             2,
             "out of memory",
         ),
@@ -65,7 +67,8 @@ def test_a_mistake_of_ours_is_called_one_and_its_traceback_is_kept(capsys, monke
     assert faults.run(lambda: _raise(KeyError("here"))) == 1
     told = capsys.readouterr().err
     assert re.fullmatch(
-        r"dad: a mistake in dad, not in what you gave: KeyError: 'here'; its traceback is in \S+: please report it\n", told
+        r"dad: a mistake in dad, not in what you gave: KeyError: 'here'; its traceback is in \S+: please report it\n",
+        told,
     )
     (kept,) = tmp_path.iterdir()
     assert str(kept) in told
@@ -116,7 +119,18 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path):
 def test_a_device_that_is_not_there_is_refused(device, tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(b"")
     assert (
-        cli.main(["predict", str(tmp_path / "a.png"), "--model", "zoo/vit-small", "--out", str(tmp_path / "o"), "--device", device])
+        cli.main(
+            [
+                "predict",
+                str(tmp_path / "a.png"),
+                "--model",
+                "zoo/vit-small",
+                "--out",
+                str(tmp_path / "o"),
+                "--device",
+                device,
+            ]
+        )
         == 2
     )
     assert re.fullmatch(r"dad: --device .* is (no device|not there): .*\n", capsys.readouterr().err)

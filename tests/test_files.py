@@ -50,7 +50,9 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
         f"with atomic_path({str(tmp_path)!r} + '/' + sys.argv[1]) as t:\n"
         "    t.write_text('half'); print(t.name, flush=True); time.sleep(60)"
     )
-    writers = [subprocess.Popen([sys.executable, "-c", code, name], stdout=subprocess.PIPE, text=True) for name in ("a", "b")]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, name], stdout=subprocess.PIPE, text=True) for name in ("a", "b")
+    ]
     try:
         killed, living = (writer.stdout.readline().strip() for writer in writers)
         writers[0].send_signal(signal.SIGKILL)
@@ -83,7 +85,10 @@ def test_leftovers_of_another_machine_are_swept_after_a_day(tmp_path):
 
 
 def test_json_has_no_nan(tmp_path):
-    write_json(tmp_path / "a.json", {"mean": float("nan"), "list": [1.5, float("inf"), (float("-inf"),)], "text": "NaN", "n": 3})
+    write_json(
+        tmp_path / "a.json",
+        {"mean": float("nan"), "list": [1.5, float("inf"), (float("-inf"),)], "text": "NaN", "n": 3},
+    )
 
     def refuse(name):
         raise AssertionError(name)

@@ -37,7 +37,11 @@ def job(asked: int, seconds: float) -> subprocess.Popen:
     """A process that takes its devices, says which, and holds them."""
     environment = os.environ | {"DAD_GPUS": str(asked), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", HOLD, str(seconds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
 
 

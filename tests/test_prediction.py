@@ -121,7 +121,9 @@ def test_geometry():
     assert (camera.cx, camera.cy) == (99.5, 49.5)
     depth = relative_to_depth(np.array([[0.0, 1.0]]), "depth", near=1, far=5)
     np.testing.assert_allclose(depth, [[1, 5]])
-    np.testing.assert_allclose(relative_to_depth(np.array([[0.0, 0.5, 1.0]]), "disparity", near=1, far=4), [[4, 1 / 0.625, 1]])
+    np.testing.assert_allclose(
+        relative_to_depth(np.array([[0.0, 0.5, 1.0]]), "disparity", near=1, far=4), [[4, 1 / 0.625, 1]]
+    )
     np.testing.assert_allclose(unproject(np.full((1, 1), 3.0), Camera(2, 2, 0, 0)), [[0, 0, 3]])
     for near, far in ((0, 1), (2, 1), (1, 1)):
         with pytest.raises(UserError, match="0 < near < far"):
@@ -159,7 +161,20 @@ def test_the_command_line(folder, tmp_path, capsys):
     assert "4 images predicted" in capsys.readouterr().out
     assert (tmp_path / "out" / "sub" / "c.ply").exists()
     assert main([*given, "--camera", "x.json"]) == 2
-    assert main(["export", "--run", str(tmp_path / "m.safetensors"), "--format", "safetensors", "--out", str(tmp_path / "e")]) == 0
+    assert (
+        main(
+            [
+                "export",
+                "--run",
+                str(tmp_path / "m.safetensors"),
+                "--format",
+                "safetensors",
+                "--out",
+                str(tmp_path / "e"),
+            ]
+        )
+        == 0
+    )
     assert "largest difference 0.0e+00" in capsys.readouterr().out
 
 
@@ -182,7 +197,9 @@ def test_photos_are_never_replaced_by_their_maps(tmp_path, monkeypatch, given, o
 
 
 def test_files_that_are_no_maps_of_ours_are_not_replaced(tmp_path):
-    """Depth beside its photo, a photo of the same name with another ending, a sub-folder's maps on top of its parent's photos."""
+    """Depth beside its photo, a photo of the same name with another ending, a sub-folder's maps on top of its parent's
+    photos.
+    """
     for given, there in (("p/a.jpg", "p/a.npy"), ("q/a.jpg", "q/a.png"), ("r/sub/a.jpg", "r/a_colour.png")):
         _photo(tmp_path / given)
         if there.endswith(".npy"):
@@ -289,7 +306,8 @@ def test_distances_are_checked_before_any_work(tmp_path, near):
 
 
 @pytest.mark.parametrize(
-    "text", ['{"fx": 1, "fy": NaN, "cx": 1, "cy": 1}', '{"fx": true, "fy": 1, "cx": 1, "cy": 1}', "[1, 2, 3, 4]", "5", '{"fx"']
+    "text",
+    ['{"fx": 1, "fy": NaN, "cx": 1, "cy": 1}', '{"fx": true, "fy": 1, "cx": 1, "cy": 1}', "[1, 2, 3, 4]", "5", '{"fx"'],
 )
 def test_what_is_no_camera_is_refused(tmp_path, text):
     (tmp_path / "c.json").write_text(text)

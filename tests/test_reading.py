@@ -1,4 +1,6 @@
-"""Configuration files as people and other systems write them: what is read as written, and what is refused in which words."""
+"""Configuration files as people and other systems write them: what is read as written, and what is refused in which
+words.
+"""
 
 import json
 from pathlib import Path
@@ -15,7 +17,9 @@ from dad.study.config import OptimConfig, StudyConfig
 from dad.study.settings import with_settings, workflow_study
 
 MINI = Path(__file__).parents[1] / "config" / "mini.yaml"
-PHOTOS = "photos: {source: scenes, kinds: [indoor, outdoor, driving], count: 500, seed: 100000, height: 192, width: 256}"
+PHOTOS = (
+    "photos: {source: scenes, kinds: [indoor, outdoor, driving], count: 500, seed: 100000, height: 192, width: 256}"
+)
 
 BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)
@@ -46,7 +50,8 @@ def study(old: str, new: str) -> StudyConfig:
 )
 def test_text_is_what_was_written(written):
     values = parse_mapping(
-        f"inner: {{text: {written}, named: {{{written}: {written}}}, texts: [{written}], maybe: {written}}}", source="file"
+        f"inner: {{text: {written}, named: {{{written}: {written}}}, texts: [{written}], maybe: {written}}}",
+        source="file",
     )
     inner = parse_model(Outer, values, source="file").inner
     assert (inner.text, inner.named, inner.texts, inner.maybe) == (written, {written: written}, (written,), written)

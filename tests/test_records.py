@@ -1,4 +1,6 @@
-"""A finished run is read in one way: whoever reads it finds out that one of its files is no longer what the training wrote."""
+"""A finished run is read in one way: whoever reads it finds out that one of its files is no longer what the training
+wrote.
+"""
 
 import json
 
@@ -43,14 +45,28 @@ def layout(tmp_path):
         f"loss_{term}": 1.0 for term in ("distillation", "global", "local", "feature", "gradient", "shared")
     }
     write_csv(run / "metrics.csv", [row], list(row))
-    facts = {"cell": NAME, "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00", "wall_seconds": 60.0}
+    facts = {
+        "cell": NAME,
+        "started": "2026-01-01T00:00:00+00:00",
+        "finished": "2026-01-01T00:01:00+00:00",
+        "wall_seconds": 60.0,
+    }
     facts["files"] = {file: sha256_file(run / file) for file in ("config.json", "metrics.csv", "model.safetensors")}
     write_sealed_json(run / "provenance.json", facts)
     scores = layout.scores("ablation", NAME)
-    line = {"model": NAME, "dataset": "scenes-indoor", "protocol": "marigold@1", "protocol_hash": "ab", "image": "a", "scene": "a"}
+    line = {
+        "model": NAME,
+        "dataset": "scenes-indoor",
+        "protocol": "marigold@1",
+        "protocol_hash": "ab",
+        "image": "a",
+        "scene": "a",
+    }
     line |= {"n": 5, "abs_rel": 0.25, "delta1": 0.5}
     write_csv(scores, [line], list(line))
-    results = [{"dataset": "scenes-indoor", "protocol": "marigold@1", "images": 1, "mean": {"abs_rel": 0.25, "delta1": 0.5}}]
+    results = [
+        {"dataset": "scenes-indoor", "protocol": "marigold@1", "images": 1, "mean": {"abs_rel": 0.25, "delta1": 0.5}}
+    ]
     summary = {"model": NAME, "results": results, "failures": [], "weights": facts["files"]["model.safetensors"]}
     write_sealed_json(scores.with_suffix(".json"), summary | {"files": {scores.name: sha256_file(scores)}})
     return layout
@@ -125,7 +141,8 @@ def test_what_was_not_changed_is_read(layout, tmp_path, reader):
 
 
 @pytest.mark.parametrize(
-    ("change", "reader"), [pytest.param(c, r, id=f"{c.__name__}-{r}") for c, found in FOUND.items() for r in sorted(found)]
+    ("change", "reader"),
+    [pytest.param(c, r, id=f"{c.__name__}-{r}") for c, found in FOUND.items() for r in sorted(found)],
 )
 def test_a_change_is_found_by_whoever_reads_it(layout, tmp_path, change, reader):
     change(layout)

@@ -1,4 +1,6 @@
-"""Imports point one way: a room of `dad` imports from those above it in the table of docs/architecture.md, never from one below."""
+"""Imports point one way: a room of `dad` imports from those above it in the table of docs/architecture.md, never from
+one below.
+"""
 
 import ast
 import re

@@ -82,11 +82,15 @@ def test_the_folder_it_writes_is_the_repositorys(study):
 def test_the_study_is_listed_and_checked(study, installed):
     where = call(sys.executable, "-c", "import dad; print(dad.__file__)", cwd=study, env=installed).stdout
     assert not Path(where.strip()).is_relative_to(ROOT)
-    listed = json.loads(call(sys.executable, "-m", "dad", "matrix", "--format", "json", cwd=study, env=installed).stdout)
+    listed = json.loads(
+        call(sys.executable, "-m", "dad", "matrix", "--format", "json", cwd=study, env=installed).stdout
+    )
     ours = json.loads(call(sys.executable, "-m", "dad", "matrix", "--format", "json", cwd=ROOT).stdout)
     assert [cell["id"] for cell in listed] == [cell["id"] for cell in ours]
     call(sys.executable, "-m", "dad", "check", cwd=study, env=installed)
-    assert call(sys.executable, "-m", "dad", "matrix", "--table", "patches", cwd=study.parent, env=installed).stdout.strip()
+    assert call(
+        sys.executable, "-m", "dad", "matrix", "--table", "patches", cwd=study.parent, env=installed
+    ).stdout.strip()
 
 
 def test_snakemake_plans_it(study, installed):
@@ -101,7 +105,9 @@ def test_dad_run_plans_it_where_there_is_no_study_folder(study, installed):
 
 
 def test_condas_environment_is_the_locked_one_and_names_no_path():
-    """Snakemake reads a copy of it in a folder of its own, where nothing that is given by a relative path would be found."""
+    """Snakemake reads a copy of it in a folder of its own, where nothing that is given by a relative path would be
+    found.
+    """
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (packages,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     locked = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]

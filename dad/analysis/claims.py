@@ -1,9 +1,11 @@
-"""The claims about a table held against our scores: each comparison by a paired interval, each claim by its comparisons.
+"""The claims about a table held against our scores: each comparison by a paired interval, each claim by its
+comparisons.
 
-A comparison is made image by image and seed by seed on our scores alone; the printed numbers are shown beside it and enter no test.
-Of whatever kind it is, it is a contrast of rows (`dad.analysis.contrasts`) held against a border. It has a p value for the claim
-and one against it, each one-sided; over the comparisons of a claim both are corrected by Holm's method, so that neither `held` nor
-`did not hold` can come from one interval of twenty. What neither side has evidence for is `undecided`, and says what it would take.
+A comparison is made image by image and seed by seed on our scores alone; the printed numbers are shown beside it and
+enter no test. Of whatever kind it is, it is a contrast of rows (`dad.analysis.contrasts`) held against a border. It has
+a p value for the claim and one against it, each one-sided; over the comparisons of a claim both are corrected by Holm's
+method, so that neither `held` nor `did not hold` can come from one interval of twenty. What neither side has evidence
+for is `undecided`, and says what it would take.
 """
 
 import itertools
@@ -34,8 +36,8 @@ Case = tuple[tuple[Row, ...], tuple[Row, ...]]
 
 @dataclass(frozen=True)
 class Evidence:
-    """p values, one-sided: small `held` speaks for the claim, small `against` against it. NaN where there is no spread to learn
-    from.
+    """p values, one-sided: small `held` speaks for the claim, small `against` against it. NaN where there is no spread
+    to learn from.
     """
 
     held: float
@@ -68,8 +70,8 @@ def corrected(found: Sequence[Evidence]) -> list[Evidence]:
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison on one column: of a row with another (`better`, `close`), of the gap between two rows with that between two
-    others (`narrower`), or of rows along a factor that is a number (`trend`).
+    """One comparison on one column: of a row with another (`better`, `close`), of the gap between two rows with that
+    between two others (`narrower`), or of rows along a factor that is a number (`trend`).
     """
 
     comparison: Comparison
@@ -78,18 +80,26 @@ class Check:
     others: tuple[Row, ...]
     """Empty for a trend of `rows` by themselves."""
     ours: tuple[float, ...]
-    """Means of row and other; of gaps, how wide they are; of a trend, per level, by how much the other is worse, or our mean."""
+    """Means of row and other; of gaps, how wide they are; of a trend, per level, by how much the other is worse, or our
+    mean.
+    """
     printed: tuple[float, float] | None
     """The paper's values of the same two, or None unless it prints all that they are made of; a trend has none."""
     interval: Estimate
-    """`better`: by how much the other is worse than `factor` times the row, in the metric's unit; `close`: other minus row;
-    `narrower`: by how much the others' gap is wider; `trend`: by how much better the largest level is than the smallest."""
+    """`better`: by how much the other is worse than `factor` times the row, in the metric's unit; `close`: other minus
+    row; `narrower`: by how much the others' gap is wider; `trend`: by how much better the largest level is than the
+    smallest.
+    """
     judged: Estimate
-    """What the verdict rests on: the same; of a trend the slope per doubling of the factor, by least squares over all levels."""
+    """What the verdict rests on: the same; of a trend the slope per doubling of the factor, by least squares over all
+    levels.
+    """
     evidence: Evidence
     """Corrected for the number of the claim's comparisons."""
     spearman: float = math.nan
-    """Of a trend: rank correlation of level and series, turned so that 1 is what the claim says; NaN below three levels."""
+    """Of a trend: rank correlation of level and series, turned so that 1 is what the claim says; NaN below three
+    levels.
+    """
 
     @property
     def verdict(self) -> Verdict:
@@ -200,7 +210,9 @@ def matching(frame: Frame, levels: dict[str, str]) -> list[Row]:
 
 
 def _cases(frame: Frame, comparison: Comparison) -> tuple[list[Case], int]:
-    """What a comparison compares on each data set, of rows with scores, and how many more it has that are not in this study."""
+    """What a comparison compares on each data set, of rows with scores, and how many more it has that are not in this
+    study.
+    """
     if comparison.relation == "narrower":
         found = [matching(frame, levels) for levels in (*comparison.rows, *comparison.others)]
         if any(len(rows) != 1 or not rows[0].subjects for rows in found):
@@ -245,7 +257,9 @@ def compared(frame: Frame, comparison: Comparison, rows: Sequence[Row], others: 
 
     spearman, slope = math.nan, None
     if comparison.relation == "trend":
-        series = [gap(*pair) for pair in zip(rows, others, strict=True)] if others else [[of(row, -sign)] for row in rows]
+        series = (
+            [gap(*pair) for pair in zip(rows, others, strict=True)] if others else [[of(row, -sign)] for row in rows]
+        )
         heights = [estimate(*terms).mean for terms in series]
         levels = [float(row.factors[comparison.along or ""]) for row in rows]
         slope = estimate(*_weighted(series, slope_weights(levels)))
@@ -277,7 +291,11 @@ def compared(frame: Frame, comparison: Comparison, rows: Sequence[Row], others: 
 
 def _weighted(parts: Sequence[Sequence[Term]], weights: Sequence[float]) -> list[Term]:
     """The weighted sum of contrasts."""
-    return [(row, metric, factor * weight) for terms, factor in zip(parts, weights, strict=True) for row, metric, weight in terms]
+    return [
+        (row, metric, factor * weight)
+        for terms, factor in zip(parts, weights, strict=True)
+        for row, metric, weight in terms
+    ]
 
 
 def slope_weights(levels: Sequence[float]) -> list[float]:
@@ -292,8 +310,8 @@ def _is_lower(metric: str) -> bool:
 
 
 def orderings(frame: Frame, metric: str = "abs_rel") -> list[Check]:
-    """All pairs of rows that the paper prints apart by more than its noise floor, on every data set with a printed column: whether
-    ours are ordered likewise.
+    """All pairs of rows that the paper prints apart by more than its noise floor, on every data set with a printed
+    column: whether ours are ordered likewise.
 
     Numbers that were not made under the paper's own protocol order nothing and are left out.
     """

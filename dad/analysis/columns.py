@@ -44,8 +44,8 @@ class Column:
 
 
 def table_columns(study: StudyConfig, table: str) -> tuple[Column, ...]:
-    """The columns of a table: the average where it has one, the study's data sets of the table's groups in the paper's order, then
-    the ones that the paper's table does not have.
+    """The columns of a table: the average where it has one, the study's data sets of the table's groups in the paper's
+    order, then the ones that the paper's table does not have.
     """
     layout, groups = table_of(study, table), study_groups(study, table)
     known = list(layout.datasets)

@@ -1,8 +1,9 @@
 """Contrasts of rows by their per-image scores, and the statistics of a whole table.
 
-Scores come as a tidy DataFrame with the columns `row` (a table's row), `seed`, `dataset`, `image` and one column per metric: one
-line per image and scored model. Whatever is asked of rows (a difference, a gap, a slope, a main effect) is a weighted sum of their
-scores, image by image and seed by seed. Everything here is a pure function; what an interval covers says `dad.analysis.estimates`.
+Scores come as a tidy DataFrame with the columns `row` (a table's row), `seed`, `dataset`, `image` and one column per
+metric: one line per image and scored model. Whatever is asked of rows (a difference, a gap, a slope, a main effect) is
+a weighted sum of their scores, image by image and seed by seed. Everything here is a pure function; what an interval
+covers says `dad.analysis.estimates`.
 """
 
 import itertools
@@ -19,7 +20,9 @@ from dad.analysis.estimates import Values, average_of
 MEANS = ("mean", "ci_low", "ci_high", "n", "seeds")
 TO_BEST = ("difference_to_best", "diff_low", "diff_high", "p_holm", "effect")
 TO_REFERENCE = ("ref_difference", "ref_low", "ref_high", "ref_p_holm", "ref_effect")
-"""What `table_statistics` finds, by name; of a difference its mean and interval, p after Holm's correction, and the effect."""
+"""What `table_statistics` finds, by name; of a difference its mean and interval, p after Holm's correction, and the
+effect.
+"""
 
 Term = tuple[str, str, float]
 """Row, metric and weight in a contrast."""
@@ -36,11 +39,13 @@ def value_table(scores: pd.DataFrame, metrics: Iterable[str]) -> ValueTable:
     return found
 
 
-def contrast(values: ValueTable, datasets: Sequence[str], terms: Sequence[Term], partial: Collection[str] = ()) -> list[Values]:
+def contrast(
+    values: ValueTable, datasets: Sequence[str], terms: Sequence[Term], partial: Collection[str] = ()
+) -> list[Values]:
     """The weighted sum of rows, (seeds, images) per data set; an estimator without seeds meets every one.
 
-    partial: metrics that some images have no value of, as one without edges. Where a term is of one of these, an image that any
-    term has no value of is left out.
+    partial: metrics that some images have no value of, as one without edges. Where a term is of one of these, an image
+    that any term has no value of is left out.
     """
     parts = []
     for dataset in datasets:
@@ -58,8 +63,8 @@ def contrast(values: ValueTable, datasets: Sequence[str], terms: Sequence[Term],
 def rank_effect(parts: Sequence[Values]) -> float:
     """The matched-pairs rank-biserial correlation of paired differences, (seeds, images) per data set, in [-1, 1].
 
-    (W+ - W-) / (W+ + W-) of the signed ranks over the images of all data sets (of the mean over seeds; images without a difference
-    are left out): 1 where every image is larger than in the reference.
+    (W+ - W-) / (W+ + W-) of the signed ranks over the images of all data sets (of the mean over seeds; images without a
+    difference are left out): 1 where every image is larger than in the reference.
     """
     per_image = np.concatenate([values.mean(axis=0) for values in parts])
     if not np.isfinite(per_image).all():
@@ -70,7 +75,9 @@ def rank_effect(parts: Sequence[Values]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Holm's (1979) step-down adjustment of a family of p values, in the given order; NaN stays NaN and does not count."""
+    """Holm's (1979) step-down adjustment of a family of p values, in the given order; NaN stays NaN and does not
+    count.
+    """
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
     order = [index for index in np.argsort(p) if not np.isnan(p[index])]
@@ -86,12 +93,13 @@ def table_statistics(
 ) -> pd.DataFrame:
     """One line per row, column and metric.
 
-    better: metric -> "lower" or "higher"; the best row of a column and metric is chosen by it, the others are compared with it.
-    columns: name -> the data sets it averages. references: row -> the row it is compared with; a row may have none.
+    better: metric -> "lower" or "higher"; the best row of a column and metric is chosen by it, the others are compared
+    with it. columns: name -> the data sets it averages. references: row -> the row it is compared with; a row may have
+    none.
 
-    Columns: row, dataset (the column's name), metric, MEANS, TO_BEST, reference (the row compared with) and TO_REFERENCE. Both p
-    are adjusted over the rows of one column and metric. The best row is chosen from the same scores that it is compared on, which
-    favours it a little; its own difference is 0, without an interval.
+    Columns: row, dataset (the column's name), metric, MEANS, TO_BEST, reference (the row compared with) and
+    TO_REFERENCE. Both p are adjusted over the rows of one column and metric. The best row is chosen from the same
+    scores that it is compared on, which favours it a little; its own difference is 0, without an interval.
     """
     rows, values, lines = list(dict.fromkeys(scores["row"])), value_table(scores, better), []
     others = {row: other for row, other in references.items() if row in rows and other in rows}
@@ -111,9 +119,13 @@ def table_statistics(
     return pd.DataFrame(lines, columns=["row", "dataset", "metric", *MEANS, *TO_BEST, "reference", *TO_REFERENCE])
 
 
-def _differences(parts: Mapping[str, list[Values]], others: Mapping[str, str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _differences(
+    parts: Mapping[str, list[Values]], others: Mapping[str, str], names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """Row -> its difference to the other row, by `names`."""
-    found = {row: [one - two for one, two in zip(parts[row], parts[other], strict=True)] for row, other in others.items()}
+    found = {
+        row: [one - two for one, two in zip(parts[row], parts[other], strict=True)] for row, other in others.items()
+    }
     estimates = {row: average_of(differences) for row, differences in found.items()}
     adjusted = holm([estimate.p for estimate in estimates.values()])
     return {

@@ -26,8 +26,9 @@ class Effects:
     metric: str
     dimensions: tuple[Dimension, ...]
     mains: dict[tuple[str, str], list[Interval]]
-    """(dimension, level), as they are written, in the order of the table -> on each of its columns the mean over the rows with this
-    level minus the mean over all rows."""
+    """(dimension, level), as they are written, in the order of the table -> on each of its columns the mean over the
+    rows with this level minus the mean over all rows.
+    """
 
     @property
     def axes(self) -> tuple[Dimension, Dimension]:
@@ -51,10 +52,13 @@ def level_of(row: Row, dimension: Dimension) -> Level:
 
 
 def grid_dimensions(frame: Frame) -> tuple[Dimension, ...]:
-    """The dimensions of a table that is a grid: several with at least two levels each, nothing printed, and every combination of
-    levels a row, whether it could be run or not. Empty for other tables.
+    """The dimensions of a table that is a grid: several with at least two levels each, nothing printed, and every
+    combination of levels a row, whether it could be run or not. Empty for other tables.
     """
-    possible = [*([frame.layout.block] if frame.layout.block else []), *((factor,) for factor in frame.layout.row_factors)]
+    possible = [
+        *([frame.layout.block] if frame.layout.block else []),
+        *((factor,) for factor in frame.layout.row_factors),
+    ]
     levels = {dimension: {level_of(row, dimension) for row in frame.rows} for dimension in possible}
     varied = tuple(dimension for dimension, found in levels.items() if len(found) > 1)
     whole = math.prod(len(levels[dimension]) for dimension in varied) == len(frame.rows)
@@ -81,7 +85,9 @@ def effects_of(frame: Frame) -> Effects | None:
 
 
 def cell_means(frame: Frame, effects: Effects, column: Column) -> pd.DataFrame:
-    """Our means by the levels of the heat map's axes (as they are written), averaged over the others; NaN where nothing was run."""
+    """Our means by the levels of the heat map's axes (as they are written), averaged over the others; NaN where nothing
+    was run.
+    """
     lines, (rows, columns) = frame.lines, effects.axes
     here = lines[(lines["role"] == "row") & (lines["dataset"] == column.dataset) & (lines["metric"] == effects.metric)]
     table = here.assign(row=words(frame.layout, here, rows), column=words(frame.layout, here, columns))
@@ -90,7 +96,8 @@ def cell_means(frame: Frame, effects: Effects, column: Column) -> pd.DataFrame:
 
 
 def interactions(means: pd.DataFrame) -> pd.DataFrame:
-    """What is left of cell means (levels of one factor by levels of the other) beyond both main effects; 0 where factors add up.
+    """What is left of cell means (levels of one factor by levels of the other) beyond both main effects; 0 where
+    factors add up.
 
     Where combinations are missing, row and column effects are fitted by least squares to the ones that are there.
     """
@@ -102,8 +109,9 @@ def interactions(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve_lines(frame: Frame) -> pd.DataFrame:
-    """One line per row with a reference and column: facet, line, along, title, and the error relative to the reference's: 1 plus
-    the paired difference over the reference's mean, with the ends of its interval. A reference is 1 at its own level.
+    """One line per row with a reference and column: facet, line, along, title, and the error relative to the
+    reference's: 1 plus the paired difference over the reference's mean, with the ends of its interval. A reference is 1
+    at its own level.
     """
     form, metric, lines = frame.layout.curves, frame.layout.metrics[0], []
     assert form is not None
@@ -114,7 +122,10 @@ def curve_lines(frame: Frame) -> pd.DataFrame:
         for column in frame.columns:
             own, base = frame.value(row, column, metric), frame.value(reference, column, metric)["mean"]
             place = {"facet": row.factors[form.facets], "line": row.factors[form.lines], "title": column.title}
-            ends = {name: 1 + own[f"ref_{key}"] / base for name, key in (("mean", "difference"), ("low", "low"), ("high", "high"))}
+            ends = {
+                name: 1 + own[f"ref_{key}"] / base
+                for name, key in (("mean", "difference"), ("low", "low"), ("high", "high"))
+            }
             lines.append(place | {"along": float(row.factors[form.along])} | ends)
             start = {"along": float(reference.factors[form.along]), "mean": 1.0, "low": 1.0, "high": 1.0}
             if (first := place | start) not in lines:

@@ -46,8 +46,9 @@ class Interval(NamedTuple):
 class Estimate:
     """A mean with its standard error, which is NaN where there is no spread to learn from.
 
-    share: the seeds' part of the variance; freedom: degrees of freedom of the seeds' part and of the images'. seeds: how many
-    trainings. seed, image, rest: the mean's variance taken apart; with S trainings it would be `seed / S + image + rest / S`.
+    share: the seeds' part of the variance; freedom: degrees of freedom of the seeds' part and of the images'. seeds:
+    how many trainings. seed, image, rest: the mean's variance taken apart; with S trainings it would be `seed / S +
+    image + rest / S`.
     """
 
     mean: float
@@ -123,7 +124,9 @@ def _quantile(probability: float, share: float, freedom: tuple[float, float]) ->
 
 @dataclass(frozen=True)
 class Design:
-    """What it would take to find a difference: so many trainings, `images` times as many images. None: not within `LARGEST`."""
+    """What it would take to find a difference: so many trainings, `images` times as many images. None: not within
+    `LARGEST`.
+    """
 
     seeds: int
     images: float
@@ -134,8 +137,8 @@ LARGEST = (20, 20)
 
 
 def design(estimate: Estimate, difference: float) -> Design | None:
-    """The smallest design that finds a true `difference` with probability `POWER`: more seeds alone where that is enough, else
-    more images too. None where even `LARGEST` is not enough, or there is nothing to learn from.
+    """The smallest design that finds a true `difference` with probability `POWER`: more seeds alone where that is
+    enough, else more images too. None where even `LARGEST` is not enough, or there is nothing to learn from.
     """
     if not math.isfinite(estimate.error) or difference == 0:
         return None
@@ -158,7 +161,9 @@ def design(estimate: Estimate, difference: float) -> Design | None:
 
 
 def mean_of(values: Values) -> Estimate:
-    """The mean of (seeds, images) values, each seed and image weighing the same. NaN or infinity anywhere leaves no error."""
+    """The mean of (seeds, images) values, each seed and image weighing the same. NaN or infinity anywhere leaves no
+    error.
+    """
     return average_of([values])
 
 
@@ -170,15 +175,20 @@ def average_of(parts: Sequence[Values]) -> Estimate:
     parts = [np.asarray(values, dtype=np.float64) for values in parts]
     seeds = len(parts[0])
     if any(len(values) != seeds for values in parts):
-        raise ValueError(f"data sets have different numbers of seeds: {', '.join(str(len(values)) for values in parts)}")
+        raise ValueError(
+            f"data sets have different numbers of seeds: {', '.join(str(len(values)) for values in parts)}"
+        )
     mean = float(np.mean([values.mean() for values in parts]))
     if not all(np.isfinite(values).all() for values in parts) or min(values.shape[1] for values in parts) < 2:
         return Estimate(mean, math.nan, 0.0, (1.0, 1.0), seeds, math.nan, math.nan, math.nan)
     by_image = [_image_variance(values) / len(parts) ** 2 for values in parts]
     rest = sum(_rest_variance(values) for values in parts) / len(parts) ** 2
     image = sum(by_image)
-    by_seed = float(np.mean([values.mean(axis=1) for values in parts], axis=0).var(ddof=1)) / seeds if seeds > 1 else 0.0
-    # `rest` stands in both others and counts once; where one of them is smaller, its own component is negative and counts as zero
+    by_seed = (
+        float(np.mean([values.mean(axis=1) for values in parts], axis=0).var(ddof=1)) / seeds if seeds > 1 else 0.0
+    )
+    # `rest` stands in both others and counts once; where one of them is smaller, its own component is negative and
+    # counts as zero
     variance = by_seed + image - min(rest, by_seed, image)
     spread = sum(part**2 / (values.shape[1] - 1) for part, values in zip(by_image, parts, strict=True))
     return Estimate(

@@ -1,7 +1,8 @@
-"""A table's results as one tidy frame, made once from its score files. What shows the table reads the frame and decides nothing.
+"""A table's results as one tidy frame, made once from its score files. What shows the table reads the frame and decides
+nothing.
 
-The frame has a line per row, column and metric: our mean with its interval, the number printed beside it, differences to the best
-row and to the row's reference, what is best of its block, and the reason where there is no number.
+The frame has a line per row, column and metric: our mean with its interval, the number printed beside it, differences
+to the best row and to the row's reference, what is best of its block, and the reason where there is no number.
 """
 
 import contextlib
@@ -16,7 +17,16 @@ import numpy as np
 import pandas as pd
 
 from dad.analysis.columns import Column, beside_label, reasons, row_label, table_columns
-from dad.analysis.contrasts import MEANS, TO_BEST, TO_REFERENCE, Term, ValueTable, contrast, table_statistics, value_table
+from dad.analysis.contrasts import (
+    MEANS,
+    TO_BEST,
+    TO_REFERENCE,
+    Term,
+    ValueTable,
+    contrast,
+    table_statistics,
+    value_table,
+)
 from dad.analysis.estimates import Values
 from dad.analysis.provenance import starts
 from dad.analysis.scores import METRICS, table_scores
@@ -58,8 +68,9 @@ class Frame:
     """Id of the protocol, e.g. `marigold@1`."""
     protocol_hash: str
     scores: pd.DataFrame
-    """Per image: row, seed, dataset, image, scene, n, METRICS and the further ones that claims ask for; images without a scored
-    pixel are left out."""
+    """Per image: row, seed, dataset, image, scene, n, METRICS and the further ones that claims ask for; images without
+    a scored pixel are left out.
+    """
     beside_scores: pd.DataFrame
     """The same of the models above the rows."""
     empty: Mapping[str, int]
@@ -67,12 +78,13 @@ class Frame:
 
     @functools.cached_property
     def lines(self) -> pd.DataFrame:
-        """A line per row, column and metric; a benchmark that the study has no data set for has lines with printed numbers alone.
+        """A line per row, column and metric; a benchmark that the study has no data set for has lines with printed
+        numbers alone.
 
-        Columns: role (`row`, or one of `BESIDE`), row, label, block, cell (what stands in the row), the factors; dataset, title,
-        benchmark (of the paper), stands_for, metric, protocol; mean, ci_low, ci_high, n, seeds, best, percent; paper, paper_best,
-        paper_percent, notes, foreign; the differences to the table's best row (TO_BEST) and to the row's reference (reference,
-        TO_REFERENCE, ref_verdict); reason.
+        Columns: role (`row`, or one of `BESIDE`), row, label, block, cell (what stands in the row), the factors;
+        dataset, title, benchmark (of the paper), stands_for, metric, protocol; mean, ci_low, ci_high, n, seeds, best,
+        percent; paper, paper_best, paper_percent, notes, foreign; the differences to the table's best row (TO_BEST) and
+        to the row's reference (reference, TO_REFERENCE, ref_verdict); reason.
         """
         return _decided(self, _places(self).merge(_statistics(self), how="left", on=KEYS))
 
@@ -104,7 +116,9 @@ class Frame:
 
     @property
     def without_data(self) -> tuple[Column, ...]:
-        """The columns of the paper's table that this study has no data set for, whether anything is printed there or not."""
+        """The columns of the paper's table that this study has no data set for, whether anything is printed there or
+        not.
+        """
         shown = {column.paper for column in self.columns}
         return tuple(Column(name, name) for name in self.layout.datasets if name not in shown)
 
@@ -123,7 +137,9 @@ class Frame:
         return value_table(self.scores, [name for name in (*METRICS, *MEASURED) if name in self.scores])
 
     def contrast(self, column: Column, terms: Sequence[Term]) -> list[Values]:
-        """The weighted sum of scored rows, (seeds, images) per data set of a column; images can be without a further metric."""
+        """The weighted sum of scored rows, (seeds, images) per data set of a column; images can be without a further
+        metric.
+        """
         return contrast(self._values, column.datasets, terms, partial=MEASURED)
 
     @functools.cached_property
@@ -182,8 +198,8 @@ class Frame:
 
     @functools.cached_property
     def shares(self) -> dict[str, dict[str, tuple[float, float]]]:
-        """Label of a row -> term of eq. 9 -> its share of the objective at the start and at the end, the mean over the trainings;
-        rows whose step logs are not there are left out.
+        """Label of a row -> term of eq. 9 -> its share of the objective at the start and at the end, the mean over the
+        trainings; rows whose step logs are not there are left out.
         """
         found = {}
         for row in self.trained:
@@ -235,16 +251,19 @@ def block_of(layout: Table, row: Row) -> tuple[str, ...]:
 
 
 def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
-    """Read the scores in a table's rows under the study's first protocol, compute the statistics, and decide what is best.
+    """Read the scores in a table's rows under the study's first protocol, compute the statistics, and decide what is
+    best.
 
-    The files of a model above the rows may be missing. Raises UserError if another is missing, if one is unreadable, of another
-    model or without one of the data sets, or if two were scored on different images or under different rules.
+    The files of a model above the rows may be missing. Raises UserError if another is missing, if one is unreadable, of
+    another model or without one of the data sets, or if two were scored on different images or under different rules.
     """
     layout, rows, columns = table_of(study, table), tuple(table_rows(study, table)), table_columns(study, table)
     if not columns:
         raise UserError(f"study {study.name} has no benchmark that {table} reports ({', '.join(layout.datasets)})")
     protocol = load_protocol(study.protocols[0])
-    asked = [name for claim in layout.claims for one in claim.comparisons for name in (one.metric, one.other_metric) if name]
+    asked = [
+        name for claim in layout.claims for one in claim.comparisons for name in (one.metric, one.other_metric) if name
+    ]
     metrics = list(dict.fromkeys([*METRICS, *asked]))
     beside, scores = table_scores(study, table, results, columns, protocol.id, metrics)
     first = scores[scores["subject"] == scores["subject"].iloc[0]] if len(scores) else scores
@@ -261,7 +280,10 @@ def load_frame(study: StudyConfig, table: str, results: Path) -> Frame:
         protocol_hash=first["protocol_hash"].iloc[0] if len(first) else protocol.hash,
         scores=scores[own & measured],
         beside_scores=scores[~own & measured],
-        empty={name: int(((first["dataset"] == name) & (first["n"] == 0)).sum()) for name in dict.fromkeys(first["dataset"])},
+        empty={
+            name: int(((first["dataset"] == name) & (first["n"] == 0)).sum())
+            for name in dict.fromkeys(first["dataset"])
+        },
     )
 
 
@@ -307,7 +329,9 @@ def _statistics(frame: Frame) -> pd.DataFrame:
 
 
 def _decided(frame: Frame, lines: pd.DataFrame) -> pd.DataFrame:
-    """The lines with what is best of its block, the change against the base row, and the verdict against the reference."""
+    """The lines with what is best of its block, the change against the base row, and the verdict against the
+    reference.
+    """
     lines = lines.astype(dict.fromkeys([*MEANS, *TO_BEST, *TO_REFERENCE], float)).fillna({"reference": ""})
     sign = lines["metric"].map({name: 1 if paper().metrics[name].better == "lower" else -1 for name in METRICS})
     lines["best"], lines["paper_best"] = _best(lines, "mean", sign), _best(lines, "paper", sign)
@@ -322,7 +346,9 @@ def _decided(frame: Frame, lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best(lines: pd.DataFrame, value: str, sign: pd.Series) -> pd.Series:
-    """Whether a value reads as the best of its block: ties after rounding are all best, as in the paper; one alone is not."""
+    """Whether a value reads as the best of its block: ties after rounding are all best, as in the paper; one alone is
+    not.
+    """
     rounded = sign * lines[value].where(lines["role"] == "row").map(lambda one: float(f"{one:.{paper().decimals}f}"))
     blocks = rounded.groupby([lines["dataset"], lines["metric"], lines["block"]])
     return (rounded == blocks.transform("min")) & (blocks.transform("count") > 1)

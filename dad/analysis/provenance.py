@@ -1,4 +1,5 @@
-"""What was run: what cells were trained with, from their configs, and how it went, from the files that their trainings wrote.
+"""What was run: what cells were trained with, from their configs, and how it went, from the files that their trainings
+wrote.
 
 What is not there says nothing.
 """
@@ -95,8 +96,8 @@ def shared_facts(cells: Iterable[Cell]) -> Facts:
 
 
 def distinct(cells: Iterable[Cell], fact: Callable[[Cell], str]) -> str:
-    """The different values of a fact, in the order of the cells; the words in which they all end are said once: `100 / 250 rendered
-    photos`.
+    """The different values of a fact, in the order of the cells; the words in which they all end are said once: `100 /
+    250 rendered photos`.
     """
     different = [value.split(" ") for value in dict.fromkeys(map(fact, cells))]
     shortest = min(map(len, different), default=0)
@@ -109,8 +110,8 @@ def distinct(cells: Iterable[Cell], fact: Callable[[Cell], str]) -> str:
 
 
 def read_run_record(layout: Layout, cell: str) -> dict[str, Any]:
-    """What a cell's training wrote of itself; empty where there is no file. UserError where it, the run's config or its log are
-    not what they were.
+    """What a cell's training wrote of itself; empty where there is no file. UserError where it, the run's config or its
+    log are not what they were.
     """
     path = layout.run(cell) / RECORD
     return read_record(path, files=("config.json", "metrics.csv"), cure=f"train {cell} again") if path.is_file() else {}
@@ -120,7 +121,10 @@ def run_facts(runs: Sequence[Provenance]) -> Facts:
     """How trainings went: what differs is listed, never averaged; what no file tells is unknown."""
     facts = [
         ("Students' size", f"{numbers(runs, 'parameters')} parameters"),
-        ("Photos that were read", f"used {numbers(runs, 'photos_used')}, too small {numbers(runs, 'photos_too_small')}"),
+        (
+            "Photos that were read",
+            f"used {numbers(runs, 'photos_used')}, too small {numbers(runs, 'photos_too_small')}",
+        ),
         ("Hardware", devices(runs)),
         ("Training time", _times(runs)),
         ("Versions", _versions(runs)),
@@ -153,7 +157,9 @@ def total_time(runs: Sequence[Provenance]) -> str:
     seconds = _seconds(runs)
     if not seconds:
         return "an unknown time"
-    return duration(sum(seconds)) + ("" if len(seconds) == len(runs) else f" (known for {len(seconds)} of {len(runs)} cells)")
+    return duration(sum(seconds)) + (
+        "" if len(seconds) == len(runs) else f" (known for {len(seconds)} of {len(runs)} cells)"
+    )
 
 
 def _times(runs: Sequence[Provenance]) -> str:
@@ -187,7 +193,10 @@ def _versions(runs: Sequence[Provenance]) -> str:
     for run in runs:
         for package, version in (run.get("versions") or {}).items():
             merged.setdefault(package, set()).add(str(version))
-    return ", ".join(f"{package} {' / '.join(sorted(versions))}" for package, versions in sorted(merged.items())) or UNKNOWN
+    return (
+        ", ".join(f"{package} {' / '.join(sorted(versions))}" for package, versions in sorted(merged.items()))
+        or UNKNOWN
+    )
 
 
 def commits(runs: Sequence[Provenance]) -> str:

@@ -15,9 +15,44 @@ from dad.study.table import Table
 from dad.study.tables import table_of
 
 COLUMNS = [
-    *("claim", "table", "verdict", "relation", "dataset", "metric", "row", "other", "row_mean", "other_mean", "difference", "low"),
-    *("high", "factor", "margin", "comparison", "slope", "slope_low", "slope_high", "spearman", "printed_row", "printed_other"),
-    *("printed_holds", "protocol", "n", "seeds", "p", "p_against", "visible", "needed_seeds", "needed_images", "reason"),
+    *(
+        "claim",
+        "table",
+        "verdict",
+        "relation",
+        "dataset",
+        "metric",
+        "row",
+        "other",
+        "row_mean",
+        "other_mean",
+        "difference",
+        "low",
+    ),
+    *(
+        "high",
+        "factor",
+        "margin",
+        "comparison",
+        "slope",
+        "slope_low",
+        "slope_high",
+        "spearman",
+        "printed_row",
+        "printed_other",
+    ),
+    *(
+        "printed_holds",
+        "protocol",
+        "n",
+        "seeds",
+        "p",
+        "p_against",
+        "visible",
+        "needed_seeds",
+        "needed_images",
+        "reason",
+    ),
     "other_metric",
 ]
 
@@ -61,11 +96,18 @@ def csv_lines(one: Judged) -> Iterator[dict[str, Any]]:
 
 
 def check_line(check: Check) -> dict[str, Any]:
-    """A comparison as its line of the CSV, numbers with six digits after the point; what it does not have is left out."""
+    """A comparison as its line of the CSV, numbers with six digits after the point; what it does not have is left
+    out.
+    """
     asked, shown, judged = check.comparison, check.interval, check.judged
     needed = check.needed if check.verdict == "undecided" and not check.says_nothing else None
     line: dict[str, Any] = {
-        **{"relation": asked.relation, "dataset": check.column.dataset, "metric": asked.metric, "comparison": check.verdict},
+        **{
+            "relation": asked.relation,
+            "dataset": check.column.dataset,
+            "metric": asked.metric,
+            "comparison": check.verdict,
+        },
         **{"row": "+".join(row.name for row in check.rows), "other": "+".join(row.name for row in check.others)},
         **{"difference": shown.mean, "low": shown.low, "high": shown.high, "visible": judged.visible},
         **{"p": check.evidence.held, "p_against": check.evidence.against, "other_metric": asked.other_metric or ""},
@@ -78,6 +120,8 @@ def check_line(check: Check) -> dict[str, Any]:
     if asked.relation in ("better", "close"):
         line |= {"factor": asked.factor, "margin": "" if asked.margin is None else asked.margin}
     if check.printed is not None:
-        line |= dict(zip(("printed_row", "printed_other"), check.printed, strict=True)) | {"printed_holds": check.printed_holds}
+        line |= dict(zip(("printed_row", "printed_other"), check.printed, strict=True)) | {
+            "printed_holds": check.printed_holds
+        }
     numbers = {name: round(value, 6) for name, value in line.items() if isinstance(value, float)}
     return line | {name: "" if math.isnan(value) else value for name, value in numbers.items()}

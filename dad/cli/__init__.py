@@ -1,7 +1,8 @@
 """The command line: a verb a module, with its options beside what it does.
 
-Every module of this package whose name does not begin with an underscore is a verb; `data_check` is `dad data check`. It holds
-`HELP` (a line), `ABOUT` (sentences), `EXAMPLE`, `options(parser)` and `run(arguments)`, and imports heavy packages inside `run`.
+Every module of this package whose name does not begin with an underscore is a verb; `data_check` is `dad data check`.
+It holds `HELP` (a line), `ABOUT` (sentences), `EXAMPLE`, `options(parser)` and `run(arguments)`, and imports heavy
+packages inside `run`.
 """
 
 import argparse
@@ -88,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _parsed(arguments: list[str] | None) -> argparse.Namespace:
-    """The arguments; SystemExit with one line for an option that the verb does not have, with the nearest that it has."""
+    """The arguments; SystemExit with one line for an option that the verb does not have, with the nearest that it
+    has.
+    """
     parsed, unknown = _parser().parse_known_args(arguments)
     if unknown:
         option = next((word for word in unknown if word.startswith("-")), unknown[0]).partition("=")[0]
@@ -99,7 +102,9 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; returns the exit code as `dad.faults` lists them: 0, 2 for a user's mistake, 3 for a collapsed training, ..."""
+    """Run one verb; returns the exit code as `dad.faults` lists them: 0, 2 for a user's mistake, 3 for a collapsed
+    training, ...
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal's encoding lacks is shown by its escapes
             stream.reconfigure(errors="backslashreplace")
@@ -109,7 +114,9 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> None:
         parsed = _parsed(arguments)
         if hasattr(parsed, "run"):
-            if "DAD_GPUS" in os.environ:  # a job of the workflow: its devices are chosen before anything of CUDA is imported
+            if (
+                "DAD_GPUS" in os.environ
+            ):  # a job of the workflow: its devices are chosen before anything of CUDA is imported
                 from dad.gpus import take_those_asked_for
 
                 if (code := take_those_asked_for()) is not None:

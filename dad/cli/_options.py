@@ -34,15 +34,17 @@ def study_option(parser: argparse.ArgumentParser) -> None:
 def cell_options(
     parser: argparse.ArgumentParser, cell_group: argparse._ActionsContainer | None = None, *, several: bool = False
 ) -> None:
-    """Add what names a cell and the photos it trains on; with `cell_group`, --cell is one of that group's choices; with `several`
-    it may be given more than once.
+    """Add what names a cell and the photos it trains on; with `cell_group`, --cell is one of that group's choices; with
+    `several` it may be given more than once.
     """
     cell_help = "a cell id (with --config), a run's config.json, or JSON text"
     if several:
         parser.add_argument("--cell", required=True, action="append", help=f"{cell_help}; may be repeated")
     else:
         (cell_group or parser).add_argument("--cell", required=cell_group is None, help=cell_help)
-    parser.add_argument("--config", default=default_study(), help="the study that the id belongs to (default: %(default)s)")
+    parser.add_argument(
+        "--config", default=default_study(), help="the study that the id belongs to (default: %(default)s)"
+    )
     set_option(parser)
     parser.add_argument("--manifest", required=True, help="the photos, as written by `dad data manifest`")
     parser.add_argument("--workers", type=int, default=0, help="loader processes; results do not depend on it")
@@ -50,7 +52,10 @@ def cell_options(
 
 def set_option(parser: argparse.ArgumentParser) -> None:
     """Add --set, which replaces single values of the study or, with --cell, of the cell."""
-    help_text = "replace one value by its dotted name, e.g. loss.local_global=0.25; with --cell it is the cell's; may be repeated"
+    help_text = (
+        "replace one value by its dotted name, e.g. loss.local_global=0.25; with --cell it is the cell's; may be "
+        "repeated"
+    )
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help=help_text)
 
 
@@ -63,7 +68,9 @@ def report_options(parser: argparse.ArgumentParser) -> None:
     """Add a study, its results and where to write."""
     study_option(parser)
     parser.add_argument("--results", default="results", help="where the runs and scores are (default: %(default)s)")
-    parser.add_argument("--out", help="where to write (default: reports for the study mini, reports/STUDY for every other)")
+    parser.add_argument(
+        "--out", help="where to write (default: reports for the study mini, reports/STUDY for every other)"
+    )
 
 
 def reports_folder(given: str | None, study: "StudyConfig") -> Path:
@@ -78,7 +85,10 @@ def output_folder(arguments: argparse.Namespace, study: "StudyConfig") -> Path:
     from dad.outputs import check_outputs
 
     out, results = reports_folder(arguments.out, study), Path(arguments.results)
-    parts = [results, *(results / study.name / part for part in ("", "runs", "scores", "labels", "photos", "benchmarks"))]
+    parts = [
+        results,
+        *(results / study.name / part for part in ("", "runs", "scores", "labels", "photos", "benchmarks")),
+    ]
     check_outputs(folders={"--out": out}, read={"--results": parts, "--config": arguments.config})
     return out
 

@@ -7,9 +7,9 @@ from dad.cli._options import set_option, study_option
 
 HELP = "say everything that would stop a study before anything is spent, in seconds"
 ABOUT = """\
-Looks at a study before anything is spent: is every name known, do the numbers fit each other, are weights, photos and benchmarks
-where the study says, is there room for the results. Lists everything it finds at once, one line each. Exit code 2 if anything of
-it would stop the study. Nothing is downloaded.
+Looks at a study before anything is spent: is every name known, do the numbers fit each other, are weights, photos and
+benchmarks where the study says, is there room for the results. Lists everything it finds at once, one line each. Exit
+code 2 if anything of it would stop the study. Nothing is downloaded.
 """
 EXAMPLE = "dad check --config config/paper.yaml"
 

@@ -7,8 +7,8 @@ from dad.cli._options import output_folder, report_options
 
 HELP = "the paper's claims on our cells, and the log of its discrepancies"
 ABOUT = """\
-Holds every statement of the paper against the study's results: held, did not hold or undecided, with the numbers. Also lists where
-the paper, its released configurations and upstream code disagree.
+Holds every statement of the paper against the study's results: held, did not hold or undecided, with the numbers. Also
+lists where the paper, its released configurations and upstream code disagree.
 """
 EXAMPLE = "dad claims"
 

@@ -7,8 +7,8 @@ from dad.cli._options import positive
 
 HELP = "verify a benchmark's or photo folder's layout and files"
 ABOUT = """\
-Looks whether a data set is whole: are all its files there, can they be read, do they have the published counts. What is missing is
-named, with how to get it.
+Looks whether a data set is whole: are all its files there, can they be read, do they have the published counts. What is
+missing is named, with how to get it.
 """
 EXAMPLE = "dad data check photos ~/photos"
 
@@ -32,7 +32,9 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.data.check import check
 
     listed = Path(arguments.list) if arguments.list else None
-    report = check(arguments.dataset, arguments.root, min_crop=arguments.min_crop, decode=arguments.decode, list_file=listed)
+    report = check(
+        arguments.dataset, arguments.root, min_crop=arguments.min_crop, decode=arguments.decode, list_file=listed
+    )
     print(report.text)
     if not report.ok:
         raise SystemExit(2)

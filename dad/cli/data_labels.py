@@ -7,8 +7,8 @@ from dad.cli._options import positive
 
 HELP = "pseudo-labels as a data set for other projects' trainers"
 ABOUT = """\
-Writes the crops and the teacher's maps that `dad label` stored as images/, depth/ and data.yaml, the layout of Ultralytics' depth
-data sets. The depths have no true unit: every map runs from --near to --far.
+Writes the crops and the teacher's maps that `dad label` stored as images/, depth/ and data.yaml, the layout of
+Ultralytics' depth data sets. The depths have no true unit: every map runs from --near to --far.
 """
 EXAMPLE = "dad data labels --labels labels/square --manifest photos.jsonl --out for_yolo"
 
@@ -19,12 +19,21 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", required=True, help="the photos that were labelled")
     parser.add_argument("--out", required=True, help="a new folder")
     parser.add_argument(
-        "--depth", choices=["npy", "png"], default="npy", help="float32 metres, or 16-bit millimetres (default: %(default)s)"
+        "--depth",
+        choices=["npy", "png"],
+        default="npy",
+        help="float32 metres, or 16-bit millimetres (default: %(default)s)",
     )
     parser.add_argument("--count", type=positive, metavar="N", help="only the first N crops (default: all)")
-    parser.add_argument("--val", type=float, default=0.1, help="share of the photos for validation (default: %(default)s)")
-    parser.add_argument("--near", type=float, default=1.0, help="assumed metres of a map's nearest pixel (default: %(default)s)")
-    parser.add_argument("--far", type=float, default=10.0, help="assumed metres of its farthest one (default: %(default)s)")
+    parser.add_argument(
+        "--val", type=float, default=0.1, help="share of the photos for validation (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--near", type=float, default=1.0, help="assumed metres of a map's nearest pixel (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--far", type=float, default=10.0, help="assumed metres of its farthest one (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

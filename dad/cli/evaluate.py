@@ -12,9 +12,9 @@ from dad.errors import UserError
 
 HELP = "score a model or a folder of predictions, image by image"
 ABOUT = """\
-Compares a model's depth maps with measured depth, image by image. Maps without a unit are aligned to metres first, as the protocol
-says; several protocols can score the same maps at once, and several models the same images: --model and --out (and --summary,
---label) are then given once for each, and an image is decoded once for all.
+Compares a model's depth maps with measured depth, image by image. Maps without a unit are aligned to metres first, as
+the protocol says; several protocols can score the same maps at once, and several models the same images: --model and
+--out (and --summary, --label) are then given once for each, and an image is decoded once for all.
 """
 EXAMPLE = "dad evaluate --model zoo/vit-large --dataset scenes-indoor --root scenes/indoor --out scores.csv"
 
@@ -22,11 +22,17 @@ EXAMPLE = "dad evaluate --model zoo/vit-large --dataset scenes-indoor --root sce
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad evaluate`."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--model", action="append", help="a model name or a run folder; may be repeated, each with its --out")
-    source.add_argument("--predictions", help="folder of .npy maps at the ground truth's resolution, named like the RGB files")
+    source.add_argument(
+        "--model", action="append", help="a model name or a run folder; may be repeated, each with its --out"
+    )
+    source.add_argument(
+        "--predictions", help="folder of .npy maps at the ground truth's resolution, named like the RGB files"
+    )
     parser.add_argument("--kind", choices=["disparity", "depth"], help="what the predictions are (with --predictions)")
     parser.add_argument("--dataset", action="append", required=True, help="may be repeated, each with its --root")
-    parser.add_argument("--root", action="append", required=True, help="folder or, for the five published benchmarks, .tar")
+    parser.add_argument(
+        "--root", action="append", required=True, help="folder or, for the five published benchmarks, .tar"
+    )
     value = "[DATASET=]"
     which = "which images of a published benchmark, in Marigold's form (default: all that are there)"
     crops = "where it is scored; nyuv2: eigen, none; kitti: eigen, garg, none (default: eigen)"
@@ -35,20 +41,32 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protocol",
         action="append",
-        help="may be repeated; names may stand together, separated by commas; or all; or a .yaml file (default: marigold)",
+        help=(
+            "may be repeated; names may stand together, separated by commas; or all; or a .yaml file (default: "
+            "marigold)"
+        ),
     )
     parser.add_argument("--out", required=True, action="append", help="CSV with one row per image and protocol")
     parser.add_argument("--summary", action="append", help="JSON with the means")
-    parser.add_argument("--previews", metavar="DIR", help="also pictures: photo, truth, aligned prediction, error (first protocol)")
-    parser.add_argument("--previews-count", type=positive, metavar="N", help="of how many images of each data set (default: 8)")
+    parser.add_argument(
+        "--previews", metavar="DIR", help="also pictures: photo, truth, aligned prediction, error (first protocol)"
+    )
+    parser.add_argument(
+        "--previews-count", type=positive, metavar="N", help="of how many images of each data set (default: 8)"
+    )
     parser.add_argument("--label", action="append", help="value of the CSV's model column (default: the model's name)")
     device_option(parser)
     parser.add_argument(
-        "--precision", choices=["no", "bf16"], default="no", help="in which networks of this package predict (default: float32)"
+        "--precision",
+        choices=["no", "bf16"],
+        default="no",
+        help="in which networks of this package predict (default: float32)",
     )
     overlap = "threads that score while the next image is predicted (default: on a GPU OMP_NUM_THREADS - 1, else none)"
     parser.add_argument("--workers", type=not_negative, metavar="N", help=overlap)
-    parser.add_argument("--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images")
+    parser.add_argument(
+        "--strict", action="store_true", help="upstream's behaviour on NaN predictions and empty images"
+    )
     parser.add_argument(
         "--failures",
         choices=["refuse", "allow"],
@@ -105,7 +123,9 @@ def _subjects(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for option in ("out", "summary", "label"):
         given = getattr(arguments, option)
         if given and len(given) != len(models):
-            raise UserError(f"--{option} is given {len(given)} times for {len(models)} models: give one for each --model")
+            raise UserError(
+                f"--{option} is given {len(given)} times for {len(models)} models: give one for each --model"
+            )
     for number, model in enumerate(models):
         yield {
             "out": arguments.out[number],
@@ -128,11 +148,14 @@ def _print(written: dict[str, Any], out: Path) -> None:
     wide = max(len(f"{result['dataset']}  {result['protocol']}") for result in written["results"])
     for result in written["results"]:
         mean = result["mean"]
-        apart = [f"{result[status]} of them {status}" for status in ("partial", "empty", "failed") if result.get(status)]
+        apart = [
+            f"{result[status]} of them {status}" for status in ("partial", "empty", "failed") if result.get(status)
+        ]
         images = ", ".join([f"{result['images']} images", *apart])
         name = f"{result['dataset']}  {result['protocol']}".ljust(wide)
         numbers = [
-            f"{metric} {'none' if mean[metric] is None else format(mean[metric], '.4f')}" for metric in ("abs_rel", "delta1")
+            f"{metric} {'none' if mean[metric] is None else format(mean[metric], '.4f')}"
+            for metric in ("abs_rel", "delta1")
         ]
         print(f"{name}  {'  '.join(numbers)}  ({images})")
     failures = written["failures"]
@@ -158,5 +181,7 @@ def _by_dataset(values: list[str], option: str, datasets: list[str]) -> list[tup
         elif len(datasets) == 1:
             pairs.append((datasets[0], value))
         else:
-            raise UserError(f"{option} {value!r}: with several data sets, write {option} DATASET=VALUE ({', '.join(datasets)})")
+            raise UserError(
+                f"{option} {value!r}: with several data sets, write {option} DATASET=VALUE ({', '.join(datasets)})"
+            )
     return pairs

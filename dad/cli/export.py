@@ -4,8 +4,8 @@ import argparse
 
 HELP = "write a trained network for use elsewhere, check it against its source, add a model card"
 ABOUT = """\
-Writes a trained network in a form that other programs read. What is written is compared with its source before it is kept, and a
-card beside it says what it was trained on, how it scores and what its licence allows.
+Writes a trained network in a form that other programs read. What is written is compared with its source before it is
+kept, and a card beside it says what it was trained on, how it scores and what its licence allows.
 """
 EXAMPLE = "dad export --run results/mini/runs/CELL --format hf --out exported"
 
@@ -16,7 +16,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=["safetensors", "hf", "onnx", "onnx-int8"], required=True)
     parser.add_argument("--out", required=True, help="a new folder")
     parser.add_argument(
-        "--photos", metavar="DIR", help="photographs that it is compared with the source on, five at most (default: drawn pictures)"
+        "--photos",
+        metavar="DIR",
+        help="photographs that it is compared with the source on, five at most (default: drawn pictures)",
     )
     parser.add_argument("--size", type=int, help="input size to record (default: the model's own)")
 

@@ -7,15 +7,17 @@ from dad.cli._options import output_folder, report_options
 
 HELP = "render a figure of the paper: PNG, SVG and caption; or a contact sheet"
 ABOUT = """\
-Draws one of the paper's figures from the study's results, with its caption and the numbers behind it. With `contact-sheet`: what a
-table's students make of some pictures, beside their teacher.
+Draws one of the paper's figures from the study's results, with its caption and the numbers behind it. With
+`contact-sheet`: what a table's students make of some pictures, beside their teacher.
 """
 EXAMPLE = "dad figure fig7"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad figure`."""
-    parser.add_argument("name", help="fig2, fig4 to fig11, or contact-sheet: what a table's students make of some pictures")
+    parser.add_argument(
+        "name", help="fig2, fig4 to fig11, or contact-sheet: what a table's students make of some pictures"
+    )
     parser.add_argument("--table", default="table1", help="whose contact sheet (default: %(default)s)")
     report_options(parser)
 

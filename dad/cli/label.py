@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 HELP = "compute the pseudo-labels that a cell trains on"
 ABOUT = """\
-Lets a teacher predict the crops that a student will train on, and stores its maps. Students that see the same crops share them. An
-interrupted run goes on where it stopped.
+Lets a teacher predict the crops that a student will train on, and stores its maps. Students that see the same crops
+share them. An interrupted run goes on where it stopped.
 """
 EXAMPLE = "dad label --cell shared-hybrid --manifest photos.jsonl --out labels"
 
@@ -21,10 +21,16 @@ EXAMPLE = "dad label --cell shared-hybrid --manifest photos.jsonl --out labels"
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad label`."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--plan", help="instead of a cell, the id of a label cache of the study, or a label plan as JSON text")
+    which.add_argument(
+        "--plan", help="instead of a cell, the id of a label cache of the study, or a label plan as JSON text"
+    )
     cell_options(parser, which)
-    parser.add_argument("--view", choices=["square", "patches"], help="only this view (default: all the cell's mode needs)")
-    parser.add_argument("--role", choices=["teacher", "assistant"], default="teacher", help="whose maps (default: %(default)s)")
+    parser.add_argument(
+        "--view", choices=["square", "patches"], help="only this view (default: all the cell's mode needs)"
+    )
+    parser.add_argument(
+        "--role", choices=["teacher", "assistant"], default="teacher", help="whose maps (default: %(default)s)"
+    )
     parser.add_argument("--out", required=True, help="folder of the label cache")
     device_option(parser)
 
@@ -38,7 +44,9 @@ def run(arguments: argparse.Namespace) -> None:
     from dad.study.settings import with_settings
 
     manifest = Path(arguments.manifest)
-    check_outputs(folders={"--out": arguments.out}, read={"--manifest": manifest, "the photos' folder": photo_folder(manifest)})
+    check_outputs(
+        folders={"--out": arguments.out}, read={"--manifest": manifest, "the photos' folder": photo_folder(manifest)}
+    )
     views: tuple[str, ...]
     if arguments.plan:
         if arguments.settings:
@@ -51,7 +59,9 @@ def run(arguments: argparse.Namespace) -> None:
         plan, views = cell.label_plans[arguments.role], label_views(cell)
     for view in [arguments.view] if arguments.view else views:
         out = Path(arguments.out) / view
-        compute_labels(plan, Path(arguments.manifest), view, out, device=device(arguments.device), workers=arguments.workers)
+        compute_labels(
+            plan, Path(arguments.manifest), view, out, device=device(arguments.device), workers=arguments.workers
+        )
 
 
 def _plan(source: str, study: str) -> "LabelPlan":

@@ -8,8 +8,8 @@ from dad.cli._options import set_option, study_option
 
 HELP = "list a study's cells and what they cost, or print one cell's config"
 ABOUT = """\
-Lists the students that a study trains (its cells), table by table, and what they cost, before anything starts. With --cell it
-prints everything that decides one student's training.
+Lists the students that a study trains (its cells), table by table, and what they cost, before anything starts. With
+--cell it prints everything that decides one student's training.
 """
 EXAMPLE = "dad matrix --table table1"
 
@@ -18,7 +18,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `dad matrix`."""
     study_option(parser)
     set_option(parser)
-    parser.add_argument("--table", help="only this table: the paper's, the study's own, or one of the library (config/tables)")
+    parser.add_argument(
+        "--table", help="only this table: the paper's, the study's own, or one of the library (config/tables)"
+    )
     parser.add_argument(
         "--cell", metavar="ID", help="print this cell's config and loss terms (a unique beginning of its id is enough)"
     )
@@ -49,13 +51,19 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.format == "json":
         print(json.dumps(rows, indent=2))
         return
-    columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("reason", "steps"))) + ["steps", "reason"]
+    columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("reason", "steps"))) + [
+        "steps",
+        "reason",
+    ]
     print("\t".join(columns))
     for row in rows:
         print("\t".join(str(row.get(key, "")) for key in columns))
     if arguments.table:
         cells = all_cells(study, [arguments.table])
-        print(f"{arguments.table}: {estimate(cells.values(), study.rates, study.students_per_job).line()}", file=sys.stderr)
+        print(
+            f"{arguments.table}: {estimate(cells.values(), study.rates, study.students_per_job).line()}",
+            file=sys.stderr,
+        )
         return
     findings = [finding for finding in check(study) if finding.severity != "note"]
     for line in [*cost_lines(study), *map(str, findings)]:

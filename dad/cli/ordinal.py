@@ -8,8 +8,8 @@ from dad.cli._options import device, device_option, positive
 
 HELP = "which of two points is nearer: accuracy on pairs"
 ABOUT = """\
-Asks a model, for pairs of points, which is the nearer one. No metres and no alignment are needed. The pairs are DA-2K's (or any in
-its form), or are drawn from the ground truth of a data set: the same for every model.
+Asks a model, for pairs of points, which is the nearer one. No metres and no alignment are needed. The pairs are DA-2K's
+(or any in its form), or are drawn from the ground truth of a data set: the same for every model.
 """
 EXAMPLE = "dad ordinal --model zoo/vit-large --annotations DA-2K/annotations.json --out ordinal.csv"
 
@@ -23,10 +23,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     pairs = parser.add_mutually_exclusive_group(required=True)
     pairs.add_argument("--annotations", metavar="JSON", help="pairs in DA-2K's form")
     pairs.add_argument("--dataset", help="a labelled data set at --root, from whose truth pairs are drawn")
-    parser.add_argument("--root", help="what the annotations' paths start from (default: the file's folder); the data set's folder")
+    parser.add_argument(
+        "--root", help="what the annotations' paths start from (default: the file's folder); the data set's folder"
+    )
     parser.add_argument("--pairs", type=positive, default=1000, help="drawn per image (default: %(default)s)")
     parser.add_argument(
-        "--ratio", type=float, default=1.05, help="drawn pairs count from this ratio of depths on (default: %(default)s)"
+        "--ratio",
+        type=float,
+        default=1.05,
+        help="drawn pairs count from this ratio of depths on (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the drawing (default: %(default)s)")
     parser.add_argument("--out", required=True, help="CSV with one row per image")

@@ -6,10 +6,11 @@ from dad.cli._options import device, device_option, positive, set_option, study_
 
 HELP = "whether the conditions of the paper's effects hold for a teacher and photos, before anything is trained"
 ABOUT = """\
-Measures, on some of the study's photos: whether the teacher's own label of a patch is better than its label of the square cut out
-there (where depth is known: rendered scenes, or the study's pairs), how far the affine frames of patches lie apart, how far an
-error of one region moves the normalised labels of all others, and, of finished runs, which share of the objective each term has.
-Writes premises.json, premises.csv (one row per patch), premises.md and premises.png, and says which premise holds.
+Measures, on some of the study's photos: whether the teacher's own label of a patch is better than its label of the
+square cut out there (where depth is known: rendered scenes, or the study's pairs), how far the affine frames of patches
+lie apart, how far an error of one region moves the normalised labels of all others, and, of finished runs, which share
+of the objective each term has. Writes premises.json, premises.csv (one row per patch), premises.md and premises.png,
+and says which premise holds.
 """
 EXAMPLE = "dad premises --config config/mini.yaml --out premises"
 
@@ -22,7 +23,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", help=f"folder to write into (default: {where})")
     parser.add_argument("--count", type=positive, default=24, help="photos (default: %(default)s)")
     parser.add_argument("--draws", type=positive, default=2, help="crops of each photo (default: %(default)s)")
-    parser.add_argument("--run", dest="runs", action="append", default=[], metavar="DIR", help="a finished run; may be repeated")
+    parser.add_argument(
+        "--run", dest="runs", action="append", default=[], metavar="DIR", help="a finished run; may be repeated"
+    )
     device_option(parser)
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 HELP = "train a model of the procedural zoo on labelled scenes"
 ABOUT = """\
-Trains one of the small networks that ship with the package from nothing, on rendered scenes with exact depth. A study starts from
-these networks, so you need this only to make them again or to change them.
+Trains one of the small networks that ship with the package from nothing, on rendered scenes with exact depth. A study
+starts from these networks, so you need this only to make them again or to change them.
 """
-EXAMPLE = "dad pretrain --recipe config/zoo/vit-small.yaml --scenes scenes/indoor scenes/outdoor --out zoo --work work/zoo"
+EXAMPLE = (
+    "dad pretrain --recipe config/zoo/vit-small.yaml --scenes scenes/indoor scenes/outdoor --out zoo --work work/zoo"
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:

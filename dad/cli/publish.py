@@ -7,8 +7,9 @@ from dad.cli._options import study_option
 
 HELP = "copy a study's reports, premises and per-image scores into a folder to be published"
 ABOUT = """\
-Copies what was rendered of a study (tables, figures, claims) and its premises into a folder, with every per-image score of the
-tables in one compressed file, so that anyone can compute the intervals again, and a README that says when and by which code.
+Copies what was rendered of a study (tables, figures, claims) and its premises into a folder, with every per-image score
+of the tables in one compressed file, so that anyone can compute the intervals again, and a README that says when and by
+which code.
 """
 EXAMPLE = "dad publish --config config/small.yaml --out docs/results/small"
 

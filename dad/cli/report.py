@@ -7,8 +7,8 @@ from dad.cli._options import output_folder, report_options, reports_folder
 
 HELP = "one HTML page of the whole study, which opens from disk without a network"
 ABOUT = """\
-Makes one page of the whole study: claims, sortable tables, figures, pictures to compare, each student's configuration and curves.
-It opens from disk, without a network.
+Makes one page of the whole study: claims, sortable tables, figures, pictures to compare, each student's configuration
+and curves. It opens from disk, without a network.
 """
 EXAMPLE = "dad report"
 

@@ -7,8 +7,8 @@ from dad.cli._options import output_folder, report_options
 
 HELP = "render a table: CSV, Markdown with its details, LaTeX and a plot (PNG, SVG)"
 ABOUT = """\
-Makes one table from the students' scores: as numbers (CSV), as a page (Markdown) and as a plot, ours beside the printed numbers,
-with intervals.
+Makes one table from the students' scores: as numbers (CSV), as a page (Markdown) and as a plot, ours beside the printed
+numbers, with intervals.
 """
 EXAMPLE = "dad table table1"
 

@@ -9,8 +9,8 @@ from dad.errors import UserError
 
 HELP = "rebuild MLflow's runs from files: an experiment per table of the study"
 ABOUT = """\
-Fills MLflow's database from the results on disk: an experiment for each table, a run for each row and seed. It can be thrown away
-and made again at any time.
+Fills MLflow's database from the results on disk: an experiment for each table, a run for each row and seed. It can be
+thrown away and made again at any time.
 """
 EXAMPLE = "dad track import results --uri sqlite:///mlflow.db --config config/mini.yaml"
 
@@ -34,7 +34,9 @@ def run(arguments: argparse.Namespace) -> None:
     if uri is None:
         raise UserError("which MLflow store? Give --uri, such as sqlite:///mlflow.db, or a study with --config")
     reports = None if study is None else reports_folder(arguments.reports, study)
-    report = import_results(Path(arguments.results), uri, studies=[study] if study else [], reports=reports, tables=arguments.table)
+    report = import_results(
+        Path(arguments.results), uri, studies=[study] if study else [], reports=reports, tables=arguments.table
+    )
     for what, reason in report.skipped.items():
         print(f"warning: {what}: {reason}", file=sys.stderr)
     print(report)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 HELP = "train one cell's student, or several that read the same labels"
 ABOUT = """\
-Trains one student (a cell of the study) on a teacher's maps, or several at once: --cell and --out (and --work) are then given once
-for each, and photos, labels and the teacher's pass are shared. The same command continues an interrupted run from its last
-checkpoint.
+Trains one student (a cell of the study) on a teacher's maps, or several at once: --cell and --out (and --work) are then
+given once for each, and photos, labels and the teacher's pass are shared. The same command continues an interrupted run
+from its last checkpoint.
 """
 EXAMPLE = "dad train --cell shared-hybrid --manifest photos.jsonl --labels labels --out results/runs/mine"
 
@@ -26,7 +26,9 @@ EXAMPLE = "dad train --cell shared-hybrid --manifest photos.jsonl --labels label
 class _Alone(argparse.Action):
     """An option that needs no other beside it."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None
+    ) -> None:
         setattr(namespace, self.dest, values)
         for action in parser._actions:
             action.required = False
@@ -44,13 +46,20 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="run folder: config.json, model.safetensors, metrics.csv, provenance.json; one for each --cell",
     )
     parser.add_argument(
-        "--work", action="append", help="folder of the resumable checkpoint (default: ../../work/CELL beside the run); one for each"
+        "--work",
+        action="append",
+        help="folder of the resumable checkpoint (default: ../../work/CELL beside the run); one for each",
     )
     parser.add_argument("--resume", choices=["auto", "never"], default="auto")
     parser.add_argument(
-        "--replay", action=_Alone, metavar="FILE", help="instead: take the steps again that led to a collapse (WORK/collapse.pt)"
+        "--replay",
+        action=_Alone,
+        metavar="FILE",
+        help="instead: take the steps again that led to a collapse (WORK/collapse.pt)",
     )
-    parser.add_argument("--tracking", metavar="URI", help="follow the training in this MLflow store (default: as the study says)")
+    parser.add_argument(
+        "--tracking", metavar="URI", help="follow the training in this MLflow store (default: as the study says)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -72,7 +81,9 @@ def run(arguments: argparse.Namespace) -> None:
         return
     for option, given in (("--out", arguments.out), ("--work", arguments.work)):
         if given and len(given) != len(arguments.cell):
-            raise UserError(f"{option} is given {len(given)} times for {len(arguments.cell)} cells: give one for each --cell")
+            raise UserError(
+                f"{option} is given {len(given)} times for {len(arguments.cell)} cells: give one for each --cell"
+            )
     check_outputs(
         folders=_numbered("--out", arguments.out) | _numbered("--work", arguments.work or []),
         read={

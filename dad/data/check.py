@@ -26,7 +26,9 @@ _NAMED = 20  # problems shown one by one; the report object has them all
 
 @dataclass
 class CheckReport:
-    """What was found: numbers by name, what is missing or unusable, what is merely worth knowing, and how to get the data."""
+    """What was found: numbers by name, what is missing or unusable, what is merely worth knowing, and how to get the
+    data.
+    """
 
     dataset: str
     root: Path
@@ -65,8 +67,8 @@ def check(
 
     decode: how many images are decoded, drawn with `seed` (None: as `DECODED` says); layout and counts are always
     checked whole. min_crop: report how many photos have a shorter side. list_file: the images of a published benchmark,
-    instead of all that are there. Raises UserError for an unknown dataset or an option that it does not have; whatever is
-    wrong with the data is in the report.
+    instead of all that are there. Raises UserError for an unknown dataset or an option that it does not have; whatever
+    is wrong with the data is in the report.
     """
     kind = kind_of(dataset)
     if (kind not in DATASETS or (kind == "photos" and kind != dataset)) and dataset not in benchmark_names():
@@ -87,7 +89,8 @@ def check(
 def _check_photos(root: Path, *, min_crop: int | None, decode: int, seed: int, progress: bool) -> CheckReport:
     report = CheckReport("photos", root)
     report.advice = (
-        "any folder of photos will do (jpg, png, webp, bmp, tif; subfolders too); the paper uses SA-1B, whose .tar shards are "
+        "any folder of photos will do (jpg, png, webp, bmp, tif; subfolders too); the paper uses SA-1B, whose .tar "
+        "shards are "
         "read as they are: https://ai.meta.com/datasets/segment-anything-downloads/"
     )
     try:
@@ -115,7 +118,9 @@ def _check_photos(root: Path, *, min_crop: int | None, decode: int, seed: int, p
         report.counts[f"too small for min_crop {min_crop}"] = f"{len(small)} of {len(photos)}"
         report.warnings += [f"too small: {photo.id} ({photo.width} x {photo.height})" for photo in small]
         if len(small) == len(photos):
-            report.missing.append(f"photos with a short side of at least {min_crop} pixels; lower min_crop or take larger photos")
+            report.missing.append(
+                f"photos with a short side of at least {min_crop} pixels; lower min_crop or take larger photos"
+            )
     return report
 
 
@@ -138,7 +143,9 @@ def _check_benchmark(dataset: str, root: Path, *, list_file: Path | None, decode
         usable = sample.usable
         valid.append(usable.mean())
         if left_out := int(sample.mask.sum()) - int(usable.sum()):
-            report.warnings.append(f"{left_out} pixels have no positive depth where the mask says that it is valid: {sample.id}")
+            report.warnings.append(
+                f"{left_out} pixels have no positive depth where the mask says that it is valid: {sample.id}"
+            )
         if not usable.any():
             report.warnings.append(f"no valid pixel: {sample.id}")
         elif sample.unit == "m":
@@ -166,12 +173,18 @@ def _check_list(benchmark: Listed, report: CheckReport) -> None:
     report.counts["published list"] = f"{benchmark.known} images"
     report.missing += [*benchmark.problems, *absent]
     found = Counter(benchmark.group(image) for image in images) if not absent else Counter()
-    short = [f"{group}: {found[group]} of {count}" for group, count in benchmark.groups.items() if found and found[group] != count]
+    short = [
+        f"{group}: {found[group]} of {count}"
+        for group, count in benchmark.groups.items()
+        if found and found[group] != count
+    ]
     if len(images) != benchmark.known:
         few = "only " if len(images) < benchmark.known else ""
         differs = f"{few}{len(images)} of {benchmark.known} images" + (f" ({', '.join(short)})" if short else "")
         chosen = benchmark.list_file or len(images) > benchmark.known
-        (report.warnings if chosen else report.missing).append(f"{differs}: scores are comparable with published ones for all only")
+        (report.warnings if chosen else report.missing).append(
+            f"{differs}: scores are comparable with published ones for all only"
+        )
 
 
 def _samples(benchmark: Benchmark, chosen: list[int], report: CheckReport) -> Iterator[Any]:
@@ -180,7 +193,9 @@ def _samples(benchmark: Benchmark, chosen: list[int], report: CheckReport) -> It
         try:
             yield benchmark[index]
         except Exception as error:  # whatever one image raises is the matter of this image
-            message = str(error) if isinstance(error, UserError) else f"image {benchmark.image(index)}: {reason_of(error)}"
+            message = (
+                str(error) if isinstance(error, UserError) else f"image {benchmark.image(index)}: {reason_of(error)}"
+            )
             if message not in report.missing:
                 report.missing.append(message)
 
@@ -190,7 +205,10 @@ def _advice(dataset: str, root: Path) -> str:
     if kind in PUBLISHED:
         return PUBLISHED[kind].advice
     if kind == "samples":
-        return "list your own RGB-D pairs in a CSV file with the columns rgb, gt, kind, scale (see dad.data.benchmarks.samples)"
+        return (
+            "list your own RGB-D pairs in a CSV file with the columns rgb, gt, kind, scale (see "
+            "dad.data.benchmarks.samples)"
+        )
     if kind not in BENCHMARKS:
         return f"{dataset} is read by another package, whose documentation says"
     return f"dad data scenes --out {root} --kind {kind.removeprefix('scenes-')} --count N --seed S"

@@ -1,7 +1,7 @@
 """Checksums of rendered scenes: truth that was damaged on the disk must not become a score.
 
-ROOT/checksums.json has the sha256 of every file of the scenes by its name below ROOT. The renderer writes it before `scenes.json`;
-folders of earlier versions have none, and then nothing is compared.
+ROOT/checksums.json has the sha256 of every file of the scenes by its name below ROOT. The renderer writes it before
+`scenes.json`; folders of earlier versions have none, and then nothing is compared.
 """
 
 import hashlib
@@ -50,7 +50,9 @@ def damaged(root: Path, indices: Iterable[int], known: Mapping[str, str]) -> lis
 
 
 def read_file(root: Path, name: str, known: Mapping[str, str]) -> bytes:
-    """The bytes of a scene's file. Raises ValueError where they are not those that were recorded, OSError where there are none."""
+    """The bytes of a scene's file. Raises ValueError where they are not those that were recorded, OSError where there
+    are none.
+    """
     data = read_regular(root / name)
     if name in known and hashlib.sha256(data).hexdigest() != known[name]:
         raise ValueError("its contents do not fit the recorded checksum")

@@ -121,8 +121,9 @@ class CropPlan:
         return Crop(x, y, side, self.flip and bool(for_flip < 0.5), patch_side, patches)
 
     def views(self, image: np.ndarray, crop: Crop, *, patches: bool = True, eight_bit: bool = False) -> Views:
-        """Cut a crop out of its photo, uint8 (H,W,3) RGB; without `patches` their pixels are left out, (0,3,S,S), not their boxes.
-        `eight_bit`: the pixels stay uint8, a quarter of the memory; `unit` makes of them what they are otherwise.
+        """Cut a crop out of its photo, uint8 (H,W,3) RGB; without `patches` their pixels are left out, (0,3,S,S), not
+        their boxes. `eight_bit`: the pixels stay uint8, a quarter of the memory; `unit` makes of them what they are
+        otherwise.
 
         Regions are cut first and then resized by Pillow's bicubic filter, which averages when it shrinks, so no pixel
         outside a region enters its view; a region that has the size already is taken as it is.
@@ -148,7 +149,9 @@ class CropPlan:
 
 
 def unit(pixels: torch.Tensor) -> torch.Tensor:
-    """Pixels as networks take them, float32 in [0,1]: eight-bit ones divided by 255, on their device; others as they are."""
+    """Pixels as networks take them, float32 in [0,1]: eight-bit ones divided by 255, on their device; others as they
+    are.
+    """
     if pixels.dtype != torch.uint8:
         return pixels
     # a tensor, since by a number a GPU divides by multiplying with its rounded reciprocal
@@ -157,7 +160,8 @@ def unit(pixels: torch.Tensor) -> torch.Tensor:
 
 def _too_small(photo_id: str, width: int, height: int, min_crop: int) -> UserError:
     return UserError(
-        f"photo {photo_id} of {width} x {height} pixels is too small for min_crop {min_crop}: leave it out or lower min_crop"
+        f"photo {photo_id} of {width} x {height} pixels is too small for min_crop {min_crop}: leave it out or lower "
+        "min_crop"
     )
 
 
@@ -191,7 +195,8 @@ def usable(photos: Photos, min_crop: int) -> tuple[Photos, list[Photo]]:
     if len(small) == len(photos):
         largest = max((min(photo.width, photo.height) for photo in small), default=0)
         raise UserError(
-            f"all {len(small)} photos under {photos.root} are too small for min_crop {min_crop}: the largest short side is "
+            f"all {len(small)} photos under {photos.root} are too small for min_crop {min_crop}: the largest short "
+            "side is "
             f"{largest}, set min_crop to at most that"
         )
     kept = [photo for photo in photos.records if min(photo.width, photo.height) >= min_crop]
@@ -230,8 +235,8 @@ class CropStream(Dataset):
 
     An item is a dict: square float32 (3,S,S), patches (N,3,S,S), boxes (N,4) (see `Views`), side int (photo pixels),
     index int (position in the stream), draw int, photo_id str. Raises UserError when a photo is too small for the plan
-    (take `usable` first). `patches=False` leaves the patches' pixels out, which nothing needs once they are labelled. `eight_bit`:
-    see `CropPlan.views`.
+    (take `usable` first). `patches=False` leaves the patches' pixels out, which nothing needs once they are labelled.
+    `eight_bit`: see `CropPlan.views`.
     """
 
     def __init__(

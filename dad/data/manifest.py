@@ -53,8 +53,9 @@ class Listing:
 
 
 def find_photos(root: str | os.PathLike[str] | RemoteRoot, *, only: Sequence[str] | None = None) -> Listing:
-    """List the photos of a folder and of its .tar shards, or of one shard; of a folder, those under the folders `only`, if given:
-    a folder relative to it, and after a colon how many of its photos, the first by name. A folder or shard may be a URL.
+    """List the photos of a folder and of its .tar shards, or of one shard; of a folder, those under the folders `only`,
+    if given: a folder relative to it, and after a colon how many of its photos, the first by name. A folder or shard
+    may be a URL.
 
     Which files that are is the rule of `dad.data.walk`. Opens no photo. Raises UserError when a folder does not exist.
     """
@@ -104,7 +105,9 @@ def _joined(root: Root, folders: Sequence[str]) -> Listing:
                 raise UserError(f"only {entry!r}: {root / folder} has {len(part.places)} photos")
             part.places = sorted(part.places, key=lambda place: place.id)[: int(count)]
         prefix = Path(folder).as_posix()
-        joined.places += [replace(place, id=f"{prefix}/{place.id}", file=f"{prefix}/{place.file}") for place in part.places]
+        joined.places += [
+            replace(place, id=f"{prefix}/{place.id}", file=f"{prefix}/{place.file}") for place in part.places
+        ]
         joined.unreadable |= {f"{prefix}/{name}": reason for name, reason in part.unreadable.items()}
         joined.other += part.other
     return joined
@@ -137,7 +140,9 @@ def _list_shard(name: str, listing: Listing) -> None:
                 seen.add(found.name)
                 listing.places.append(Place(photo_id, name, found.offset, found.size))
     except (OSError, tarfile.TarError) as error:
-        listing.unreadable[name] = f"{reason_of(error)} (after {len(seen)} photos; a shard is a plain, uncompressed tar)"
+        listing.unreadable[name] = (
+            f"{reason_of(error)} (after {len(seen)} photos; a shard is a plain, uncompressed tar)"
+        )
 
 
 def inspect(root: Root, place: Place) -> Photo | str:
@@ -161,8 +166,8 @@ def inspect_all(
 ) -> tuple[list[Photo], dict[str, str]]:
     """Inspect the photos of a listing, in threads; (photos, unreadable by name with the reason).
 
-    All of them, in the listing's order; or, given a `count`, the first of the seeded order, up to the one with which that many are
-    found whose short side has `min_side` pixels. No other is read.
+    All of them, in the listing's order; or, given a `count`, the first of the seeded order, up to the one with which
+    that many are found whose short side has `min_side` pixels. No other is read.
     """
     workers = workers or min(8, os.cpu_count() or 1)
     photos: list[Photo] = []
@@ -172,9 +177,13 @@ def inspect_all(
         count = len(listing.places)
     else:
         order = sorted(listing.places, key=lambda place: order_key(place.id, seed))
-        rounds = _as_many_as_lack(order, count, lambda: sum(min(photo.width, photo.height) >= min_side for photo in photos))
+        rounds = _as_many_as_lack(
+            order, count, lambda: sum(min(photo.width, photo.height) >= min_side for photo in photos)
+        )
     results = (
-        found for places in rounds for found in _ordered(lambda place: (place, inspect(listing.root, place)), places, workers)
+        found
+        for places in rounds
+        for found in _ordered(lambda place: (place, inspect(listing.root, place)), places, workers)
     )
     for place, result in _shown(results, count, enabled=progress):
         if isinstance(result, str):
@@ -229,7 +238,8 @@ def _scan(
         first = next((f"{name}: {reason}" for name, reason in unreadable.items()), "none")
         raise UserError(
             f"no photo can be read under {root} (looked for {' '.join(SUFFIXES)} and .tar shards; "
-            f"unreadable: {len(unreadable)}, first: {first}; besides: {others}): give a folder of photos or SA-1B shards"
+            f"unreadable: {len(unreadable)}, first: {first}; besides: {others}): give a folder of photos or SA-1B "
+            "shards"
         )
     return listing, photos, unreadable
 
@@ -245,15 +255,16 @@ def make_manifest(
     progress: bool = True,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Read, hash and measure all photos under `root`, or under the folders `only` in it, and write the manifest `out` whole;
-    returns its header.
+    """Read, hash and measure all photos under `root`, or under the folders `only` in it, and write the manifest `out`
+    whole; returns its header.
 
-    With `count` all are listed, and of the seeded order only the beginning is read, until that many have a short side of
-    `min_side` pixels; smaller ones on the way are listed, too. So the rows are those with which the whole set begins.
+    With `count` all are listed, and of the seeded order only the beginning is read, until that many have a short side
+    of `min_side` pixels; smaller ones on the way are listed, too. So the rows are those with which the whole set
+    begins.
 
     Header: format, version, root, seed, count, digest (`Photos.digest`), duplicates (photos whose bytes another id has
-    too; they are kept), unreadable (name: reason; they are left out), and of a beginning `of`, how many were listed. UserError when
-    no photo is left, or fewer than asked for.
+    too; they are kept), unreadable (name: reason; they are left out), and of a beginning `of`, how many were listed.
+    UserError when no photo is left, or fewer than asked for.
     """
     check_outputs(files={"--out": out}, searched={} if is_remote(root) else {"the photos' folder": root})
     listing, photos, unreadable = _scan(
@@ -330,11 +341,13 @@ def _read_manifest(path: Path) -> tuple[dict[str, Any], list[Photo]]:
             raise ValueError("its header holds values of other types")
     except (ValueError, KeyError, TypeError, RecursionError, StopIteration) as error:
         raise UserError(
-            f"{path} is not a manifest of {FORMAT} version {VERSION} ({reason_of(error)}): make it with `dad data manifest`"
+            f"{path} is not a manifest of {FORMAT} version {VERSION} ({reason_of(error)}): make it with `dad data "
+            "manifest`"
         ) from None
     if len(photos) != count or digest(photos) != shown:
         raise UserError(
-            f"{path} was cut or edited ({len(photos)} photos, its header says {header['count']}): make the manifest again"
+            f"{path} was cut or edited ({len(photos)} photos, its header says {header['count']}): make the manifest "
+            "again"
         )
     return header, photos
 
@@ -351,7 +364,9 @@ def _record(values: Any) -> Photo:
 
 
 def photo_folder(manifest: Path) -> Path | None:
-    """The folder of a manifest's photos, from its first line; None where it is no manifest, which its reader will say, or a URL."""
+    """The folder of a manifest's photos, from its first line; None where it is no manifest, which its reader will say,
+    or a URL.
+    """
     try:
         root = json.loads(next(text_lines(manifest)))["root"]
         return None if is_remote(root) else Path(root)

@@ -21,7 +21,23 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", "
 """File name endings taken for photos, in any mix of upper and lower case."""
 
 OTHER_PICTURES = (
-    *(".heic", ".heif", ".avif", ".gif", ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".xcf", ".ppm", ".pgm", ".tga", ".exr", ".hdr"),
+    *(
+        ".heic",
+        ".heif",
+        ".avif",
+        ".gif",
+        ".jxl",
+        ".jp2",
+        ".j2k",
+        ".svg",
+        ".psd",
+        ".xcf",
+        ".ppm",
+        ".pgm",
+        ".tga",
+        ".exr",
+        ".hdr",
+    ),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw"),
 )
 """Endings of pictures that are not read: a verb that searches a folder names them instead of passing over them."""
@@ -76,7 +92,8 @@ def measure(data: bytes) -> tuple[int, int]:
 def image_size(image: Image.Image) -> tuple[int, int]:
     """(width, height) of an opened, not yet loaded image once it is upright."""
     width, height = image.size
-    # Pillow's TIFF reader gives the upright size from the start; its PNG reader decodes all pixels to look for late EXIF
+    # Pillow's TIFF reader gives the upright size from the start; its PNG reader decodes all pixels to look for late
+    # EXIF
     upright = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
     turned = not upright and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (height, width) if turned else (width, height)
@@ -127,7 +144,9 @@ def root_of(root: str | os.PathLike[str] | RemoteRoot) -> Root:
 
 
 def read_bytes(root: Root, file: str, offset: int, size: int) -> bytes:
-    """Read `size` bytes of root/file from `offset` on; ValueError when the file ends before, or is not a regular one."""
+    """Read `size` bytes of root/file from `offset` on; ValueError when the file ends before, or is not a regular
+    one.
+    """
     if isinstance(root, RemoteRoot):
         data = (root / file).read(offset, size)
     else:
@@ -149,7 +168,9 @@ class Photos:
     data-loading processes. `unreadable` names the photos that were left out when it was made, with the reason.
     """
 
-    def __init__(self, records: Iterable[Photo], root: Root, *, seed: int, unreadable: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, records: Iterable[Photo], root: Root, *, seed: int, unreadable: Mapping[str, str] | None = None
+    ) -> None:
         self.records = sorted(records, key=lambda photo: order_key(photo.id, seed))
         self.root = root_of(root)
         self.seed = seed
@@ -163,7 +184,9 @@ class Photos:
         return self.__dict__ | {"_kept": {}}
 
     def remembering(self, megabytes: int) -> "Photos":
-        """The same photos, of which as many stay decoded in memory as fit into `megabytes`. What is read does not change."""
+        """The same photos, of which as many stay decoded in memory as fit into `megabytes`. What is read does not
+        change.
+        """
         again = Photos(self.records, self.root, seed=self.seed, unreadable=self.unreadable)
         again._room = megabytes * 2**20
         return again
@@ -185,9 +208,11 @@ class Photos:
         return self.records[i].width, self.records[i].height
 
     def read(self, i: int) -> np.ndarray:
-        """Photo `i` as uint8 (H,W,3) RGB, upright; UserError naming it when it is gone, damaged or not the photo that was listed.
+        """Photo `i` as uint8 (H,W,3) RGB, upright; UserError naming it when it is gone, damaged or not the photo that
+        was listed.
 
-        Its bytes are held against `sha256` when it is read first, and again whenever its file's size or time has changed since.
+        Its bytes are held against `sha256` when it is read first, and again whenever its file's size or time has
+        changed since.
         """
         if i in self._kept:
             return self._kept[i]
@@ -205,7 +230,9 @@ class Photos:
                     self._room -= image.nbytes
                 return image
             reason = f"it has {image.shape[1]} x {image.shape[0]} pixels, not {photo.width} x {photo.height}"
-        raise UserError(f"photo {photo.id} under {self.root} is not what it was when listed ({reason}): make the manifest again")
+        raise UserError(
+            f"photo {photo.id} under {self.root} is not what it was when listed ({reason}): make the manifest again"
+        )
 
     def _bytes(self, i: int) -> bytes:
         """The file's bytes; ValueError where they are not those of the manifest."""

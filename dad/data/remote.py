@@ -1,7 +1,7 @@
 """Photos that lie behind a URL (http, s3, gs, ...), read through fsspec: headers of tars, and ranges of bytes.
 
-A root is a path or, with `://` in it, a URL; `root_of` makes the one or the other of it. Nothing is copied here: a manifest knows
-where in which tar a photo begins, and reading it is one request for its bytes.
+A root is a path or, with `://` in it, a URL; `root_of` makes the one or the other of it. Nothing is copied here: a
+manifest knows where in which tar a photo begins, and reading it is one request for its bytes.
 """
 
 import functools
@@ -14,14 +14,18 @@ from dad.data.walk import Found, hidden
 from dad.errors import UserError
 
 BLOCK = 2**15
-"""Bytes that are asked for at once where a tar's headers are read: a header is 512 and what follows it is passed over."""
+"""Bytes that are asked for at once where a tar's headers are read: a header is 512 and what follows it is passed
+over.
+"""
 ATTEMPTS = 4
 """How often a range is asked for before its photo counts as unreadable; a pause of 1, 2, 4 seconds lies between."""
 _PAUSE = 1.0
 
 
 class RemoteRoot:
-    """A folder or file behind a URL, with as much of a path's manners as collections of photos need. It may be pickled."""
+    """A folder or file behind a URL, with as much of a path's manners as collections of photos need. It may be
+    pickled.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -65,8 +69,8 @@ class RemoteRoot:
         return _system(self.url).open(self.url, "rb", block_size=BLOCK, cache_type="readahead")
 
     def read(self, offset: int, size: int) -> bytes:
-        """`size` bytes from `offset` on, in one request; fewer where the file ends before. What may pass, such as a broken
-        connection, is tried again. Raises ValueError where the server does not give a part of a file.
+        """`size` bytes from `offset` on, in one request; fewer where the file ends before. What may pass, such as a
+        broken connection, is tried again. Raises ValueError where the server does not give a part of a file.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -83,7 +87,9 @@ class RemoteRoot:
         return bytes(data)
 
     def files(self) -> Iterator[Found]:
-        """The files below the folder, in the order of names, without hidden ones. Raises UserError where it cannot be listed."""
+        """The files below the folder, in the order of names, without hidden ones. Raises UserError where it cannot be
+        listed.
+        """
         system = _system(self.url)
         try:
             found: dict[str, dict[str, Any]] = system.find(self.url, detail=True)

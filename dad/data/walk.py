@@ -1,9 +1,9 @@
 """Which files a folder or a tar holds: one rule for every verb that searches.
 
-Folders are searched to the bottom, in the order of names. Links are followed, in folders and inside tars alike, and every folder is
-entered once, so that loops end. Passed over without a word are hidden names (a leading dot: temporary files, the `._` doubles of
-macOS) and what other systems leave in every folder (`CLUTTER`). Named, and never opened, are FIFOs, sockets and devices, links that
-lead nowhere, folders that cannot be listed, and names that are not UTF-8.
+Folders are searched to the bottom, in the order of names. Links are followed, in folders and inside tars alike, and
+every folder is entered once, so that loops end. Passed over without a word are hidden names (a leading dot: temporary
+files, the `._` doubles of macOS) and what other systems leave in every folder (`CLUTTER`). Named, and never opened, are
+FIFOs, sockets and devices, links that lead nowhere, folders that cannot be listed, and names that are not UTF-8.
 """
 
 import contextlib
@@ -26,7 +26,9 @@ _LINKS = 40  # as many links to links as Linux follows
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file by its path below the root, with forward slashes: `size` bytes from `offset` on. `problem`: why it cannot be read."""
+    """A file by its path below the root, with forward slashes: `size` bytes from `offset` on. `problem`: why it cannot
+    be read.
+    """
 
     name: str
     size: int = 0
@@ -45,7 +47,9 @@ def walk(root: Path) -> Iterator[Found]:
     refused: list[Found] = []
 
     def denied(error: OSError) -> None:
-        refused.append(Found(_shown(os.path.relpath(error.filename, root)), problem=f"it cannot be listed ({error.strerror})"))
+        refused.append(
+            Found(_shown(os.path.relpath(error.filename, root)), problem=f"it cannot be listed ({error.strerror})")
+        )
 
     for folder, folders, files in os.walk(root, followlinks=True, onerror=denied):
         yield from refused
@@ -76,7 +80,9 @@ def _examined(path: Path, root: Path) -> Found:
         lost = path.is_symlink() and isinstance(error, FileNotFoundError)
         return Found(name, problem="the file is not there (a link to nothing)" if lost else str(error.strerror))
     if not stat.S_ISREG(status.st_mode):
-        return Found(name, problem=f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, which is never opened")
+        return Found(
+            name, problem=f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no regular file')}, which is never opened"
+        )
     return Found(name, status.st_size)
 
 
@@ -92,14 +98,18 @@ def _opened(path: Path | Openable) -> IO[bytes]:
 
 
 def _archive(path: Path | Openable, stack: contextlib.ExitStack) -> tarfile.TarFile:
-    return tarfile.open(path, "r:") if isinstance(path, Path) else tarfile.open(fileobj=stack.enter_context(path.open()), mode="r:")
+    return (
+        tarfile.open(path, "r:")
+        if isinstance(path, Path)
+        else tarfile.open(fileobj=stack.enter_context(path.open()), mode="r:")
+    )
 
 
 def members(path: Path | Openable) -> Iterator[Found]:
     """The files of a plain tar by the rule above, read in place: regular members first, then links to them.
 
-    Names are without a leading "./". Raises OSError for a file that cannot be read, and tarfile.TarError, after what is sound, for
-    what is no plain tar, or is cut short or damaged.
+    Names are without a leading "./". Raises OSError for a file that cannot be read, and tarfile.TarError, after what is
+    sound, for what is no plain tar, or is cut short or damaged.
     """
     whole: dict[str, Found] = {}
     links: list[tuple[str, str]] = []
@@ -162,7 +172,9 @@ def _linked(name: str, target: str, links: dict[str, str], whole: dict[str, Foun
 
 
 def _unfinished(path: Path | Openable, end: int) -> tarfile.TarError | None:
-    """What is wrong where tarfile stopped: an archive ends with zeros and nothing behind, but it takes anything for the end."""
+    """What is wrong where tarfile stopped: an archive ends with zeros and nothing behind, but it takes anything for the
+    end.
+    """
     with _opened(path) as file:
         file.seek(end)
         block = file.read(tarfile.BLOCKSIZE)
@@ -172,7 +184,9 @@ def _unfinished(path: Path | Openable, end: int) -> tarfile.TarError | None:
             return tarfile.ReadError("it has no end mark: cut short")
         while chunk := file.read(2**20):  # of a sound archive a few kilobytes of padding
             if chunk.strip(b"\0"):
-                return tarfile.ReadError(f"its end at byte {end} is followed by more: damaged, or several archives in one file")
+                return tarfile.ReadError(
+                    f"its end at byte {end} is followed by more: damaged, or several archives in one file"
+                )
     return None
 
 

@@ -20,9 +20,9 @@ from dad.identity import differences, seal_file, seal_problem
 class Checkpoints:
     """`last.pt` and, from the interval before it, `previous.pt` in a training's work folder.
 
-    A checkpoint is used only if it is what was written, and only for the inputs that it was made with. One that is damaged is left
-    for the one before it, which is said; where none is left, going on is refused rather than guessed. Both names can be read by
-    `torch.load`.
+    A checkpoint is used only if it is what was written, and only for the inputs that it was made with. One that is
+    damaged is left for the one before it, which is said; where none is left, going on is refused rather than guessed.
+    Both names can be read by `torch.load`.
     """
 
     def __init__(self, work: Path, identity: Mapping[str, Any], *, speak: bool = True) -> None:
@@ -54,12 +54,17 @@ class Checkpoints:
         self.wait()
 
     def save_meanwhile(self, state: Mapping[str, Any]) -> None:
-        """Begin to write a checkpoint of what `state` and the random generators are now, and return: a thread writes a copy.
+        """Begin to write a checkpoint of what `state` and the random generators are now, and return: a thread writes a
+        copy.
 
         Raises what the checkpoint before failed with.
         """
         self.wait()
-        described = {"identity": json.dumps(self.identity), "torch_rng": torch.get_rng_state(), "python_rng": random.getstate()}
+        described = {
+            "identity": json.dumps(self.identity),
+            "torch_rng": torch.get_rng_state(),
+            "python_rng": random.getstate(),
+        }
         self._writing = self._writer.submit(self._write, _copied({**state, **described}))
 
     def check(self) -> None:
@@ -82,7 +87,8 @@ class Checkpoints:
         self._last_is_whole = True
 
     def load(self) -> dict[str, Any] | None:
-        """The newest checkpoint that is whole, with the states of the random generators restored; None where there is none yet.
+        """The newest checkpoint that is whole, with the states of the random generators restored; None where there is
+        none yet.
 
         Raises UserError where it belongs to other inputs, and where all that are there are damaged.
         """
@@ -104,7 +110,8 @@ class Checkpoints:
             return state
         if damaged:
             raise UserError(
-                f"{damaged[0]} and no other checkpoint is left: remove {self.work}, or give --resume never, to begin anew"
+                f"{damaged[0]} and no other checkpoint is left: remove {self.work}, or give --resume never, to begin "
+                "anew"
             )
         return None
 
@@ -116,7 +123,8 @@ class Checkpoints:
         keys = [part.removeprefix("cell.") for part in changed if part.startswith("cell")]
         if keys:
             raise UserError(
-                f"{path} belongs to another configuration ({', '.join(keys)} differ): use another work folder, or {begin}"
+                f"{path} belongs to another configuration ({', '.join(keys)} differ): use another work folder, or "
+                f"{begin}"
             )
         raise UserError(f"{path} was trained on other inputs ({', '.join(changed)} changed since): {begin}")
 

@@ -1,8 +1,8 @@
 """The distance of two maps that are normalised context by context, and its gradient.
 
-On a GPU by look-ups per pixel, all contexts of a level at once. On a CPU one context after the other: with the pixels in the right
-order each is one piece of both maps (`dad.distill.selection.runs`), small enough for a processor's cache, and since the
-gradient has a closed form nothing has to be kept for it.
+On a GPU by look-ups per pixel, all contexts of a level at once. On a CPU one context after the other: with the pixels
+in the right order each is one piece of both maps (`dad.distill.selection.runs`), small enough for a processor's cache,
+and since the gradient has a closed form nothing has to be kept for it.
 
 In a context with the median t and the divisor s, and with d* the target,
 
@@ -11,8 +11,8 @@ In a context with the median t and the divisor s, and with d* the target,
     g = w sign(N(d) - N(d*))
     dE/dd = g / s  -  (sum g N(d)) s'/s sign(d - t),   s' = ds / d(sum |d - t|)
 
-where the first part takes t and s for constants and the second is what s adds. Through t the pixel that holds the median
-gets minus the sum of all that: E does not see a shift of d.
+where the first part takes t and s for constants and the second is what s adds. Through t the pixel that holds the
+median gets minus the sum of all that: E does not see a shift of d.
 """
 
 from typing import Any
@@ -60,7 +60,9 @@ class _ByContext(torch.autograd.Function):
     """`context_errors` on a CPU."""
 
     @staticmethod
-    def forward(ctx: Any, student: Tensor, teacher: Tensor, contexts: Contexts, weight: Tensor | None, variant: str) -> Tensor:
+    def forward(
+        ctx: Any, student: Tensor, teacher: Tensor, contexts: Contexts, weight: Tensor | None, variant: str
+    ) -> Tensor:
         sums, gradient = student.new_zeros(len(student)), torch.zeros_like(student)
         parents = contexts.parents[:, :-1].tolist()  # without the group of the pixels in none
         with np.errstate(all="ignore"):  # of values that are not finite the loss is not, which the loop sees
@@ -70,7 +72,9 @@ class _ByContext(torch.autograd.Function):
                 w = None if weight is None else weight[image].numpy().take(pixels)
                 error, slope = 0.0, np.zeros_like(d)
                 for run in (run for level in levels for run in level.values() if run.stop > run.start):
-                    of_run, slope_of_run = _one_context(d[run], label[run], None if w is None else w[run], pixels[run], variant)
+                    of_run, slope_of_run = _one_context(
+                        d[run], label[run], None if w is None else w[run], pixels[run], variant
+                    )
                     error += of_run
                     slope[run] += slope_of_run
                 sums[image] = error / len(levels)
@@ -85,7 +89,9 @@ class _ByContext(torch.autograd.Function):
         return gradient * of_sums[:, None], None, None, None, None
 
 
-def _one_context(d: Values, label: Values, w: Values | None, pixels: NDArray[np.int64], variant: str) -> tuple[float, Values]:
+def _one_context(
+    d: Values, label: Values, w: Values | None, pixels: NDArray[np.int64], variant: str
+) -> tuple[float, Values]:
     """E and dE/dd; pixels: the values' numbers in the image, by which the first that holds the median is found."""
     normal, t, s, slope_of_s = _normalise(d, variant)
     difference = normal - _normalise(label, variant)[0]

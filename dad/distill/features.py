@@ -1,4 +1,6 @@
-"""The frozen encoder of feature alignment (L_feat): the student's own as it starts, or another, such as the paper's DINOv2."""
+"""The frozen encoder of feature alignment (L_feat): the student's own as it starts, or another, such as the paper's
+DINOv2.
+"""
 
 from pathlib import Path
 
@@ -25,7 +27,8 @@ def encoder_name(cell: Cell) -> str:
     if width not in SIZES:
         known = ", ".join(map(str, SIZES))
         raise UserError(
-            f"loss.feature_encoder: {DINOV2} has encoders of width {known}, the student {cell.student.model} has {width}: "
+            f"loss.feature_encoder: {DINOV2} has encoders of width {known}, the student {cell.student.model} has "
+            f"{width}: "
             "name another encoder, or set loss.feature to 0"
         )
     return dinov2_name(width, folder)
@@ -46,7 +49,8 @@ class NetworkEncoder(nn.Module):
 class TimmEncoder(nn.Module):
     """A vision transformer of timm; the class token and registers are left out.
 
-    DINOv2 normalises its input as Depth Anything does (ImageNet's mean and deviation), so the student's input is its own.
+    DINOv2 normalises its input as Depth Anything does (ImageNet's mean and deviation), so the student's input is its
+    own.
     """
 
     def __init__(self, model: str) -> None:
@@ -77,8 +81,8 @@ class TimmEncoder(nn.Module):
 
 
 def _from_hub(name: str) -> str:
-    """The weights of a timm model as the hub has them: the cached ones, else downloaded. timm by itself would wait for a hub that
-    does not answer, and ask again and again. Empty where timm gets them elsewhere.
+    """The weights of a timm model as the hub has them: the cached ones, else downloaded. timm by itself would wait for
+    a hub that does not answer, and ask again and again. Empty where timm gets them elsewhere.
     """
     import timm
 
@@ -109,24 +113,32 @@ class FrozenEncoder(nn.Module):
 
 
 def frozen_encoder(cell: Cell) -> nn.Module:
-    """What the cell's feature alignment compares with, frozen. Raises UserError if it does not load, or its tokens do not fit."""
+    """What the cell's feature alignment compares with, frozen. Raises UserError if it does not load, or its tokens do
+    not fit.
+    """
     name = encoder_name(cell)
     encoder = TimmEncoder(name) if name.startswith(TIMM) else NetworkEncoder(name)
     encoder = FrozenEncoder(encoder, cell.labels.precision)
     if cell.loss.feature_encoder is not None:
         picture = torch.zeros(1, 3, cell.crop.size, cell.crop.size)
         with torch.no_grad():
-            found, wanted = tuple(encoder(picture).shape[1:]), tuple(NetworkEncoder(cell.student.model).eval()(picture).shape[1:])
+            found, wanted = (
+                tuple(encoder(picture).shape[1:]),
+                tuple(NetworkEncoder(cell.student.model).eval()(picture).shape[1:]),
+            )
         if found != wanted:
             raise UserError(
-                f"loss.feature_encoder {name} gives {found[0]} tokens of width {found[1]}, the student {cell.student.model} "
+                f"loss.feature_encoder {name} gives {found[0]} tokens of width {found[1]}, the student "
+                f"{cell.student.model} "
                 f"{wanted[0]} of {wanted[1]}: take an encoder of the student's size and patch, or set loss.feature to 0"
             )
     return encoder
 
 
 def encoder_identity(cell: Cell) -> dict[str, str | None]:
-    """The digest of the weights of an encoder that is not the student's own, for the identity of a training; else nothing."""
+    """The digest of the weights of an encoder that is not the student's own, for the identity of a training; else
+    nothing.
+    """
     if cell.loss.feature_encoder is None or "feature" not in loss_terms(cell):
         return {}
     name = encoder_name(cell)

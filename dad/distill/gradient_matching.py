@@ -44,11 +44,11 @@ def normalised_gradient_loss(
     normalization is `none`, of their logarithms where it is `silog` (as MegaDepth's).
 
     The paper does not say on which maps; MiDaS and Depth Anything V2 align both globally first, so `global`, `hybrid`
-    and `local` all do that here. With `own` each is matched as its own loss normalises: at every level, between neighbours that
-    share a context (across contexts the frames differ by construction), and the mean over the levels.
+    and `local` all do that here. With `own` each is matched as its own loss normalises: at every level, between
+    neighbours that share a context (across contexts the frames differ by construction), and the mean over the levels.
     variant: `hdn` divides by the batch's valid pixels (as `gradient_loss`), `paper` by each image's, then averages the
-        images. weight: as in `distillation_loss`, of a pair of neighbours the smaller of the two. Arguments and errors otherwise as
-        in `distillation_loss`.
+        images. weight: as in `distillation_loss`, of a pair of neighbours the smaller of the two. Arguments and errors
+        otherwise as in `distillation_loss`.
     """
     check_choices(normalization, groups, variant)
     known = NORMALIZATIONS[normalization]

@@ -5,9 +5,9 @@ loss has a gradient. The cure here is a stated rule, not luck: the bias of the l
 median of the map before the ReLU over one batch is 0.1, which moves no other parameter and leaves all relations
 between pixels as drawn.
 
-A random head's sign is arbitrary, too: some starts say "far" where the labels say "near", and a loss that forgives scale and shift
-turns such a map around only slowly, or not at all. The cure: where the map still disagrees with the labels after the first steps
-(see `Orientation`), the last convolution is mirrored at the map's median, once.
+A random head's sign is arbitrary, too: some starts say "far" where the labels say "near", and a loss that forgives
+scale and shift turns such a map around only slowly, or not at all. The cure: where the map still disagrees with the
+labels after the first steps (see `Orientation`), the last convolution is mirrored at the map's median, once.
 """
 
 import torch
@@ -44,7 +44,8 @@ def cure_dead_head(network: nn.Module, rgb: Tensor) -> bool:
     live = (network(network.normalise(rgb)) > 0).float().mean().item()
     dead = live < LIVE_SHARE
     if dead:
-        # shift up by the map's own level: with a large enough bias nothing is clipped, so the median before the ReLU is visible
+        # shift up by the map's own level: with a large enough bias nothing is clipped, so the median before the ReLU is
+        # visible
         bias = network.last_bias
         lift = 1.0
         bias.add_(lift)
@@ -63,9 +64,9 @@ def cure_dead_head(network: nn.Module, rgb: Tensor) -> bool:
 class Orientation:
     """Watches the sign of the correlation between a student's maps and its labels over the first steps.
 
-    It is decided at the end of each of the first `WINDOWS` windows of `WATCHED` steps (a fifth of a short training). A start is
-    inverted if every step of the window's last quarter is. A student that turns around by itself, as most do, is left alone;
-    one that stays inverted, or that a mirroring has not helped, is found by the next window.
+    It is decided at the end of each of the first `WINDOWS` windows of `WATCHED` steps (a fifth of a short training). A
+    start is inverted if every step of the window's last quarter is. A student that turns around by itself, as most do,
+    is left alone; one that stays inverted, or that a mirroring has not helped, is found by the next window.
     """
 
     WATCHED = 20
@@ -76,7 +77,9 @@ class Orientation:
         self.seen: list[float | Tensor] = list(seen or [])
 
     def inverted(self, step: int, agreement: Tensor) -> bool:
-        """Take note of a step's agreement; whether the start turns out inverted, which is decided at the end of a window."""
+        """Take note of a step's agreement; whether the start turns out inverted, which is decided at the end of a
+        window.
+        """
         if step >= self.WINDOWS * self.watched:
             return False
         self.seen.append(agreement.detach())
@@ -91,12 +94,15 @@ class Orientation:
 
 @torch.no_grad()
 def mirror_head(network: nn.Module, optimizer: torch.optim.Optimizer, median: float) -> bool:
-    """Mirror the map before the last ReLU at `median`: the last convolution's weight w becomes -w, its bias b 2 median - b.
+    """Mirror the map before the last ReLU at `median`: the last convolution's weight w becomes -w, its bias b 2 median
+    - b.
 
     The optimizer's running mean of their gradients begins anew. Returns whether the network has such a convolution.
     """
     bias = network.last_bias
-    last = next((part for part in network.modules() if getattr(part, "bias", None) is bias and hasattr(part, "weight")), None)
+    last = next(
+        (part for part in network.modules() if getattr(part, "bias", None) is bias and hasattr(part, "weight")), None
+    )
     if last is None:
         return False
     last.weight.neg_()

@@ -1,4 +1,6 @@
-"""What labels and students are made from: the photos that are really used, and the identities that their results belong to."""
+"""What labels and students are made from: the photos that are really used, and the identities that their results belong
+to.
+"""
 
 import sys
 from pathlib import Path
@@ -16,10 +18,11 @@ Identity = dict[str, Any]
 
 
 def photos_as_used(asked: ScenePhotos | FolderPhotos, photos: Photos) -> ScenePhotos | FolderPhotos:
-    """The description of the photos that a manifest really gives: `asked`, where it says the same, else the manifest's folder.
+    """The description of the photos that a manifest really gives: `asked`, where it says the same, else the manifest's
+    folder.
 
-    So a cell that was asked for rendered scenes and is given a manifest of photographs becomes another cell, of these photographs.
-    Raises UserError where the first `count` photos are asked for in another order than the manifest's.
+    So a cell that was asked for rendered scenes and is given a manifest of photographs becomes another cell, of these
+    photographs. Raises UserError where the first `count` photos are asked for in another order than the manifest's.
     """
     if isinstance(asked, ScenePhotos):
         if _rendered_as(asked, photos):
@@ -27,7 +30,8 @@ def photos_as_used(asked: ScenePhotos | FolderPhotos, photos: Photos) -> ScenePh
         return FolderPhotos(source="folder", root=str(photos.root), seed=photos.seed)
     if asked.count is not None and asked.seed != photos.seed:
         raise UserError(
-            f"photos.count takes the first {asked.count} photos of the order with seed {asked.seed}, but the manifest's order has "
+            f"photos.count takes the first {asked.count} photos of the order with seed {asked.seed}, but the "
+            "manifest's order has "
             f"seed {photos.seed}: make the manifest again with --seed {asked.seed}, or set photos.seed"
         )
     here = root_of(asked.root if is_remote(asked.root) else Path(asked.root).expanduser())
@@ -37,7 +41,9 @@ def photos_as_used(asked: ScenePhotos | FolderPhotos, photos: Photos) -> ScenePh
 
 
 def _rendered_as(asked: ScenePhotos, photos: Photos) -> bool:
-    """Whether the photos are the scenes that `asked` describes: their number, and what the renderer wrote beside them."""
+    """Whether the photos are the scenes that `asked` describes: their number, and what the renderer wrote beside
+    them.
+    """
     if len(photos) != asked.count or not isinstance(photos.root, Path):
         return False
     recipes = {}
@@ -62,7 +68,8 @@ def say_photos(asked: ScenePhotos | FolderPhotos, used: ScenePhotos | FolderPhot
     if asked != used:
         wanted = f"{asked.count} rendered scenes" if isinstance(asked, ScenePhotos) else f"those of {asked.root}"
         print(
-            f"the cell asks for {wanted}, {manifest} lists other photos, those of {used.root}: these are used, and the config that "
+            f"the cell asks for {wanted}, {manifest} lists other photos, those of {used.root}: these are used, and the "
+            "config that "
             "is written (and so the cell's id) says so",
             file=sys.stderr,
         )
@@ -74,12 +81,16 @@ def photos_identity(photos: Photos) -> str:
 
 
 def label_identity(plan: LabelPlan, photos: Photos, *, weights: str | None) -> Identity:
-    """What labels belong to: the photos, the estimator's weights, the version of the code, and how crops are drawn and stored."""
+    """What labels belong to: the photos, the estimator's weights, the version of the code, and how crops are drawn and
+    stored.
+    """
     described = {key: value for key, value in identity(plan).items() if key not in ("teacher", "photos")}
     return {"stage": STAGE_VERSION["label"], "photos": photos_identity(photos), "weights": weights, "plan": described}
 
 
-def training_identity(cell: Cell, photos: Photos, *, weights: dict[str, str | None], labels: dict[str, Any]) -> Identity:
+def training_identity(
+    cell: Cell, photos: Photos, *, weights: dict[str, str | None], labels: dict[str, Any]
+) -> Identity:
     """What a student belongs to: its cell without names and paths, and the contents behind these.
 
     weights: digests of `teacher`, `assistant` and `student` (what it starts from); labels: digests by role and view.

@@ -1,4 +1,6 @@
-"""Pseudo-labels for the trainers of other projects: images and depth maps in the layout of Ultralytics' depth data sets."""
+"""Pseudo-labels for the trainers of other projects: images and depth maps in the layout of Ultralytics' depth data
+sets.
+"""
 
 from pathlib import Path
 
@@ -38,27 +40,32 @@ def export_labels(
     near: float = 1.0,
     far: float = 10.0,
 ) -> dict[str, int]:
-    """Write the crops of a label cache with the teacher's maps as a data set; returns how many pairs `train` and `val` have.
+    """Write the crops of a label cache with the teacher's maps as a data set; returns how many pairs `train` and `val`
+    have.
 
-    labels: the folder of one view (`LABELS/square` or `LABELS/patches`); manifest: the photos that it was made for. out gets
+    labels: the folder of one view (`LABELS/square` or `LABELS/patches`); manifest: the photos that it was made for. out
+    gets
 
         images/{train,val}/NAME.png     the crops as the students see them
         depth/{train,val}/NAME.npy      float32 (H,W), or NAME.png, 16 bit in millimetres; above 0, for 0 is "no depth"
         data.yaml                       as `yolo depth train data=OUT/data.yaml` reads it
         source.json                     the teacher, its weights' digest, the plan, and what the depths are
 
-    NAME is the position in the training stream, with the patch's number where there are patches. count: only the first crops.
-    val: the share of photos (not crops, so that no photo is in both) that goes to `val`; with 0 `val` is `train` again.
+    NAME is the position in the training stream, with the patch's number where there are patches. count: only the first
+    crops. val: the share of photos (not crops, so that no photo is in both) that goes to `val`; with 0 `val` is `train`
+    again.
 
-    A teacher's map has no unit. Depth runs from `near` to `far` in each map: a disparity's range is laid between 1/far and
-    1/near, and inverted. So a map's factor and offset are assumptions; its order and, in disparity, the ratios of its differences
-    are the teacher's.
+    A teacher's map has no unit. Depth runs from `near` to `far` in each map: a disparity's range is laid between 1/far
+    and 1/near, and inverted. So a map's factor and offset are assumptions; its order and, in disparity, the ratios of
+    its differences are the teacher's.
 
     The folder appears whole or not at all. Raises UserError for labels that are unfinished or belong to other photos.
     """
     require_distances(near, far)
     if depth_format == "png" and far > FARTHEST:
-        raise UserError(f"--far {far:g}: a 16-bit PNG in millimetres ends at {FARTHEST:g} m: give a smaller one, or --depth npy")
+        raise UserError(
+            f"--far {far:g}: a 16-bit PNG in millimetres ends at {FARTHEST:g} m: give a smaller one, or --depth npy"
+        )
     if not 0 <= val < 1:
         raise UserError(f"--val {val:g}: a share of the photos from 0 to below 1 is needed")
     check_outputs(folders={"--out": out}, read={"--labels": labels, "--manifest": manifest})
@@ -74,7 +81,9 @@ def export_labels(
     plan = parse_model(LabelPlan, index["plan"], source=str(labels / "index.json"))
     photos, _ = training_photos(plan, manifest)
     cache = LabelCache(labels, plan, photos)
-    stream = CropStream(photos, crop_plan(plan), 0, min(count or plan.samples, plan.samples), patches=index["view"] == "patches")
+    stream = CropStream(
+        photos, crop_plan(plan), 0, min(count or plan.samples, plan.samples), patches=index["view"] == "patches"
+    )
     held_out = _held_out(photos.ids, val, plan.seed)
     written = {"train": 0, "val": 0}
     with atomic_folder(out) as folder, Progress("export labels", len(stream), "crop") as progress:

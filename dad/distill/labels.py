@@ -1,11 +1,14 @@
-"""Pseudo-labels: a teacher's maps for the crops of the training stream, computed once and read by every cell that needs them.
+"""Pseudo-labels: a teacher's maps for the crops of the training stream, computed once and read by every cell that needs
+them.
 
-A label cache is a folder per view (`square`, `patches`): safetensors shards of consecutive stream positions and, once all are
-there, `index.json`. Labels are rounded to the stored dtype in the online mode too, so both modes train on the same numbers.
+A label cache is a folder per view (`square`, `patches`): safetensors shards of consecutive stream positions and, once
+all are there, `index.json`. Labels are rounded to the stored dtype in the online mode too, so both modes train on the
+same numbers.
 
-Labels belong to the contents they were made from (`dad.distill.inputs.label_identity`). Asked for again with other photos, other
-weights or a newer version of the code, a cache of the same plan is made anew, which is said; one of another plan is left alone and
-refused. Every shard carries the identity and a checksum, so an interrupted call goes on from what belongs and is whole.
+Labels belong to the contents they were made from (`dad.distill.inputs.label_identity`). Asked for again with other
+photos, other weights or a newer version of the code, a cache of the same plan is made anew, which is said; one of
+another plan is left alone and refused. Every shard carries the identity and a checksum, so an interrupted call goes on
+from what belongs and is whole.
 """
 
 import functools
@@ -37,23 +40,35 @@ from dad.study.base import parse_model
 from dad.study.config import LabelPlan
 
 MEMORY = 512
-"""Megabytes of decoded photos that a process keeps, where all of them fit and are read more than once; else it keeps none."""
+"""Megabytes of decoded photos that a process keeps, where all of them fit and are read more than once; else it keeps
+none.
+"""
 VIEWS = ("square", "patches")
 SHARD = 256
-"""Stream positions per shard file; a multiple of every reasonable batch, small enough to lose little when interrupted."""
+"""Stream positions per shard file; a multiple of every reasonable batch, small enough to lose little when
+interrupted.
+"""
 LEVELS = 128
-"""A map is stored in float16 only if it keeps about this many levels: the mean rounding error may be at most 1/LEVELS of the mean
-absolute deviation from the median. (Values spread evenly over N steps of the stored type have the ratio 1/N; of the zoo's maps of
-photographs and scenes the worst of 600 has 1/438.)"""
+"""A map is stored in float16 only if it keeps about this many levels: the mean rounding error may be at most 1/LEVELS
+of the mean absolute deviation from the median. (Values spread evenly over N steps of the stored type have the ratio
+1/N; of the zoo's maps of photographs and scenes the worst of 600 has 1/438.)
+"""
 FLAT = 1e-6
-"""A map whose deviation is below this share of its median is constant up to float32's own rounding: it has no levels to lose."""
+"""A map whose deviation is below this share of its median is constant up to float32's own rounding: it has no levels to
+lose.
+"""
 
 
 def crop_plan(plan: LabelPlan) -> CropPlan:
     """How crops are drawn. Plans that differ in the teacher alone draw the same crops."""
     crop = plan.crop
     return CropPlan(
-        seed=plan.seed, min_crop=crop.min_crop, size=crop.size, patches=crop.patches, flip=crop.flip, context=plan.context
+        seed=plan.seed,
+        min_crop=crop.min_crop,
+        size=crop.size,
+        patches=crop.patches,
+        flip=crop.flip,
+        context=plan.context,
     )
 
 
@@ -63,7 +78,8 @@ def training_photos(plan: LabelPlan, manifest: Path) -> tuple[Photos, int]:
     if plan.photos.source == "folder" and plan.photos.count is not None:
         if plan.photos.count > len(photos):
             raise UserError(
-                f"photos.count is {plan.photos.count}, but {manifest} has only {len(photos)} photos that are large enough"
+                f"photos.count is {plan.photos.count}, but {manifest} has only {len(photos)} photos that are large "
+                "enough"
             )
         photos = photos.subset(plan.photos.count)
     decoded = sum(3 * photo.width * photo.height for photo in photos.records)
@@ -85,8 +101,8 @@ def stream_batches(
 def stored_as(maps: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Maps (K,1,H,W) float32 as they are stored, and which of them (K,) lose their levels in `dtype` (see `LEVELS`).
 
-    Those keep float32, map by map, so that what a map becomes does not depend on the others of its batch; the result has `dtype`
-    where there are none.
+    Those keep float32, map by map, so that what a map becomes does not depend on the others of its batch; the result
+    has `dtype` where there are none.
     """
     stored = maps.to(dtype)
     if dtype == torch.float32:
@@ -104,17 +120,23 @@ def load_teacher(plan: LabelPlan, device: str) -> AnyEstimator:
     return load(plan.teacher, device=device, short_side=plan.crop.size, precision=plan.precision)
 
 
-def label_view(teacher: AnyEstimator, batch: dict[str, Any], view: str, dtype: torch.dtype, *, chunk: int | None = None) -> Tensor:
-    """The teacher's maps for one view of a batch: `square` (B,1,S,S) or `patches` (B,N,1,S,S), on the CPU, as `stored_as` says.
+def label_view(
+    teacher: AnyEstimator, batch: dict[str, Any], view: str, dtype: torch.dtype, *, chunk: int | None = None
+) -> Tensor:
+    """The teacher's maps for one view of a batch: `square` (B,1,S,S) or `patches` (B,N,1,S,S), on the CPU, as
+    `stored_as` says.
 
     `chunk`: how many crops go through the teacher at once; None: all.
 
-    Raises UserError naming teacher and photos where a value is not finite in `dtype`; that float32 is taken instead is said once.
+    Raises UserError naming teacher and photos where a value is not finite in `dtype`; that float32 is taken instead is
+    said once.
     """
     pixels = batch[view]
     flat = pixels.flatten(0, 1) if view == "patches" else pixels
     device = getattr(teacher, "device", flat.device)
-    maps = torch.cat([teacher(unit(part.to(device))).to("cpu", torch.float32) for part in flat.split(chunk or len(flat))])
+    maps = torch.cat(
+        [teacher(unit(part.to(device))).to("cpu", torch.float32) for part in flat.split(chunk or len(flat))]
+    )
     per_photo = len(maps) // len(pixels)
     infinite = ~torch.isfinite(maps.to(dtype)).flatten(1).all(1)
     if infinite.any():
@@ -140,14 +162,20 @@ def _say_lost(teacher: str, photo: str) -> None:
     if teacher not in _spoken_of:
         _spoken_of.add(teacher)
         print(
-            f"teacher {teacher}: its map of {photo} would keep fewer than {LEVELS} levels in float16 (values too small, or in too "
-            "narrow a range): it is kept in float32, and so is every other such map; labels.dtype: float32 says so for all",
+            f"teacher {teacher}: its map of {photo} would keep fewer than {LEVELS} levels in float16 (values too "
+            "small, or in too "
+            "narrow a range): it is kept in float32, and so is every other such map; labels.dtype: float32 says so for "
+            "all",
             file=sys.stderr,
         )
 
 
-def compute_labels(plan: LabelPlan, manifest: Path, view: str, out: Path, *, device: str = "cpu", workers: int = 0) -> None:
-    """Fill the label cache `out` for one view of the plan's crops; shards that are there, belong and are whole are kept."""
+def compute_labels(
+    plan: LabelPlan, manifest: Path, view: str, out: Path, *, device: str = "cpu", workers: int = 0
+) -> None:
+    """Fill the label cache `out` for one view of the plan's crops; shards that are there, belong and are whole are
+    kept.
+    """
     if view not in VIEWS:
         raise UserError(f"unknown view {view!r}; choose one of {', '.join(VIEWS)}")
     used = photos_as_used(plan.photos, open_photos(manifest))
@@ -210,7 +238,11 @@ def _make_room(out: Path, described: dict[str, Any], identity: Identity) -> None
         raise UserError(f"{out} holds labels of another plan: choose another folder or remove it")
     if not changed:
         return
-    what = {"stage": "version of the labelling code", "photos": "photos", "weights": f"weights of {described['teacher']}"}
+    what = {
+        "stage": "version of the labelling code",
+        "photos": "photos",
+        "weights": f"weights of {described['teacher']}",
+    }
     names_of = ", ".join(what.get(part, part) for part in changed) if before else "origin, which is not recorded"
     print(f"{out}: its labels are of another {names_of}: they are removed and computed again", file=sys.stderr)
     (out / "index.json").unlink(missing_ok=True)
@@ -219,7 +251,9 @@ def _make_room(out: Path, described: dict[str, Any], identity: Identity) -> None
 
 
 def _held(out: Path) -> tuple[LabelPlan, Identity] | None:
-    """The plan and the identity of the labels in a folder; the identity is empty where none was recorded, None without labels."""
+    """The plan and the identity of the labels in a folder; the identity is empty where none was recorded, None without
+    labels.
+    """
     if not (out / "plan.json").exists():
         return None
     try:
@@ -255,8 +289,8 @@ def _shard_problem(path: Path, about: dict[str, Any]) -> str | None:
 class LabelCache:
     """Reader of one view's label cache. Raises UserError when it is unfinished or damaged, or belongs to other inputs.
 
-    Where the teacher's weights are not on this machine, the labels are taken for what their index says, which is said. `weights` is
-    the digest of these weights, `digest` stands for the labels' own contents.
+    Where the teacher's weights are not on this machine, the labels are taken for what their index says, which is said.
+    `weights` is the digest of these weights, `digest` stands for the labels' own contents.
     """
 
     def __init__(self, root: Path, plan: LabelPlan, photos: Photos) -> None:
@@ -267,7 +301,9 @@ class LabelCache:
         identity = label_identity(plan, photos, weights=weights_identity(plan.teacher, fetch=False))
         if identity["weights"] is None:
             identity["weights"] = found.get("weights")
-            print(f"{plan.teacher} is not on this machine: that {root} holds its labels is not checked", file=sys.stderr)
+            print(
+                f"{plan.teacher} is not on this machine: that {root} holds its labels is not checked", file=sys.stderr
+            )
         changed = differences(found, identity)
         if any(part.startswith("plan") for part in changed):
             raise UserError(f"{root} holds labels of another plan than the cell's: run `dad label` for this cell")

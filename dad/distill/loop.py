@@ -1,5 +1,5 @@
-"""The training loop that pretraining and distillation share: resumable bit for bit, logged step by step, for one student or for
-several that take their steps one after the other.
+"""The training loop that pretraining and distillation share: resumable bit for bit, logged step by step, for one
+student or for several that take their steps one after the other.
 """
 
 import contextlib
@@ -40,7 +40,8 @@ class StepResult:
 def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> Iterator[Any]:
     """Prepare batches in a background thread, `ahead` of the loop, and move them to `device`.
 
-    A batch is a dict of tensors, or a tuple of such dicts, one for each of several students; what they share is moved once.
+    A batch is a dict of tensors, or a tuple of such dicts, one for each of several students; what they share is moved
+    once.
     """
     ready: queue.Queue[Any] = queue.Queue(ahead)
     stop = threading.Event()
@@ -72,7 +73,9 @@ def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> It
 
 
 def _moved(batch: Any, device: torch.device) -> Any:
-    """A batch on `device`; to a GPU it is copied from memory that the system leaves in its place, so that nothing waits for it."""
+    """A batch on `device`; to a GPU it is copied from memory that the system leaves in its place, so that nothing waits
+    for it.
+    """
     moved: dict[int, Tensor] = {}
     parts = batch if isinstance(batch, tuple) else (batch,)
     for tensor in (tensor for part in parts for tensor in part.values()):
@@ -102,15 +105,16 @@ def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.Optim
         {"params": [p for p in trained if id(p) in encoder], "lr": config.encoder_rate},
         {"params": [p for p in trained if id(p) not in encoder], "lr": config.head_rate},
     ]
-    # one kernel for all parameters: a third of the plain one's time for the many small ones of a small network on a CPU, too
+    # one kernel for all parameters: a third of the plain one's time for the many small ones of a small network on a
+    # CPU, too
     fused = bool(trained) and all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=fused or None)
 
 
 @dataclass
 class Fitted:
-    """A finished training: the network, the seconds spent (those before interruptions included; of several students that are
-    trained together each one's share), and which processes did it.
+    """A finished training: the network, the seconds spent (those before interruptions included; of several students
+    that are trained together each one's share), and which processes did it.
     """
 
     network: nn.Module
@@ -124,9 +128,9 @@ class Fitted:
 class Fitting:
     """One network's training, step by step.
 
-    `work` holds the checkpoints; `identity`, what the training belongs to, guards against resuming something else: that is refused.
-    A resumed run may have another number of processes. Only one process at a time may own `work`, from here to `close`: a second
-    one (after a killed parent left an orphan) is refused.
+    `work` holds the checkpoints; `identity`, what the training belongs to, guards against resuming something else: that
+    is refused. A resumed run may have another number of processes. Only one process at a time may own `work`, from here
+    to `close`: a second one (after a killed parent left an orphan) is refused.
     """
 
     def __init__(
@@ -149,7 +153,9 @@ class Fitting:
             try:
                 self._lock.acquire(timeout=0)
             except filelock.Timeout:
-                raise UserError(f"another process is training in {work}: wait for it or end it, then try again") from None
+                raise UserError(
+                    f"another process is training in {work}: wait for it or end it, then try again"
+                ) from None
         try:
             self._begin(network, resume)
         except BaseException:
@@ -188,7 +194,8 @@ class Fitting:
         for group, base in zip(optimizer.param_groups, (config.encoder_rate, config.head_rate), strict=True):
             group["lr"] = base * rate_factor(step, config)
         result = self._loss(self._network, batch)
-        # every process has the whole batch's loss and the gradient of its own share; the mean over processes is taken of these
+        # every process has the whole batch's loss and the gradient of its own share; the mean over processes is taken
+        # of these
         accelerator.backward(result.loss * accelerator.num_processes)
         gradient = accelerator.clip_grad_norm_(self._network.parameters(), config.clip)
         moved = update_norm(self._bare) if step % UPDATE_EVERY == 0 else None
@@ -197,7 +204,11 @@ class Fitting:
         if "agreement" in result.terms and self._orientation.inverted(step, result.terms["agreement"]):
             self._mirrored |= mirror_head(self._bare, optimizer, result.prediction.median().item())
         row = {"loss": result.loss, **result.terms, **output_statistics(result.prediction)}
-        row |= {"gradient_norm": gradient, "update_norm": moved() if moved else None, "rate": optimizer.param_groups[1]["lr"]}
+        row |= {
+            "gradient_norm": gradient,
+            "update_norm": moved() if moved else None,
+            "rate": optimizer.param_groups[1]["lr"],
+        }
         if not accelerator.is_main_process:
             return
         self.log.add(step, row)
@@ -215,7 +226,11 @@ class Fitting:
         self._checkpoints.wait()
 
     def _save(self, step: int) -> None:
-        trained = {"network": self._bare.state_dict(), "optimizer": self._optimizer.state_dict(), "segments": self._segments}
+        trained = {
+            "network": self._bare.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "segments": self._segments,
+        }
         if self._accelerator.scaler is not None:  # of fp16: its factor
             trained["scaler"] = self._accelerator.scaler.state_dict()
         watched = {"mirrored": self._mirrored, "seen": self._orientation.state(), "log": self.log.path.read_text()}
@@ -223,7 +238,9 @@ class Fitting:
 
     @contextlib.contextmanager
     def own_randomness(self) -> Iterator[None]:
-        """Within it the random generators (the CPU's) are where this training left them, whatever others have drawn since."""
+        """Within it the random generators (the CPU's) are where this training left them, whatever others have drawn
+        since.
+        """
         outside = torch.get_rng_state(), random.getstate()
         torch.set_rng_state(self._random[0])
         random.setstate(self._random[1])
@@ -249,19 +266,23 @@ class Fitting:
         return Fitted(self._bare, self.seconds, self._segments, self._mirrored)
 
     def close(self) -> None:
-        """Let another process have the work folder, with the last checkpoint written. Raises what writing it failed with."""
+        """Let another process have the work folder, with the last checkpoint written. Raises what writing it failed
+        with.
+        """
         try:
             self._checkpoints.wait()
         finally:
             self._lock.release()
 
 
-def fit_together(fittings: Sequence[Fitting], batches: Callable[[int], Iterator[tuple[Any, ...]]]) -> list[Fitted | CollapseError]:
+def fit_together(
+    fittings: Sequence[Fitting], batches: Callable[[int], Iterator[tuple[Any, ...]]]
+) -> list[Fitted | CollapseError]:
     """Take the steps of several trainings of equal length, one after the other in each step, and release their folders.
 
-    `batches(step)` yields, from that step on, a batch for each. A training that goes on from a later step waits for the others.
-    One that collapses ends, and its error stands in its place in the result; the others go on. Of one alone the error is raised.
-    Raises EndedError after SIGTERM, with the steps so far kept.
+    `batches(step)` yields, from that step on, a batch for each. A training that goes on from a later step waits for the
+    others. One that collapses ends, and its error stands in its place in the result; the others go on. Of one alone the
+    error is raised. Raises EndedError after SIGTERM, with the steps so far kept.
     """
     alone, running = len(fittings) == 1, list(fittings)
     steps, start = fittings[0].config.steps, min(fitting.start for fitting in fittings)
@@ -310,10 +331,13 @@ def fit(
 ) -> Fitted:
     """Train one network for `config.steps` steps; see `Fitting`.
 
-    `batches(step)` yields the batches from that step on, each a pure function of its step, so that a resumed run sees what an
-    undisturbed one sees; in several processes each gets its share, and `loss` is the whole batch's (`dad.distill.processes`).
+    `batches(step)` yields the batches from that step on, each a pure function of its step, so that a resumed run sees
+    what an undisturbed one sees; in several processes each gets its share, and `loss` is the whole batch's
+    (`dad.distill.processes`).
     """
-    fitting = Fitting(network, loss, config, work=work, identity=identity, log=log, accelerator=accelerator, resume=resume)
+    fitting = Fitting(
+        network, loss, config, work=work, identity=identity, log=log, accelerator=accelerator, resume=resume
+    )
     (fitted,) = fit_together([fitting], lambda start: ((batch,) for batch in batches(start)))
     assert isinstance(fitted, Fitted)
     return fitted

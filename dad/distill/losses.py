@@ -54,9 +54,10 @@ def distillation_loss(
         all valid if not given; weight: (B,1,H,W) float >= 0, how much each pixel's difference counts (a weighted mean;
         normalization knows no weights), all 1 if not given.
     normalization: `global` (equation 1), `hybrid` (3: levels S = 1, 2, 4, a pixel's loss is the mean over its
-        contexts), `local` (5: S = 4), `none` (6: the raw maps) or `silog` (see `silog_loss`). groups: `range`, `percentile` or
-        `spatial`, used where there are levels. variant: `hdn` or `paper`; under `hdn` a pixel in no context adds nothing but is
-        counted, as upstream. Returns a scalar. Raises UserError on unknown names and on shapes that do not fit.
+        contexts), `local` (5: S = 4), `none` (6: the raw maps) or `silog` (see `silog_loss`). groups: `range`,
+        `percentile` or `spatial`, used where there are levels. variant: `hdn` or `paper`; under `hdn` a pixel in no
+        context adds nothing but is counted, as upstream. Returns a scalar. Raises UserError on unknown names and on
+        shapes that do not fit.
     """
     check_choices(normalization, groups, variant)
     if NORMALIZATIONS[normalization].logarithms:
@@ -112,9 +113,9 @@ def feature_alignment_loss(student_features: Tensor, frozen_features: Tensor, *,
 def scale_anchor_loss(prediction: Tensor) -> Tensor:
     """Squared logarithm of the batch's mean absolute deviation from its median: 0 at a spread of 1. Not in the paper.
 
-    Affine-invariant losses leave the output's scale free: their gradient is orthogonal to it, so under AdamW it drifts, in practice
-    upwards by orders of magnitude. A small weight of this term holds it. prediction: (B,1,H,W); returns a scalar; a spread below
-    1e-6 counts as 1e-6.
+    Affine-invariant losses leave the output's scale free: their gradient is orthogonal to it, so under AdamW it drifts,
+    in practice upwards by orders of magnitude. A small weight of this term holds it. prediction: (B,1,H,W); returns a
+    scalar; a spread below 1e-6 counts as 1e-6.
     """
     with torch.autocast(prediction.device.type, enabled=False):
         values = prediction if prediction.dtype == torch.float64 else prediction.float()
@@ -136,9 +137,16 @@ def crop_patches(global_map: Tensor, boxes: Tensor, *, square: float | Tensor, s
         the patch, which holds when both have one input size. Raises UserError on shapes that do not fit.
     """
     batch = len(global_map)
-    if global_map.ndim != 4 or global_map.shape[1] != 1 or boxes.ndim != 3 or boxes.shape[0] != batch or boxes.shape[2] != 4:
+    if (
+        global_map.ndim != 4
+        or global_map.shape[1] != 1
+        or boxes.ndim != 3
+        or boxes.shape[0] != batch
+        or boxes.shape[2] != 4
+    ):
         raise UserError(
-            f"global map {tuple(global_map.shape)} and boxes {tuple(boxes.shape)} must be (B,1,S,S) and (B,N,4) with one B"
+            f"global map {tuple(global_map.shape)} and boxes {tuple(boxes.shape)} must be (B,1,S,S) and (B,N,4) with "
+            "one B"
         )
     with torch.autocast(global_map.device.type, enabled=False):
         dtype = torch.float64 if global_map.dtype == torch.float64 else torch.float32
@@ -151,7 +159,9 @@ def crop_patches(global_map: Tensor, boxes: Tensor, *, square: float | Tensor, s
         )  # (B,N,size) each, in [-1,1] over the square
         shape = (*x.shape, size)
         grid = torch.stack((x[:, :, None].expand(shape), y[..., None].expand(shape)), -1).flatten(1, 2)
-        patches = functional.grid_sample(global_map.to(dtype), grid, mode="bilinear", padding_mode="border", align_corners=False)
+        patches = functional.grid_sample(
+            global_map.to(dtype), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )
         return patches.unflatten(2, (-1, size)).transpose(1, 2)
 
 
@@ -174,14 +184,15 @@ def local_global_loss(
     global_prediction: (B,1,S,S); patch_boxes: (B,N,4) and square: see `crop_patches`; patch_labels: (B,N,1,s,s) the
         teacher's maps (no gradient);
     patch_masks: (B,N,1,s,s) bool, all valid if not given; patch_weights: (B,N,1,s,s), see
-        `distillation_loss`; crops: what `crop_patches` gives for these boxes, where it has been asked already. The batch of
-        every n is one call of `distillation_loss`; the N losses are averaged.
-        Returns a scalar. Raises UserError on unknown names and on shapes that do not fit.
+        `distillation_loss`; crops: what `crop_patches` gives for these boxes, where it has been asked already. The
+        batch of every n is one call of `distillation_loss`; the N losses are averaged. Returns a scalar. Raises
+        UserError on unknown names and on shapes that do not fit.
     """
     batch, patches = patch_boxes.shape[:2]
     if patch_labels.ndim != 5 or patch_labels.shape[:2] != (batch, patches) or patches == 0:
         raise UserError(
-            f"patch labels {tuple(patch_labels.shape)} must be (B,N,1,s,s) with the boxes' B and N {(batch, patches)}, N at least 1"
+            f"patch labels {tuple(patch_labels.shape)} must be (B,N,1,s,s) with the boxes' B and N {(batch, patches)}, "
+            "N at least 1"
         )
     if crops is None:
         crops = crop_patches(global_prediction, patch_boxes, square=square, size=patch_labels.shape[-1])
@@ -200,8 +211,8 @@ def local_global_loss(
 def total_loss(weights: Mapping[str, float], terms: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """L_total, paper equation 9: the weighted sum of its terms (`dad.study.modes.TERMS` says which there are).
 
-    weights: term -> weight, at least one; terms: the same terms as scalars. Returns the total and, for the log, a dict of the
-    terms before weighting and of `total`, detached.
+    weights: term -> weight, at least one; terms: the same terms as scalars. Returns the total and, for the log, a dict
+    of the terms before weighting and of `total`, detached.
     """
     total = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
     return total, {name: terms[name].detach() for name in weights} | {"total": total.detach()}

@@ -20,7 +20,9 @@ from dad.errors import CollapseError
 from dad.files import write_text
 
 UPDATE_EVERY = 10
-"""Steps from one measurement of how far the parameters move to the next: it needs a copy of them all, on a GPU beside the rest."""
+"""Steps from one measurement of how far the parameters move to the next: it needs a copy of them all, on a GPU beside
+the rest.
+"""
 
 
 @torch.no_grad()
@@ -37,7 +39,9 @@ def output_statistics(prediction: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def agreement(prediction: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Pearson correlation between maps and labels (B,1,H,W) over trusted pixels, mean over the maps; 0 for a flat one."""
+    """Pearson correlation between maps and labels (B,1,H,W) over trusted pixels, mean over the maps; 0 for a flat
+    one.
+    """
     keep = torch.ones_like(prediction, dtype=torch.bool) if mask is None else mask
     keep = keep.flatten(1).double()
     count = keep.sum(1, keepdim=True).clamp_min(1)
@@ -67,8 +71,9 @@ def update_norm(network: nn.Module) -> Callable[[], Tensor]:
 class CollapseDetector:
     """Raises CollapseError when a run cannot recover: a loss that is not finite, or a dead output for `PATIENCE` steps.
 
-    A gradient that is not finite is a collapse, too, unless gradients are `scaled` (`precision: fp16`): their scale begins too
-    large on purpose, the scaler leaves out the steps that show it and halves it. There `PATIENCE` such steps in a row are one.
+    A gradient that is not finite is a collapse, too, unless gradients are `scaled` (`precision: fp16`): their scale
+    begins too large on purpose, the scaler leaves out the steps that show it and halves it. There `PATIENCE` such steps
+    in a row are one.
     """
 
     PATIENCE = 20
@@ -85,14 +90,16 @@ class CollapseDetector:
             if not math.isfinite(row["loss"]) or self.left_out >= (self.PATIENCE if self.scaled else 1):
                 terms = ", ".join(f"{key} {value:.3g}" for key, value in row.items() if key.startswith("loss"))
                 raise CollapseError(
-                    f"step {row['step']}: loss or gradient is not finite ({terms}, gradient {row['gradient_norm']:.3g}); "
+                    f"step {row['step']}: loss or gradient is not finite ({terms}, gradient "
+                    f"{row['gradient_norm']:.3g}); "
                     "lower head_rate and encoder_rate, lengthen warmup, or use precision: no",
                     step=int(row["step"]),
                 )
             self.dead_steps = self.dead_steps + 1 if row["output_zeros"] > 0.995 else 0
             if self.dead_steps >= self.PATIENCE:
                 raise CollapseError(
-                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, so no "
+                    f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, "
+                    "so no "
                     "gradient is left; lower head_rate, lengthen warmup, or start from another seed",
                     step=int(row["step"]) - self.PATIENCE + 1,
                 )
@@ -102,8 +109,8 @@ class StepLog:
     """The metrics of every step: rows in a CSV file, a progress line now and then, and listeners (tracking) that get
     the rows.
 
-    Values stay on the device until `flush`, so that logging does not synchronise a GPU at every step. A value that is None has not
-    been measured in its step: its place stays empty. `name`, if there is one, begins the progress lines.
+    Values stay on the device until `flush`, so that logging does not synchronise a GPU at every step. A value that is
+    None has not been measured in its step: its place stays empty. `name`, if there is one, begins the progress lines.
     """
 
     def __init__(
@@ -123,12 +130,15 @@ class StepLog:
         self._spoke = 0.0
 
     def restore(self, text: str) -> None:
-        """Go on from the log as it was at the checkpoint, `text`: rows that were written after it are dropped, rows that were lost
-        or altered since are put back, which is said. An empty `text` begins a new log.
+        """Go on from the log as it was at the checkpoint, `text`: rows that were written after it are dropped, rows
+        that were lost or altered since are put back, which is said. An empty `text` begins a new log.
         """
         found = self.path.read_text(errors="replace") if self.path.exists() else ""
         if text and not found.startswith(text):
-            print(f"{self.path} was lost or altered: its rows up to the checkpoint are put back from there", file=sys.stderr)
+            print(
+                f"{self.path} was lost or altered: its rows up to the checkpoint are put back from there",
+                file=sys.stderr,
+            )
         self._columns = text.split("\n", 1)[0].split(",") if text else None
         if text:
             write_text(self.path, text)
@@ -137,7 +147,9 @@ class StepLog:
 
     def add(self, step: int, row: dict[str, Any]) -> None:
         """Queue one step's values (scalars or scalar tensors)."""
-        self._pending.append({"step": step} | {key: v.detach() if isinstance(v, Tensor) else v for key, v in row.items()})
+        self._pending.append(
+            {"step": step} | {key: v.detach() if isinstance(v, Tensor) else v for key, v in row.items()}
+        )
         if len(self._pending) >= self.flush_every:
             self.flush()
 

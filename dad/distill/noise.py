@@ -1,8 +1,9 @@
 """Spoiling labels by a stated amount, to see what wrong labels do under each normalization. Not in the paper.
 
-The paper's case for local normalizations is that a global one spreads an error of one region over the whole map, and that
-without any the frames of patches contradict each other. Both can be dialled: each kind of noise is a pure function of the crop
-(photo, draw number, seed, view and number of the map), so runs are paired, and labels are cached once for all strengths.
+The paper's case for local normalizations is that a global one spreads an error of one region over the whole map, and
+that without any the frames of patches contradict each other. Both can be dialled: each kind of noise is a pure function
+of the crop (photo, draw number, seed, view and number of the map), so runs are paired, and labels are cached once for
+all strengths.
 """
 
 import hashlib
@@ -28,10 +29,14 @@ def _generator(photo_id: str, draw: int, seed: int, view: str, number: int, kind
 
 
 def region(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """A rectangle of `strength` of the map's area, of a random shape and place, is multiplied or divided by `FACTOR`."""
+    """A rectangle of `strength` of the map's area, of a random shape and place, is multiplied or divided by
+    `FACTOR`.
+    """
     height, width = label.shape[-2:]
     larger, aspect, across, down = rng.random() < 0.5, np.exp(rng.uniform(-0.5, 0.5)), *rng.random(2)
-    share = np.clip([np.sqrt(strength * aspect), np.sqrt(strength / aspect)], strength, 1)  # a side is at most the map's own
+    share = np.clip(
+        [np.sqrt(strength * aspect), np.sqrt(strength / aspect)], strength, 1
+    )  # a side is at most the map's own
     rows, columns = (max(1, round(float(s) * side)) for s, side in zip(share, (height, width), strict=True))
     top, left = round(float(down) * (height - rows)), round(float(across) * (width - columns))
     spoiled = label.clone()
@@ -40,7 +45,9 @@ def region(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
 
 
 def blur(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """A Gaussian of standard deviation `BLUR` x `strength` sides of the map; beyond the edge its values go on. Nothing is drawn."""
+    """A Gaussian of standard deviation `BLUR` x `strength` sides of the map; beyond the edge its values go on. Nothing
+    is drawn.
+    """
     sigma = BLUR * strength * label.shape[-1]
     reach = max(1, int(np.ceil(3 * sigma)))
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=label.dtype, device=label.device) / sigma) ** 2)
@@ -51,17 +58,25 @@ def blur(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
 
 
 def frame(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """Another scale and shift: exp(strength x normal) times the map, plus strength x normal mean absolute deviations of it."""
+    """Another scale and shift: exp(strength x normal) times the map, plus strength x normal mean absolute deviations of
+    it.
+    """
     scale, shift = np.exp(strength * rng.normal()), strength * rng.normal()
     deviation = (label - label.median()).abs().mean()
     return label * float(scale) + float(shift) * deviation
 
 
-KINDS: dict[str, Callable[[Tensor, float, np.random.Generator], Tensor]] = {"region": region, "blur": blur, "frame": frame}
+KINDS: dict[str, Callable[[Tensor, float, np.random.Generator], Tensor]] = {
+    "region": region,
+    "blur": blur,
+    "frame": frame,
+}
 """Label (1,H,W) float32, strength, generator -> spoiled label."""
 
 
-def spoil(labels: Tensor, noise: NoiseConfig, *, photo_ids: list[str], draws: list[int], seed: int, view: str) -> Tensor:
+def spoil(
+    labels: Tensor, noise: NoiseConfig, *, photo_ids: list[str], draws: list[int], seed: int, view: str
+) -> Tensor:
     """A batch's labels with noise: (B,1,H,W) of squares or (B,N,1,H,W) of patches -> the same shape, float32.
 
     photo_ids and draws (B,) say which crop each is of; every patch has a noise of its own.

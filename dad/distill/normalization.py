@@ -65,11 +65,15 @@ def check_maps(prediction: Tensor, target: Tensor, mask: Tensor | None) -> tuple
     mask that is not boolean.
     """
     if prediction.ndim != 4 or prediction.shape[1] != 1 or prediction.shape != target.shape:
-        raise UserError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must have one shape (B,1,H,W)")
+        raise UserError(
+            f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} must have one shape (B,1,H,W)"
+        )
     if mask is None:
         mask = torch.ones_like(target, dtype=torch.bool)
     elif mask.shape != target.shape or mask.dtype != torch.bool:
-        raise UserError(f"mask {tuple(mask.shape)} {mask.dtype} must be boolean with the target's shape {tuple(target.shape)}")
+        raise UserError(
+            f"mask {tuple(mask.shape)} {mask.dtype} must be boolean with the target's shape {tuple(target.shape)}"
+        )
     double = torch.float64 in (prediction.dtype, target.dtype)
     dtype = torch.float64 if double else torch.float32
     return (
@@ -83,8 +87,9 @@ def check_maps(prediction: Tensor, target: Tensor, mask: Tensor | None) -> tuple
 class Contexts:
     """Which contexts each pixel belongs to, for R images of N pixels and L nested levels.
 
-    finest: (R,N) uint8 (int64 from 256 groups on), the pixel's group at the finest level; the last number, G, stands for "in none".
-    parents: (L,G+1) int64, each group's context, numbered within its level; the level's last number stands for "in
+    finest: (R,N) uint8 (int64 from 256 groups on), the pixel's group at the finest level; the last number, G, stands
+    for "in none". parents: (L,G+1) int64, each group's context, numbered within its level; the level's last number
+    stands for "in
         none".
     counts: the number of contexts per level, without that last one.
     """
@@ -219,16 +224,20 @@ def _check_normalising(normalization: str, groups: str, variant: str) -> None:
     check_choices(normalization, groups, variant)
     if not NORMALIZATIONS[normalization].segments:
         others = [name for name, known in NORMALIZATIONS.items() if known.segments]
-        raise UserError(f"normalization {normalization!r} has no contexts and no normalised map; choose one of {', '.join(others)}")
+        raise UserError(
+            f"normalization {normalization!r} has no contexts and no normalised map; choose one of {', '.join(others)}"
+        )
 
 
 @dataclass(frozen=True)
 class Level:
     """One level's contexts of R images, with what normalising any map by them needs.
 
-    entry: (R,N) int64, the pixel's context spread over `_COPIES` entries; None where the level is one context; inside: (R,N)
-        bool, the pixels in a context; sizes: (R,C+1) pixels per context; medians: (R,C+1) for each map, the number of the first
-        pixel that holds the context's lower median. The last column is for the pixels in no context, and has no meaning.
+    entry: (R,N) int64, the pixel's context spread over `_COPIES` entries; None where the level is one context; inside:
+    (R,N)
+        bool, the pixels in a context; sizes: (R,C+1) pixels per context; medians: (R,C+1) for each map, the number of
+        the first pixel that holds the context's lower median. The last column is for the pixels in no context, and has
+        no meaning.
     """
 
     entry: Tensor | None

@@ -58,7 +58,8 @@ class LabelledScenes:
         counts = [header["count"] for header in self.headers]
         if len(set(counts)) != 1:
             raise UserError(
-                f"folders of scenes must hold equal numbers of scenes, got {dict(zip(map(str, roots), counts, strict=True))}"
+                "folders of scenes must hold equal numbers of scenes, got "
+                f"{dict(zip(map(str, roots), counts, strict=True))}"
             )
         self.roots = roots
         self.count = counts[0] * len(roots)
@@ -75,7 +76,9 @@ class LabelledScenes:
             depth = np.load(io.BytesIO(read_file(root, f"depth/{name}.npy", checksums)), allow_pickle=False)
             rgb = Image.open(io.BytesIO(read_file(root, f"rgb/{name}.png", checksums)))
         except Exception as error:  # numpy and Pillow raise many kinds of errors for damaged data
-            raise UserError(f"scene {name} of {root} cannot be read ({reason_of(error)}): render the scenes again") from None
+            raise UserError(
+                f"scene {name} of {root} cannot be read ({reason_of(error)}): render the scenes again"
+            ) from None
         disparity = np.divide(1, depth, out=np.zeros_like(depth), where=depth > 0)
         return rgb, Image.fromarray(disparity)
 
@@ -88,7 +91,9 @@ def _jitter(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def batches(scenes: LabelledScenes, recipe: ZooRecipe, start: int) -> Iterator[dict[str, Tensor]]:
-    """Batches of `rgb` (B,3,S,S) in [0,1] and `disparity` (B,1,S,S) from step `start` on, each a pure function of its step."""
+    """Batches of `rgb` (B,3,S,S) in [0,1] and `disparity` (B,1,S,S) from step `start` on, each a pure function of its
+    step.
+    """
     plan = CropPlan(seed=recipe.seed, min_crop=recipe.min_crop, size=recipe.size, patches=1, flip=True)
     order = SampleOrder([str(index) for index in range(scenes.count)], recipe.seed)
     height, width = recipe.scenes.height, recipe.scenes.width
@@ -112,7 +117,9 @@ def batches(scenes: LabelledScenes, recipe: ZooRecipe, start: int) -> Iterator[d
 
 
 def scene_loss(network: nn.Module, batch: dict[str, Tensor], recipe: ZooRecipe) -> StepResult:
-    """Affine-invariant loss, gradient matching on normalised maps (Depth Anything V2, section 5), and the scale's anchor."""
+    """Affine-invariant loss, gradient matching on normalised maps (Depth Anything V2, section 5), and the scale's
+    anchor.
+    """
     disparity = batch["disparity"]
     prediction = network(unwrapped(network).normalise(batch["rgb"]))
     terms = {
@@ -171,11 +178,12 @@ def start(recipe: ZooRecipe, scenes: LabelledScenes) -> nn.Module:
 
 @torch.no_grad()
 def to_unit_spread(network: nn.Module, rgb: Tensor) -> float:
-    """Divide the network's output by its mean absolute deviation from the median over a batch (B,3,S,S) in [0,1]; returns that.
+    """Divide the network's output by its mean absolute deviation from the median over a batch (B,3,S,S) in [0,1];
+    returns that.
 
-    One number for all images, which no loss that forgives scale can see: without an anchor it drifts by orders of magnitude, beyond
-    what labels in float16 hold. The last three convolutions, which only ReLU and resizing part, share it, so that no weight leaves
-    the range of half precision.
+    One number for all images, which no loss that forgives scale can see: without an anchor it drifts by orders of
+    magnitude, beyond what labels in float16 hold. The last three convolutions, which only ReLU and resizing part, share
+    it, so that no weight leaves the range of half precision.
     """
     network.eval()
     maps = network(network.normalise(rgb.to(next(network.parameters()).device))).float()
@@ -191,14 +199,15 @@ def to_unit_spread(network: nn.Module, rgb: Tensor) -> float:
 
 
 def _step(network: nn.Module, batch: dict[str, Tensor], *, stage: Stage, accelerator: Accelerator) -> StepResult:
-    # parts of a network that a loss calls by themselves need the precision too; the context ends with the step, since within
-    # one autocast keeps its first half-precision copies of the weights
+    # parts of a network that a loss calls by themselves need the precision too; the context ends with the step, since
+    # within one autocast keeps its first half-precision copies of the weights
     with accelerator.autocast():
         return stage.loss(network, batch)
 
 
 def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> None:
-    """Train `recipe` on the scenes under `roots`; writes OUT/NAME.safetensors (half precision) and OUT/NAME.csv (thinned step log).
+    """Train `recipe` on the scenes under `roots`; writes OUT/NAME.safetensors (half precision) and OUT/NAME.csv
+    (thinned step log).
 
     An interrupted call is continued by the same call from the checkpoints in `work`.
     """
@@ -229,7 +238,9 @@ def pretrain(recipe: ZooRecipe, roots: list[Path], out: Path, work: Path) -> Non
         logs.append(log.path.read_text())
     if recipe.anchor == 0 and recipe.autoencoder is None:
         to_unit_spread(network, next(batches(scenes, stages(recipe)[0].recipe, 0))["rgb"])
-    begun = {None: "", "efficientnet-lite0": f", encoder from ImageNet ({recipe.init})"}.get(recipe.init, f", from {recipe.init}")
+    begun = {None: "", "efficientnet-lite0": f", encoder from ImageNet ({recipe.init})"}.get(
+        recipe.init, f", from {recipe.init}"
+    )
     origin = f"pretrained on {scenes.count} procedural scenes, recipe {recipe.name}{begun}"
     path = out / f"{recipe.name}.safetensors"
     save_network(path, network, input_size=recipe.size, origin=origin, dtype=torch.float16, checksum=False)

@@ -1,8 +1,9 @@
 """Pretraining of a small GenPercept: first its autoencoder, then its UNet, which answers once and without noise.
 
-Source: aim-uofa/GenPercept (ICLR 2025): the autoencoder of a text-to-image model stays frozen, the UNet maps the image's latent to
-the latent of the map, and the map is disparity between two quantiles of its own image, as Marigold's depth. Where GenPercept starts
-from Stable Diffusion, a network of the zoo has nothing to start from: its autoencoder is trained here too, on images and maps.
+Source: aim-uofa/GenPercept (ICLR 2025): the autoencoder of a text-to-image model stays frozen, the UNet maps the
+image's latent to the latent of the map, and the map is disparity between two quantiles of its own image, as Marigold's
+depth. Where GenPercept starts from Stable Diffusion, a network of the zoo has nothing to start from: its autoencoder is
+trained here too, on images and maps.
 """
 
 import torch
@@ -19,14 +20,18 @@ FLAT = 1e-6
 
 
 def bounded_map(disparity: Tensor) -> Tensor:
-    """Disparity (B,1,H,W), 1/m -> [-1,1] per image, larger = nearer: linear between two quantiles, clipped outside them."""
-    low, high = torch.quantile(disparity.flatten(1), torch.tensor(QUANTILES, device=disparity.device), dim=1)[..., None, None, None]
+    """Disparity (B,1,H,W), 1/m -> [-1,1] per image, larger = nearer: linear between two quantiles, clipped outside
+    them.
+    """
+    low, high = torch.quantile(disparity.flatten(1), torch.tensor(QUANTILES, device=disparity.device), dim=1)[
+        ..., None, None, None
+    ]
     return ((disparity - low) / (high - low).clamp_min(FLAT) * 2 - 1).clip(-1, 1)
 
 
 def draw_prompt(network: nn.Module, seed: int) -> None:
-    """Fill the prompt's embedding with a fixed normal sample: the zoo has no text encoder, and a UNet that is trained from scratch
-    can read any constant as the empty prompt's.
+    """Fill the prompt's embedding with a fixed normal sample: the zoo has no text encoder, and a UNet that is trained
+    from scratch can read any constant as the empty prompt's.
     """
     generator = torch.Generator().manual_seed(seed)
     network.prompt.copy_(torch.randn(network.prompt.shape, generator=generator))
@@ -39,7 +44,8 @@ def train_only(network: nn.Module, beginnings: tuple[str, ...]) -> None:
 
 
 def autoencoder_loss(network: nn.Module, batch: dict[str, Tensor], kl: float) -> StepResult:
-    """L1 between images and maps (as three equal channels) and what the autoencoder makes of them, and a little divergence.
+    """L1 between images and maps (as three equal channels) and what the autoencoder makes of them, and a little
+    divergence.
 
     Latents are sampled, which keeps them smooth; GenPercept itself uses their mean.
     """

@@ -1,4 +1,6 @@
-"""A collapse, seen again: the state before it and the photos of its batch are kept, and the same steps are taken once more."""
+"""A collapse, seen again: the state before it and the photos of its batch are kept, and the same steps are taken once
+more.
+"""
 
 import contextlib
 from pathlib import Path
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def keep_collapse(work: Path, training: "Training", error: CollapseError) -> Path:
-    """Write WORK/collapse.pt: the last checkpoint (none before the first), the cell, where its inputs lie, what was seen, and the
-    photos of the step that shows it. Returns its path.
+    """Write WORK/collapse.pt: the last checkpoint (none before the first), the cell, where its inputs lie, what was
+    seen, and the photos of the step that shows it. Returns its path.
     """
     checkpoint = work / "last.pt"
     step = 0 if error.step is None else error.step
@@ -29,7 +31,9 @@ def keep_collapse(work: Path, training: "Training", error: CollapseError) -> Pat
         "photos": training.photo_ids(step),
         "cell": training.cell.model_dump(mode="json"),
         "places": {name: None if place is None else str(place.resolve()) for name, place in training.places.items()},
-        "checkpoint": torch.frombuffer(bytearray(checkpoint.read_bytes()), dtype=torch.uint8) if checkpoint.exists() else None,
+        "checkpoint": torch.frombuffer(bytearray(checkpoint.read_bytes()), dtype=torch.uint8)
+        if checkpoint.exists()
+        else None,
     }
     with atomic_path(work / "collapse.pt") as temporary:
         torch.save(kept, temporary)
@@ -45,9 +49,11 @@ class _Seen(Exception):
 
 
 def replay(path: Path) -> list[dict[str, float]]:
-    """Take the steps from the last checkpoint to the collapse again; prints every step, and returns their rows of the log.
+    """Take the steps from the last checkpoint to the collapse again; prints every step, and returns their rows of the
+    log.
 
-    Writes nothing. Raises UserError if the file is damaged, or if photos, labels or weights are no longer those of the training.
+    Writes nothing. Raises UserError if the file is damaged, or if photos, labels or weights are no longer those of the
+    training.
     """
     from dad.distill.train import Training
 
@@ -60,7 +66,9 @@ def replay(path: Path) -> list[dict[str, float]]:
     except Exception:  # torch raises many kinds for files of other programs
         whole = False
     if not whole:
-        raise UserError(f"{path} cannot be replayed: it is no WORK/collapse.pt, which `dad train` writes when a training collapses")
+        raise UserError(
+            f"{path} cannot be replayed: it is no WORK/collapse.pt, which `dad train` writes when a training collapses"
+        )
     places = {name: None if place is None else Path(place) for name, place in kept["places"].items()}
     training = Training(parse_model(Cell, kept["cell"], source=str(path)), **places)
     print(f"then: {kept['message']}\nstep {kept['step']} has the photos {', '.join(kept['photos'])}")

@@ -1,4 +1,6 @@
-"""The same step in less memory, or with fewer kernels: activations computed anew, batches in parts, a compiled network."""
+"""The same step in less memory, or with fewer kernels: activations computed anew, batches in parts, a compiled
+network.
+"""
 
 import functools
 from collections.abc import Callable
@@ -25,8 +27,9 @@ RECOMPUTED: dict[type[nn.Module], str] = {
     FusionBlock: "forward",
     MidasDecoder: "read_out",
 }
-"""What `activation_checkpointing` computes twice, by the method that does it: a transformer's blocks, a decoder's levels and last
-convolutions."""
+"""What `activation_checkpointing` computes twice, by the method that does it: a transformer's blocks, a decoder's
+levels and last convolutions.
+"""
 
 
 def save_where_asked(network: nn.Module, config: OptimConfig) -> None:
@@ -35,17 +38,22 @@ def save_where_asked(network: nn.Module, config: OptimConfig) -> None:
     Raises UserError for a network that cannot.
     """
     if config.activation_checkpointing:
-        found = [(part, name) for part in network.modules() for kind, name in RECOMPUTED.items() if isinstance(part, kind)]
+        found = [
+            (part, name) for part in network.modules() for kind, name in RECOMPUTED.items() if isinstance(part, kind)
+        ]
         if not found:
             raise UserError(
-                f"optim.activation_checkpointing: a {network.config.family} network has no blocks that could be computed anew; "
+                f"optim.activation_checkpointing: a {network.config.family} network has no blocks that could be "
+                "computed anew; "
                 "optim.micro_batch saves memory, too"
             )
         for part, name in found:
             setattr(part, name, _anew(getattr(part, name)))
     if config.micro_batch is not None and config.micro_batch < config.batch:
         if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in network.modules()):
-            raise UserError("optim.micro_batch: this network has BatchNorm, whose statistics are the whole batch's: set it to null")
+            raise UserError(
+                "optim.micro_batch: this network has BatchNorm, whose statistics are the whole batch's: set it to null"
+            )
         network.forward = _in_parts(network.forward, config.micro_batch)
     if config.compile is not None:
         network.compile(backend=config.compile)
@@ -64,7 +72,8 @@ def _anew(part: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _in_parts(forward: Callable[..., Any], size: int) -> Callable[..., Any]:
-    """The same function of a batch, `size` images at a time, each part's activations computed again in the backward pass.
+    """The same function of a batch, `size` images at a time, each part's activations computed again in the backward
+    pass.
 
     What comes out is the whole batch's, and so is every loss of it, whatever that takes its means and medians over.
     """

@@ -1,5 +1,5 @@
-"""Order statistics of many overlapping groups of pixels at once: on a GPU by radix selection, without a loop over images or
-groups, on a CPU by numpy's partition of one after the other.
+"""Order statistics of many overlapping groups of pixels at once: on a GPU by radix selection, without a loop over
+images or groups, on a CPU by numpy's partition of one after the other.
 """
 
 from collections.abc import Sequence
@@ -18,25 +18,29 @@ _FEW_PIXELS, _FEW_BITS, _MANY_BITS = 1 << 15, 8, 11
 def select(values: Tensor, group: Tensor, contexts: Tensor, ranks: Tensor) -> Tensor:
     """Where, in each row and context, the value of a given rank stands.
 
-    values: (R,N) float32 or float64, no NaN where a result is used. group: (I,N) int64 in 0..G-1, a partition of the pixels
+    values: (R,N) float32 or float64, no NaN where a result is used. group: (I,N) int64 in 0..G-1, a partition of the
+    pixels
         of each of I images; row r of the values is a map of image r % I.
     contexts: (K,G) int64 in 0..C-1, K ways ("layers") of joining groups: context c of layer k is the union of the
         groups g with contexts[k,g] = c; the layers are nested, as in `runs`, and their numbers do not overlap.
     ranks: (R,C) int64, 0 = smallest. Returns (R,C) int64, the first pixel number that holds the value; 0
-        where the context has no pixel or the rank exceeds its size. (Of zeros of both signs a GPU takes the negative ones for
-        smaller, a CPU takes all for equal.)
+        where the context has no pixel or the rank exceeds its size. (Of zeros of both signs a GPU takes the negative
+        ones for smaller, a CPU takes all for equal.)
     """
     return (
-        _by_partition(values, group, contexts, ranks) if values.device.type == "cpu" else by_radix(values, group, contexts, ranks)
+        _by_partition(values, group, contexts, ranks)
+        if values.device.type == "cpu"
+        else by_radix(values, group, contexts, ranks)
     )
 
 
 def runs(group: NDArray[Any], contexts: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], list[dict[int, slice]]]:
-    """The pixels of an image in an order in which every context is one piece: that order, and each layer's pieces of it.
+    """The pixels of an image in an order in which every context is one piece: that order, and each layer's pieces of
+    it.
 
-    group: (N,) integers; those from G on are left out. contexts: K rows of G numbers, as in `select`. The layers are nested: a
-    context of one lies inside one of the layer before, so groups ordered by their contexts in the first layer, then the
-    second, ... do it. Within a group pixels keep their order.
+    group: (N,) integers; those from G on are left out. contexts: K rows of G numbers, as in `select`. The layers are
+    nested: a context of one lies inside one of the layer before, so groups ordered by their contexts in the first
+    layer, then the second, ... do it. Within a group pixels keep their order.
     """
     groups = sorted(range(len(contexts[0])), key=lambda number: [layer[number] for layer in contexts])
     pixels = [np.flatnonzero(group == number) for number in groups]
@@ -67,13 +71,15 @@ def _by_partition(values: Tensor, group: Tensor, contexts: Tensor, ranks: Tensor
 
 
 def of_ranks(values: Tensor, valid: Tensor, ranks: Tensor) -> Tensor:
-    """(R,K) the values of these ranks, (R,K) int64, 0 = smallest, among each row's valid ones; values and valid are (R,N). Where
-    there are too few, any of the row's values, or 0.
+    """(R,K) the values of these ranks, (R,K) int64, 0 = smallest, among each row's valid ones; values and valid are
+    (R,N). Where there are too few, any of the row's values, or 0.
     """
     if values.device.type != "cpu":
         return of_ranks_by_radix(values, valid, ranks)
     found = torch.zeros_like(ranks, dtype=values.dtype)
-    for row, kept, wanted, result in zip(values.detach().numpy(), valid.numpy(), ranks.numpy(), found.numpy(), strict=True):
+    for row, kept, wanted, result in zip(
+        values.detach().numpy(), valid.numpy(), ranks.numpy(), found.numpy(), strict=True
+    ):
         ordered = np.sort(row[kept])
         if len(ordered):
             result[:] = ordered.take(wanted, mode="clip")

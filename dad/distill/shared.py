@@ -40,7 +40,9 @@ class OncePerBatch:
 
 
 class SquareTokens:
-    """A teacher's pass over the squares of a batch: its maps as labels, and its encoder's tokens, which cost nothing more."""
+    """A teacher's pass over the squares of a batch: its maps as labels, and its encoder's tokens, which cost nothing
+    more.
+    """
 
     def __init__(self, teacher: Estimator, dtype: torch.dtype) -> None:
         self._teacher, self._dtype = teacher, dtype
@@ -119,7 +121,8 @@ class Shared:
             sides = (plan.crop.size, plan.crop.size)
             if isinstance(teacher, Estimator) and teacher.policy.network_size(*sides) == sides:
                 encoder: nn.Module = FrozenEncoder(NetworkEncoder(name, teacher.network), plan.precision)
-                # in smaller chunks than a batch sums may come out in another order: then the encoder has a pass of its own
+                # in smaller chunks than a batch sums may come out in another order: then the encoder has a pass of its
+                # own
                 if (plan.chunk or plan.batch) >= plan.batch:
                     self._tokens[plan] = SquareTokens(teacher, getattr(torch, plan.dtype))
             else:
@@ -139,7 +142,9 @@ class Shared:
 
 
 def check_together(cells: list[Cell]) -> None:
-    """Raise UserError for students that do not see the same crops under the same teacher, and for one that is named twice."""
+    """Raise UserError for students that do not see the same crops under the same teacher, and for one that is named
+    twice.
+    """
     plans = {cell_id(cell): cell.label_plans["teacher"] for cell in cells}
     if len(plans) < len(cells):
         raise UserError("the same student is named twice: name each cell once")
@@ -148,11 +153,16 @@ def check_together(cells: list[Cell]) -> None:
         differing = [key for key, value in plan if value != getattr(plans[first], key)]
         if differing:
             raise UserError(
-                f"{first} and {name} cannot be trained together, since they do not read the same labels ({', '.join(differing)} "
+                f"{first} and {name} cannot be trained together, since they do not read the same labels "
+                f"({', '.join(differing)} "
                 "differ): train them by themselves"
             )
     if len({cell.labels.mode for cell in cells}) > 1:
-        raise UserError("students that are trained together have their labels all cached, all online or all shared (labels.mode)")
+        raise UserError(
+            "students that are trained together have their labels all cached, all online or all shared (labels.mode)"
+        )
     assistants = {cell.assistant.model for cell in cells if cell.assistant is not None}
     if len(assistants) > 1:
-        raise UserError(f"students that are trained together have one assistant, these have {', '.join(sorted(assistants))}")
+        raise UserError(
+            f"students that are trained together have one assistant, these have {', '.join(sorted(assistants))}"
+        )

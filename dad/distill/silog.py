@@ -7,21 +7,29 @@ from dad.distill.normalization import check_maps
 from dad.distill.reduction import SMALLEST_WEIGHT, weighted_pixels
 
 SILOG_VARIANCE = 0.5
-"""lambda of SILog: 1 leaves a map's scale free, 0 fixes it (Eigen et al. 2014, and all who distil with it, take 0.5)."""
+"""lambda of SILog: 1 leaves a map's scale free, 0 fixes it (Eigen et al. 2014, and all who distil with it, take
+0.5).
+"""
 SILOG_FLOOR = 1e-3
 """What is added to both maps before the logarithm, in means of the label: the sky's disparity is 0."""
 
 
 def silog_loss(
-    prediction: Tensor, target: Tensor, mask: Tensor | None = None, *, variant: str = "hdn", weight: Tensor | None = None
+    prediction: Tensor,
+    target: Tensor,
+    mask: Tensor | None = None,
+    *,
+    variant: str = "hdn",
+    weight: Tensor | None = None,
 ) -> Tensor:
-    """Scale-invariant logarithmic loss, sqrt(mean d^2 - lambda (mean d)^2), d = log prediction - log target, lambda = 0.5.
+    """Scale-invariant logarithmic loss, sqrt(mean d^2 - lambda (mean d)^2), d = log prediction - log target, lambda =
+    0.5.
 
-    Source: Eigen et al. 2014, equation 4; the square root and lambda as in Depth-Anything-V2 `metric_depth/util/loss.py`, as those
-    who distil Depth Anything 3 take it. Written for depth; disparity is its inverse, which changes only d's sign. Labels of
-    free scale have no metre in which to state a smallest value, so both maps, negative values as 0, are raised by
-    `SILOG_FLOOR` times the image's mean label before the logarithm.
-    Arguments and errors as in `distillation_loss`; `hdn`: one value over the batch's valid pixels, as upstream; `paper`: one per
+    Source: Eigen et al. 2014, equation 4; the square root and lambda as in Depth-Anything-V2
+    `metric_depth/util/loss.py`, as those who distil Depth Anything 3 take it. Written for depth; disparity is its
+    inverse, which changes only d's sign. Labels of free scale have no metre in which to state a smallest value, so both
+    maps, negative values as 0, are raised by `SILOG_FLOOR` times the image's mean label before the logarithm. Arguments
+    and errors as in `distillation_loss`; `hdn`: one value over the batch's valid pixels, as upstream; `paper`: one per
     image, averaged. A batch without a valid pixel gives 0.
     """
     sums, counts = log_sums(prediction, target, mask, weight)
@@ -47,7 +55,9 @@ def log_sums(prediction: Tensor, target: Tensor, mask: Tensor | None, weight: Te
 
 
 def reduce_silog(sums: Tensor, counts: Tensor, variant: str) -> Tensor:
-    """Sums (B,...,2) and counts (B,...) per image, images along the first dimension, to one loss (per entry of the others)."""
+    """Sums (B,...,2) and counts (B,...) per image, images along the first dimension, to one loss (per entry of the
+    others).
+    """
 
     def root(sums: Tensor, counts: Tensor) -> Tensor:
         mean, square = (sums / counts.clamp(min=SMALLEST_WEIGHT)[..., None]).unbind(-1)

@@ -22,23 +22,28 @@ ROLES = ("teacher", "assistant")
 
 
 def assistant_turn(seed: int, step: int, share: float) -> bool:
-    """Whether the labels of iteration `step` are the assistant's: a draw with probability `share`, a pure function of its
-    arguments, so that a resumed run draws what an undisturbed one draws.
+    """Whether the labels of iteration `step` are the assistant's: a draw with probability `share`, a pure function of
+    its arguments, so that a resumed run draws what an undisturbed one draws.
     """
     digest = hashlib.sha256(f"assistant {seed} {step}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 
-def average_labels(teacher: Tensor, assistant: Tensor, agreement: float | None, averaging: str = "cut") -> tuple[Tensor, Tensor]:
-    """One label from two maps of free scale and shift (..., 1, H, W), and how far it is to be trusted, of the same shape.
+def average_labels(
+    teacher: Tensor, assistant: Tensor, agreement: float | None, averaging: str = "cut"
+) -> tuple[Tensor, Tensor]:
+    """One label from two maps of free scale and shift (..., 1, H, W), and how far it is to be trusted, of the same
+    shape.
 
-    Both maps are normalised by their median and mean absolute deviation (eq. 1), a and b; the mean of the two is put back into the
-    teacher's frame. Section 4.2 "assigns greater weight to pixels where the two teachers exhibit high agreement" and prints no
-    formula (note D21). `weights`: exp(-|a - b| / agreement), float in (0,1], by which a pixel's part of the loss is weighed.
-    `cut`: whether |a - b| <= agreement, bool; None trusts all.
+    Both maps are normalised by their median and mean absolute deviation (eq. 1), a and b; the mean of the two is put
+    back into the teacher's frame. Section 4.2 "assigns greater weight to pixels where the two teachers exhibit high
+    agreement" and prints no formula (note D21). `weights`: exp(-|a - b| / agreement), float in (0,1], by which a
+    pixel's part of the loss is weighed. `cut`: whether |a - b| <= agreement, bool; None trusts all.
     """
     frames = [_frame(maps.float()) for maps in (teacher, assistant)]
-    ours, theirs = ((maps.float() - frame[0]) / frame[1] for maps, frame in zip((teacher, assistant), frames, strict=True))
+    ours, theirs = (
+        (maps.float() - frame[0]) / frame[1] for maps, frame in zip((teacher, assistant), frames, strict=True)
+    )
     median, spread = frames[0]
     apart = (ours - theirs).abs()
     if averaging == "weights":
@@ -61,12 +66,13 @@ def _frame(maps: Tensor) -> tuple[Tensor, Tensor]:
 class Supervisor:
     """The labels of every step of one cell.
 
-    `folders` are the label caches by role (`labels.mode: cached`); online, the estimators run here, and of two only the one whose
-    turn it is; with shared labels a finished cache is read and everything else computed here, by view. `shared` is what other
-    students of the group need, too. `kind` is what all labels are: disparity or depth. `weights` are the digests of the estimators'
-    weights by role, `identities` those of the labels by role and view: of their contents where they are always cached, else of what
-    they are computed from. `stored`: the views that are read, by role. Raises UserError where a cache is missing, unfinished or of
-    other inputs, and where teacher and assistant give maps of different kinds.
+    `folders` are the label caches by role (`labels.mode: cached`); online, the estimators run here, and of two only the
+    one whose turn it is; with shared labels a finished cache is read and everything else computed here, by view.
+    `shared` is what other students of the group need, too. `kind` is what all labels are: disparity or depth. `weights`
+    are the digests of the estimators' weights by role, `identities` those of the labels by role and view: of their
+    contents where they are always cached, else of what they are computed from. `stored`: the views that are read, by
+    role. Raises UserError where a cache is missing, unfinished or of other inputs, and where teacher and assistant give
+    maps of different kinds.
     """
 
     def __init__(
@@ -86,7 +92,8 @@ class Supervisor:
                 self.stored[role] = stored
         if len(set(kinds.values())) > 1:
             raise UserError(
-                f"the teacher gives {kinds['teacher']} and the assistant {kinds['assistant']}: a student learns one of them; "
+                f"the teacher gives {kinds['teacher']} and the assistant {kinds['assistant']}: a student learns one of "
+                "them; "
                 "take two estimators of one kind"
             )
         self.kind = kinds["teacher"]
@@ -132,12 +139,14 @@ class Supervisor:
         return ROLES[assistant_turn(self.cell.seed, step, self.cell.assistant.share)]
 
     def labels(self, step: int, item: dict[str, Any]) -> dict[str, Tensor]:
-        """`labels_<view>` and, where labels are averaged, `mask_<view>` or `weight_<view>`; `turn` (0 teacher, 1 assistant) where
-        they alternate. Noise, if the cell has some, is the teacher's and the assistant's alike. `tokens` are the frozen encoder's
-        where the teacher's pass has given them.
+        """`labels_<view>` and, where labels are averaged, `mask_<view>` or `weight_<view>`; `turn` (0 teacher, 1
+        assistant) where they alternate. Noise, if the cell has some, is the teacher's and the assistant's alike.
+        `tokens` are the frozen encoder's where the teacher's pass has given them.
         """
         found = self._labels(step, item)
-        tokens = self._shared.tokens(self.cell.label_plans["teacher"], item) if "feature" in loss_terms(self.cell) else None
+        tokens = (
+            self._shared.tokens(self.cell.label_plans["teacher"], item) if "feature" in loss_terms(self.cell) else None
+        )
         return found if tokens is None else found | {"tokens": tokens}
 
     def _labels(self, step: int, item: dict[str, Any]) -> dict[str, Tensor]:

@@ -1,4 +1,6 @@
-"""Distillation: students trained from one teacher's pseudo-labels, as cells of the study describe them, alone or together."""
+"""Distillation: students trained from one teacher's pseudo-labels, as cells of the study describe them, alone or
+together.
+"""
 
 import contextlib
 import csv
@@ -47,9 +49,9 @@ from dad.study.modes import MODES
 def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: nn.Module | None) -> StepResult:
     """Eq. 9 for one batch; of several processes each gives its share, and gets the whole batch's loss.
 
-    `batch` holds `square` (B,3,S,S), in [0,1] or eight-bit, `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where labels are
-    not trusted everywhere, `mask_<view>` or `weight_<view>`; with `turn` (0 teacher, 1 assistant) the loss is logged for each of
-    the two by itself; with `tokens` (B,N,C) feature alignment compares with these.
+    `batch` holds `square` (B,3,S,S), in [0,1] or eight-bit, `boxes` (B,N,4), `side` (B,), `labels_<view>` and, where
+    labels are not trusted everywhere, `mask_<view>` or `weight_<view>`; with `turn` (0 teacher, 1 assistant) the loss
+    is logged for each of the two by itself; with `tokens` (B,N,C) feature alignment compares with these.
 
     `frozen` is the encoder that gives the tokens where the batch has none; None where feature alignment has no weight.
     """
@@ -66,7 +68,14 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
         labels, mask = batch["labels_patches"].float(), batch.get("mask_patches")
         crops = crop_patches(prediction, batch["boxes"], square=batch["side"], size=labels.shape[-1])
         terms["local_global"] = local_global_loss(
-            prediction, batch["boxes"], labels, mask, square=batch["side"], patch_weights=trust["patches"], crops=crops, **how
+            prediction,
+            batch["boxes"],
+            labels,
+            mask,
+            square=batch["side"],
+            patch_weights=trust["patches"],
+            crops=crops,
+            **how,
         )
         compared["patches"] = crops.flatten(0, 1), labels.flatten(0, 1), None if mask is None else mask.flatten(0, 1)
     if "shared" in weights:
@@ -97,8 +106,8 @@ def cell_loss(network: nn.Module, batch: dict[str, Tensor], cell: Cell, frozen: 
 class Training:
     """Everything that the steps of a cell need: photos, labels, the student before its first step, batches and loss.
 
-    Two of the same arguments take the same steps. `shared` is what it has in common with others that are trained together with it.
-    Raises UserError for what cannot be trained as it was asked for.
+    Two of the same arguments take the same steps. `shared` is what it has in common with others that are trained
+    together with it. Raises UserError for what cannot be trained as it was asked for.
     """
 
     def __init__(
@@ -118,16 +127,22 @@ class Training:
         self.shared = shared = shared or Shared(manifest)
         plan, device = cell.label_plans["teacher"], self.accelerator.device
         self.photos, self.too_small = shared.photos(plan)
-        self.supervisor = Supervisor(cell, {"teacher": labels, "assistant": assistant_labels}, self.photos, device, shared)
+        self.supervisor = Supervisor(
+            cell, {"teacher": labels, "assistant": assistant_labels}, self.photos, device, shared
+        )
         self.labels_patches = "patches" in self.supervisor.in_loop
         self.network = make_student(cell.student, seed=cell.seed)
         self.network.kind = self.supervisor.kind
         if self.network.config.patch and cell.crop.size % self.network.config.patch:
-            raise UserError(f"crop.size {cell.crop.size} is not a multiple of the student's patch, {self.network.config.patch}")
+            raise UserError(
+                f"crop.size {cell.crop.size} is not a multiple of the student's patch, {self.network.config.patch}"
+            )
         first = next(stream_batches(self.stream(patches=False), cell.optim.batch, 0))
         self.cured = cure_dead_head(self.network.to(device), first["square"].to(device))
         self.frozen = shared.frozen(cell, device) if "feature" in loss_terms(cell) else None
-        self.weights = {**self.supervisor.weights, "student": weights_identity(cell.student.model)} | encoder_identity(cell)
+        self.weights = {**self.supervisor.weights, "student": weights_identity(cell.student.model)} | encoder_identity(
+            cell
+        )
         self.identity = training_identity(cell, self.photos, weights=self.weights, labels=self.supervisor.identities)
 
     def stream(self, *, patches: bool, eight_bit: bool = False) -> CropStream:
@@ -152,7 +167,9 @@ class Training:
 
 
 def _batches(trainings: Sequence[Training], start: int) -> Iterator[tuple[dict[str, Tensor], ...]]:
-    """The batches of trainings that see the same crops: one read of the photos, one pass of each teacher that somebody needs."""
+    """The batches of trainings that see the same crops: one read of the photos, one pass of each teacher that somebody
+    needs.
+    """
     lead = trainings[0]
     rank, ranks = lead.accelerator.process_index, lead.accelerator.num_processes
     # pixels become numbers in [0,1] where the networks are: loading processes and the bus carry a quarter
@@ -166,7 +183,9 @@ def _batches(trainings: Sequence[Training], start: int) -> Iterator[tuple[dict[s
 def _with_tokens(
     trainings: Sequence[Training], batches: Iterator[tuple[dict[str, Tensor], ...]]
 ) -> Iterator[tuple[dict[str, Tensor], ...]]:
-    """Add the tokens that several students' feature alignment compares with: one pass of the encoder for all of them."""
+    """Add the tokens that several students' feature alignment compares with: one pass of the encoder for all of
+    them.
+    """
     for parts in batches:
         found: dict[tuple[Any, ...], Tensor] = {}
         for training, batch in zip(trainings, parts, strict=True):
@@ -192,12 +211,16 @@ def fit_all(
             fittings.append(Fitting(training.network, training.loss, training.cell.optim, resume=resume, **of))
             stack.callback(fittings[-1].close)
         device = trainings[0].accelerator.device
-        return fit_together(fittings, lambda start: _with_tokens(trainings, prefetch(_batches(trainings, start), device)))
+        return fit_together(
+            fittings, lambda start: _with_tokens(trainings, prefetch(_batches(trainings, start), device))
+        )
 
 
 @dataclass(frozen=True)
 class Run:
-    """One of the students to train: its cell, the folder of what comes of it, that of its checkpoints, who gets its rows."""
+    """One of the students to train: its cell, the folder of what comes of it, that of its checkpoints, who gets its
+    rows.
+    """
 
     cell: Cell
     out: Path
@@ -231,19 +254,22 @@ def train_together(
     resume: bool = True,
     workers: int = 0,
 ) -> None:
-    """Train students; each one's config.json, metrics.csv, model.safetensors and, last, provenance.json are written into its `out`.
+    """Train students; each one's config.json, metrics.csv, model.safetensors and, last, provenance.json are written
+    into its `out`.
 
-    Several must share the teacher's label plan: photos are decoded, and teachers and the frozen encoder run, once for all of them,
-    and the students take each step one after the other. Each becomes what it becomes alone, and has checkpoints of its own: an
-    interrupted group goes on, in the same company, in another or alone.
+    Several must share the teacher's label plan: photos are decoded, and teachers and the frozen encoder run, once for
+    all of them, and the students take each step one after the other. Each becomes what it becomes alone, and has
+    checkpoints of its own: an interrupted group goes on, in the same company, in another or alone.
 
-    `labels` and `assistant_labels` are the folders of the label caches (needed when `labels.mode` is cached). A run's `work` holds
-    its resumable checkpoints and is removed when all are written. `listeners` get the rows of the step log as they are written.
+    `labels` and `assistant_labels` are the folders of the label caches (needed when `labels.mode` is cached). A run's
+    `work` holds its resumable checkpoints and is removed when all are written. `listeners` get the rows of the step log
+    as they are written.
 
-    What is written is what was used: where the manifest lists other photos than the cell's, the config is that of these photos.
-    provenance.json holds digests of everything that went in (photos, labels, weights of teacher, assistant and start) and of the
-    files beside it. A training that was interrupted goes on only with the same contents. What leads to a collapse is kept in `work`
-    (`dad.distill.replay`); the other students of the group are trained to their end and written before CollapseError is raised.
+    What is written is what was used: where the manifest lists other photos than the cell's, the config is that of these
+    photos. provenance.json holds digests of everything that went in (photos, labels, weights of teacher, assistant and
+    start) and of the files beside it. A training that was interrupted goes on only with the same contents. What leads
+    to a collapse is kept in `work` (`dad.distill.replay`); the other students of the group are trained to their end and
+    written before CollapseError is raised.
     """
     started = datetime.now(UTC)
     check_together([run.cell for run in runs])
@@ -285,7 +311,9 @@ def train_together(
         shutil.rmtree(run.work)
 
 
-def _write(out: Path, training: Training, log: StepLog, fitted: Fitted, *, started: datetime, company: list[str]) -> None:
+def _write(
+    out: Path, training: Training, log: StepLog, fitted: Fitted, *, started: datetime, company: list[str]
+) -> None:
     """A finished student's files; `company`: those it was trained with, and itself."""
     cell, photos, accelerator = training.cell, training.photos, training.accelerator
     write_json(out / "config.json", cell.model_dump(mode="json"))
@@ -317,23 +345,30 @@ def _write(out: Path, training: Training, log: StepLog, fitted: Fitted, *, start
 
 
 def fitted_agreement(log: Path, steps: int = 20) -> float:
-    """Mean correlation of the maps with the labels over a training's last steps; said where it is negative: such a student is
-    upside down.
+    """Mean correlation of the maps with the labels over a training's last steps; said where it is negative: such a
+    student is upside down.
     """
     rows = list(csv.DictReader(log.read_text().splitlines()))[-steps:]
     mean = sum(float(row["agreement"]) for row in rows) / len(rows)
     if mean < 0:
-        print(f"the student's maps are upside down: their correlation with the labels is {mean:.2f} at the end", file=sys.stderr)
+        print(
+            f"the student's maps are upside down: their correlation with the labels is {mean:.2f} at the end",
+            file=sys.stderr,
+        )
     return mean
 
 
 def cell_as_used(cell: Cell, manifest: Path) -> Cell:
-    """The cell that training `cell` on the photos of `manifest` really is; where they are not the cell's own, that is said."""
+    """The cell that training `cell` on the photos of `manifest` really is; where they are not the cell's own, that is
+    said.
+    """
     used = photos_as_used(cell.photos, open_photos(manifest))
     say_photos(cell.photos, used, manifest)
     return cell.model_copy(update={"photos": used})
 
 
 def model_name(model: str) -> str:
-    """A model as weights files name it: its name, or the last part of its path; equal weights at two places are equal files."""
+    """A model as weights files name it: its name, or the last part of its path; equal weights at two places are equal
+    files.
+    """
     return model_slug(model) if Path(model).expanduser().exists() else model

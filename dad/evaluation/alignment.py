@@ -67,8 +67,8 @@ def _rank_deficient(count: int, mean_x: float, centred_xx: float) -> bool:
 def median_ratio(prediction: Floats, target: Floats) -> Affine:
     """The scale median(target) / median(prediction), both arguments (n,), and no shift.
 
-    Medians are the lower ones (the smaller of the two in the middle), as torch's are. No pixel at all gives (0, 0), a median
-    prediction of zero an infinite scale.
+    Medians are the lower ones (the smaller of the two in the middle), as torch's are. No pixel at all gives (0, 0), a
+    median prediction of zero an infinite scale.
     """
     if prediction.size == 0:
         return Affine(0.0, 0.0)

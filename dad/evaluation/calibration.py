@@ -1,8 +1,8 @@
 """Metres for a relative map, from a few measured points: a closed-form fit, and the error to expect of it.
 
-A map of kind "disparity" is 1/metres up to a factor and an offset, one of kind "depth" is metres up to both. Points whose distance
-was measured (tape, laser, LiDAR) fix the two numbers for one image. They belong to that image: another photo, or another crop of
-the same one, has its own.
+A map of kind "disparity" is 1/metres up to a factor and an offset, one of kind "depth" is metres up to both. Points
+whose distance was measured (tape, laser, LiDAR) fix the two numbers for one image. They belong to that image: another
+photo, or another crop of the same one, has its own.
 """
 
 import csv
@@ -23,7 +23,9 @@ from dad.outputs import check_outputs, model_files
 COLUMNS = ("x", "y", "metres")
 
 DISTINCT = 1e-5
-"""Values of the map closer together than this share of their size are one value: two points there say no more than one."""
+"""Values of the map closer together than this share of their size are one value: two points there say no more than
+one.
+"""
 
 
 _FLOAT32 = np.finfo(np.float32)
@@ -33,9 +35,9 @@ _FLOAT32 = np.finfo(np.float32)
 class Calibration:
     """How a relative map becomes metres: s * map + t is metres (kind "depth") or 1/metres (kind "disparity").
 
-    values, metres: (n,) the map at the points, and what was measured there. fitted: (n,) metres after the fit; inf where the fit
-    sees nothing in front of infinity. left_out: (n,) metres at each point by the fit to all others, NaN where these do not
-    determine one.
+    values, metres: (n,) the map at the points, and what was measured there. fitted: (n,) metres after the fit; inf
+    where the fit sees nothing in front of infinity. left_out: (n,) metres at each point by the fit to all others, NaN
+    where these do not determine one.
     """
 
     kind: str
@@ -54,12 +56,16 @@ class Calibration:
 
     @property
     def errors(self) -> NDArray[np.float64]:
-        """(n,) relative error of every point as seen from the others, |left_out - metres| / metres; NaN where unknown."""
+        """(n,) relative error of every point as seen from the others, |left_out - metres| / metres; NaN where
+        unknown.
+        """
         return np.abs(self.left_out - self.metres) / self.metres
 
     @property
     def expected(self) -> float:
-        """The median of `errors` over the points where it is known: what to expect between the points. NaN where none is."""
+        """The median of `errors` over the points where it is known: what to expect between the points. NaN where none
+        is.
+        """
         known = self.errors[~np.isnan(self.errors)]
         return float(np.median(known)) if known.size else float("nan")
 
@@ -69,17 +75,17 @@ def calibrate(
 ) -> Calibration:
     """Fit a relative map to measured distances.
 
-    prediction: (H,W), of kind "disparity" (larger = nearer) or "depth". points: (n,3) rows of x, y, metres: column and row of a
-    pixel, counted from 0 at the centre of the upper left one, and its measured distance along the optical axis. A point takes the
-    map's value at the nearest pixel. scale_only: the map has no offset (it is metres, or 1/metres, up to a factor). source: where
-    the points are from, for messages.
+    prediction: (H,W), of kind "disparity" (larger = nearer) or "depth". points: (n,3) rows of x, y, metres: column and
+    row of a pixel, counted from 0 at the centre of the upper left one, and its measured distance along the optical
+    axis. A point takes the map's value at the nearest pixel. scale_only: the map has no offset (it is metres, or
+    1/metres, up to a factor). source: where the points are from, for messages.
 
-    Least squares of relative errors: sum ((s d + t) / g - 1)^2 for depth d, sum ((s d + t) g - 1)^2 for disparity, g in metres;
-    so the result does not depend on the unit, nor on the map's own factor and offset. Each point's error is that of the fit to all
-    others (leave one out).
+    Least squares of relative errors: sum ((s d + t) / g - 1)^2 for depth d, sum ((s d + t) g - 1)^2 for disparity, g in
+    metres; so the result does not depend on the unit, nor on the map's own factor and offset. Each point's error is
+    that of the fit to all others (leave one out).
 
-    Raises UserError for points outside the map, distances that are not positive, fewer points than unknowns, points that all have
-    one value in the map, and a fit that turns the map around.
+    Raises UserError for points outside the map, distances that are not positive, fewer points than unknowns, points
+    that all have one value in the map, and a fit that turns the map around.
     """
     image, rows = np.asarray(prediction), np.asarray(points, np.float64)
     if kind not in KINDS:
@@ -102,7 +108,8 @@ def calibrate(
     scale, shift = found
     if not scale > 0:
         raise UserError(
-            f"{source}: the fit's scale is {scale:.4g}, where it must be positive: the map's nearer points were measured farther; "
+            f"{source}: the fit's scale is {scale:.4g}, where it must be positive: the map's nearer points were "
+            "measured farther; "
             f"are x and y swapped, or is the map of the kind {KINDS[1 - KINDS.index(kind)]!r}?"
         )
     left_out = np.full(len(rows), np.nan)
@@ -135,7 +142,9 @@ def _at(image: NDArray[Any], rows: NDArray[np.float64], source: str) -> tuple[ND
     return values, rows[:, 2].copy()
 
 
-def _fit(values: NDArray[np.float64], metres: NDArray[np.float64], kind: str, scale_only: bool) -> tuple[float, float] | None:
+def _fit(
+    values: NDArray[np.float64], metres: NDArray[np.float64], kind: str, scale_only: bool
+) -> tuple[float, float] | None:
     """Scale and shift by least squares of relative errors; None where the points do not determine them."""
     weights = metres if kind == "disparity" else 1.0 / metres
     size = float(np.abs(values).max())
@@ -191,7 +200,9 @@ def read_points(path: Path) -> NDArray[np.float64]:
         try:
             points.append([float(line[place]) for place in places])
         except (ValueError, IndexError):
-            raise UserError(f"{path} line {number}: {','.join(line)!r} is not a pixel and its metres: numbers are needed") from None
+            raise UserError(
+                f"{path} line {number}: {','.join(line)!r} is not a pixel and its metres: numbers are needed"
+            ) from None
     return np.array(points, np.float64).reshape(-1, len(COLUMNS))
 
 
@@ -209,8 +220,9 @@ def calibrate_to_files(
 ) -> tuple[Calibration, int]:
     """The `calibrate` verb: write the map in metres (float32 npy) and, as JSON, the fit with every point's error.
 
-    Either `stored`, a map (H,W) as .npy with its `kind`, or an `image` and a `model`, which predicts it. Returns the calibration
-    and the number of pixels without a distance, which are NaN in the file. Files appear whole or not at all.
+    Either `stored`, a map (H,W) as .npy with its `kind`, or an `image` and a `model`, which predicts it. Returns the
+    calibration and the number of pixels without a distance, which are NaN in the file. Files appear whole or not at
+    all.
     """
     if (stored is None) == (image is None):
         raise UserError("give either a map (--map) or an image with a model (--image, --model)")

@@ -43,7 +43,9 @@ class DatasetRules:
                 "0 <= min_depth < max_depth is needed"
             )
         if self.align_max_res is not None and self.align_max_res < 1:
-            raise UserError(f"data set {self.name!r}: align_max_res is {self.align_max_res}; a positive number is needed")
+            raise UserError(
+                f"data set {self.name!r}: align_max_res is {self.align_max_res}; a positive number is needed"
+            )
 
 
 # prs-eth/Marigold config/dataset_depth/*.yaml and script/depth/eval.py for the five benchmarks, ours for the others
@@ -68,9 +70,9 @@ UNLIMITED = DatasetRules("", 0.0, math.inf)
 def dataset_rules(dataset: Any) -> DatasetRules:
     """Resolve what `score` accepts as a data set.
 
-    A name of `DATASETS`, with a suffix where there are several sets of a kind; a `DatasetRules`; a mapping with the same keys
-    (`name` may be left out); any object with `name`, `min_depth`, `max_depth` and `align_max_res`, such as a benchmark; or
-    None, which limits nothing.
+    A name of `DATASETS`, with a suffix where there are several sets of a kind; a `DatasetRules`; a mapping with the
+    same keys (`name` may be left out); any object with `name`, `min_depth`, `max_depth` and `align_max_res`, such as a
+    benchmark; or None, which limits nothing.
     """
     if dataset is None:
         return UNLIMITED

@@ -1,7 +1,7 @@
 """What AbsRel over all pixels hides: sharpness at depth edges, errors beside them, and how much a local fit would gain.
 
-The extra metrics are measured on the same aligned, inverted and clipped prediction as the main ones, over the benchmark's own
-mask: a protocol that takes boundaries out of the mask would leave nothing to measure.
+The extra metrics are measured on the same aligned, inverted and clipped prediction as the main ones, over the
+benchmark's own mask: a protocol that takes boundaries out of the mask would leave nothing to measure.
 """
 
 import math
@@ -41,7 +41,8 @@ BAND = 0.005
 class DepthEdges:
     """Where the ground truth of one image has edges; made once, used for every protocol.
 
-    depth: (H,W) metres. mask: (H,W) bool, valid pixels. Pairs are horizontal and vertical neighbours that are both valid.
+    depth: (H,W) metres. mask: (H,W) bool, valid pixels. Pairs are horizontal and vertical neighbours that are both
+    valid.
     """
 
     def __init__(self, depth: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
@@ -66,18 +67,20 @@ class DepthEdges:
         return self.boundaries(prediction, transform)["boundary_f1"]
 
     def boundaries(self, prediction: NDArray[np.float32], transform: Transform = unchanged) -> dict[str, float]:
-        """How far the edges of a prediction are those of the truth, as `BOUNDARIES` count it: 0 to 1; NaN if the truth has none.
+        """How far the edges of a prediction are those of the truth, as `BOUNDARIES` count it: 0 to 1; NaN if the truth
+        has none.
 
         prediction: (H,W), aligned by `transform`.
 
-        A pair of neighbours is an edge of level t if the farther is more than t times as far as the nearer; ten levels from
-        1.05 to 1.25. They differ in what they do with the pairs:
+        A pair of neighbours is an edge of level t if the farther is more than t times as far as the nearer; ten levels
+        from 1.05 to 1.25. They differ in what they do with the pairs:
 
         boundary_f1              F1 over all directed pairs together, levels weighted by t - 1; a prediction that is not
                                  positive has no edges
         boundary_f1_moge         the same without the pairs whose nearer pixel is at the image's border: microsoft/MoGe
                                  `moge/test/metrics.py` `boundary_f1` (radius 1)
-        boundary_f1_depth_pro    precision and recall are means over those of the four directions, levels weighted by t, a
+        boundary_f1_depth_pro    precision and recall are means over those of the four directions, levels weighted by t,
+        a
                                  prediction that is not positive is taken for 1e-6 m: apple/ml-depth-pro
                                  `src/depth_pro/eval/boundary_metrics.py` `SI_boundary_F1`
         """
@@ -114,7 +117,9 @@ class _Pairs:
     positive: NDArray[np.bool_]
 
     def together(self, inside: tuple[int, ...] | None = None) -> NDArray[np.intp]:
-        """How many are above each level, (levels, 1); with the shape of the image those whose nearer pixel is not at its border."""
+        """How many are above each level, (levels, 1); with the shape of the image those whose nearer pixel is not at
+        its border.
+        """
         kept = self.positive
         if inside is not None:
             height, width = inside
@@ -130,8 +135,8 @@ class _Pairs:
 
 
 def _f1(counts: Sequence[NDArray[np.intp]], weights: NDArray[np.float64]) -> float:
-    """F1 over the levels from counts (levels, groups) of edges made, true and both; precision and recall are means over the
-    groups. NaN without true edges.
+    """F1 over the levels from counts (levels, groups) of edges made, true and both; precision and recall are means over
+    the groups. NaN without true edges.
     """
     made, true, both = counts
     if not true[0].any():
@@ -155,11 +160,14 @@ def score_detail(
     """The metrics of `DETAIL` for one prediction; arguments and errors as `dad.evaluation.score`.
 
     boundary_f1...  see `DepthEdges.boundaries`
-    edge_abs_rel    AbsRel over the valid pixels within BAND of a depth edge (neighbours whose depths differ by the factor
+    edge_abs_rel    AbsRel over the valid pixels within BAND of a depth edge (neighbours whose depths differ by the
+    factor
                     EDGE), NaN where there is none; this band is ours
     edge_n          how many pixels that are
     """
-    fitted = fit_image(prediction, depth, mask, kind=kind, protocol=protocol, dataset=dataset, strict=strict, image=image)
+    fitted = fit_image(
+        prediction, depth, mask, kind=kind, protocol=protocol, dataset=dataset, strict=strict, image=image
+    )
     return detail_fitted(fitted, DepthEdges(fitted.depth, fitted.labels))
 
 
@@ -202,16 +210,24 @@ def score_local_global(
 ) -> dict[str, float]:
     """Figure 2 of the Distill Any Depth paper: AbsRel and delta1 of the central h/2 x w/2 region under two alignments.
 
-    centre_global_*: the fit is over the whole image, then the region is cut out. centre_local_*: the region is cut out, then
-    the fit is over the region. Arguments and errors as `dad.evaluation.score`; NaN where the region has no valid pixel.
+    centre_global_*: the fit is over the whole image, then the region is cut out. centre_local_*: the region is cut out,
+    then the fit is over the region. Arguments and errors as `dad.evaluation.score`; NaN where the region has no valid
+    pixel.
     """
-    fitted = fit_image(prediction, depth, mask, kind=kind, protocol=protocol, dataset=dataset, strict=strict, image=image)
+    fitted = fit_image(
+        prediction, depth, mask, kind=kind, protocol=protocol, dataset=dataset, strict=strict, image=image
+    )
     return local_global_fitted(fitted)
 
 
 def local_global_fitted(fitted: Fitted) -> dict[str, float]:
     """What `score_local_global` returns, for a prediction that was fitted already."""
-    options: dict[str, Any] = {"kind": fitted.kind, "protocol": fitted.rules, "dataset": fitted.limits, "strict": fitted.strict}
+    options: dict[str, Any] = {
+        "kind": fitted.kind,
+        "protocol": fitted.rules,
+        "dataset": fitted.limits,
+        "strict": fitted.strict,
+    }
     local = fit_maps(fitted.maps.centre, **options)
     both: dict[str, float] = {}
     for name, transform in (("global", fitted.transform), ("local", local.transform)):
@@ -226,7 +242,9 @@ def _above(ratios: NDArray[np.floating]) -> NDArray[np.intp]:
 
 
 def _places_within(edges: NDArray[np.bool_], radius: int, mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Flat indices of the pixels in the mask that are within `radius` pixels, along both axes, of an edge; all maps (H,W)."""
+    """Flat indices of the pixels in the mask that are within `radius` pixels, along both axes, of an edge; all maps
+    (H,W).
+    """
     width = edges.shape[1]
     # down the rows eight pixels at a time, as bits of one byte; along them in bands of rows that fit the cache
     bits = np.packbits(edges, axis=1)

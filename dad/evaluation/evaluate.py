@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from dad.errors import UserError
 from dad.evaluation.datasets import dataset_rules
-from dad.evaluation.one_image import Failure, How, Image, Result, Row, Scored, Subject, message_of, score_image, shown_by
+from dad.evaluation.one_image import (
+    Failure,
+    How,
+    Image,
+    Result,
+    Row,
+    Scored,
+    Subject,
+    message_of,
+    score_image,
+    shown_by,
+)
 from dad.evaluation.predictions import EstimatorPredictions, PredictionFolder
 from dad.evaluation.protocol import Protocol, available_protocols, load_protocol
 from dad.evaluation.summary import COLUMNS, summarise
@@ -59,8 +70,8 @@ def evaluate(
     workers: threads that score while the next images are predicted, see `evaluate_subjects`.
 
     Returns rows with the keys `COLUMNS`, images in the benchmark's order, protocols in the given order. An image
-    without valid pixels has n = 0 and NaN metrics. Raises UserError naming the image (without `failures`) when it cannot
-    be read, or its prediction is missing, of another shape than the ground truth, or not finite inside the mask.
+    without valid pixels has n = 0 and NaN metrics. Raises UserError naming the image (without `failures`) when it
+    cannot be read, or its prediction is missing, of another shape than the ground truth, or not finite inside the mask.
     """
     subject = subject_of(predictions, protocols, name=model)
     (rows,) = evaluate_subjects(
@@ -92,11 +103,11 @@ def evaluate_subjects(
     on_scored: Callable[[Scored], None] | None = None,
     workers: int = 0,
 ) -> list[list[Row]]:
-    """Rows as `evaluate` gives them, one list for each subject: an image is decoded once for all, and the edges of its truth are
-    found once.
+    """Rows as `evaluate` gives them, one list for each subject: an image is decoded once for all, and the edges of its
+    truth are found once.
 
-    workers: threads that score images while the next ones are predicted; up to `workers` + 1 images are in memory. The rows are the
-    same for every number. With `on_scored` there are none. failures: a list for each subject.
+    workers: threads that score images while the next ones are predicted; up to `workers` + 1 images are in memory. The
+    rows are the same for every number. With `on_scored` there are none. failures: a list for each subject.
     """
     if len(benchmark) == 0:
         raise UserError(f"benchmark {benchmark.name} has no images")
@@ -110,7 +121,12 @@ def evaluate_subjects(
             if failures is not None:
                 failures[number].extend(failed)
             for protocol, values in zip(subject.protocols, found, strict=True):
-                head = {"model": subject.name, "dataset": how.dataset, "protocol": protocol.id, "protocol_hash": protocol.hash}
+                head = {
+                    "model": subject.name,
+                    "dataset": how.dataset,
+                    "protocol": protocol.id,
+                    "protocol_hash": protocol.hash,
+                }
                 rows[number].append({column: {**head, **values}[column] for column in COLUMNS})
         if progress is not None:
             progress(index + 1, len(benchmark))

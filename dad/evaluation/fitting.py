@@ -29,9 +29,9 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 class Fitted:
     """A prediction with its ground truth under a protocol, and the fit between them.
 
-    maps: prediction, truth and mask as given. mask: (H,W) bool, without the truth that the protocol does not trust. pixels:
-    (n,) the prediction inside `mask`. truth: (n,) what it is compared with, in the protocol's score domain. transform: aligns,
-    inverts and clips a block of the prediction; it keeps its argument.
+    maps: prediction, truth and mask as given. mask: (H,W) bool, without the truth that the protocol does not trust.
+    pixels: (n,) the prediction inside `mask`. truth: (n,) what it is compared with, in the protocol's score domain.
+    transform: aligns, inverts and clips a block of the prediction; it keeps its argument.
     """
 
     maps: Maps
@@ -88,7 +88,8 @@ def fit_maps(
     if strict and rules.strict.nonfinite_fit == "drop":
         mask = mask & np.isfinite(maps.prediction)
     pixels, truth = maps.inside(mask)
-    # with fewer pixels than unknowns any fit would do, and its error of zero say nothing; neither does that of one pixel
+    # with fewer pixels than unknowns any fit would do, and its error of zero say nothing; neither does that of one
+    # pixel
     needed = max(UNKNOWNS[aligning.solver], 2) if UNKNOWNS[aligning.solver] and not strict else 0
     if 0 < truth.size < max(rules.least_pixels, needed):
         mask = np.zeros_like(mask)
@@ -99,7 +100,9 @@ def fit_maps(
         _require_positive(truth, maps.where)
     fit = _fit(maps, mask, pixels, truth, aligning, rules, limits)
     if np.isnan(fit.scale) and rules.strict.nonfinite_fit == "error":
-        raise np.linalg.LinAlgError(f"{maps.where}the fit meets NaN or infinite values; the upstream evaluator stops here")
+        raise np.linalg.LinAlgError(
+            f"{maps.where}the fit meets NaN or infinite values; the upstream evaluator stops here"
+        )
     transform = _transform(fit, truth, aligning, rules, limits)
     if rules.score_domain == "disparity":
         truth = _reciprocal(truth)
@@ -137,7 +140,9 @@ def _filtered(maps: Maps, rules: Protocol, limits: DatasetRules) -> NDArray[np.b
             mask = mask & ~(maps.depth <= low) & ~(maps.depth >= high)  # NaN stays in, to be refused
     if outliers is not None:
         _, truth = maps.inside(mask)
-        mask = sampling.without_outliers(maps.depth, mask, quantile=outliers.quantile, factor=outliers.factor, truth=truth)
+        mask = sampling.without_outliers(
+            maps.depth, mask, quantile=outliers.quantile, factor=outliers.factor, truth=truth
+        )
     if edges is not None and limits.kind in edges.datasets:
         found = sampling.occlusion_edges(maps.depth, mask, thickness=edges.thickness, tolerance=edges.tolerance)
         mask = mask & ~found
@@ -145,7 +150,13 @@ def _filtered(maps: Maps, rules: Protocol, limits: DatasetRules) -> NDArray[np.b
 
 
 def _fit(
-    maps: Maps, mask: NDArray[np.bool_], pixels: Vector, truth: Vector, aligning: Alignment, rules: Protocol, limits: DatasetRules
+    maps: Maps,
+    mask: NDArray[np.bool_],
+    pixels: Vector,
+    truth: Vector,
+    aligning: Alignment,
+    rules: Protocol,
+    limits: DatasetRules,
 ) -> Affine:
     """Scale and shift. `pixels` and `truth` are the masked maps, used as they are where the fit sees all of them."""
     if aligning.solver == "none":
@@ -155,7 +166,9 @@ def _fit(
     if rules.decimation != "none" and factor < 1.0:
         # upstream hands (1,H,W) to torch's Upsample, which takes it for one-dimensional data and thins columns only
         axes = (0, 1) if rules.decimation == "grid" else (1,)
-        x, g = sampling.inside(*(sampling.thinned(values, factor, axes) for values in (mask, maps.prediction, maps.depth)))
+        x, g = sampling.inside(
+            *(sampling.thinned(values, factor, axes) for values in (mask, maps.prediction, maps.depth))
+        )
     if aligning.fit_samples == "grid-64":
         picked = sampling.nearest_to_grid(mask, 64)
         x, g = maps.prediction.ravel().take(picked), maps.depth.ravel().take(picked)
@@ -214,8 +227,8 @@ def _transform(
         if high < np.inf:
             np.minimum(aligned, np.float32(high), out=aligned)
         if low > -np.inf:
-            # fmax turns NaN into the smallest depth, as Marigold's `disparity2depth` followed by its clip does; without an
-            # inversion upstream keeps NaN
+            # fmax turns NaN into the smallest depth, as Marigold's `disparity2depth` followed by its clip does; without
+            # an inversion upstream keeps NaN
             (np.fmax if invert else np.maximum)(aligned, np.float32(low), out=aligned)
         return aligned
 

@@ -14,8 +14,8 @@ Vector = NDArray[np.float32]
 class Maps:
     """A prediction, its ground truth and its mask, of one size.
 
-    prediction, depth: (H,W), kept as float32. labels: (H,W) bool, the mask as given. image: the image's name, for messages.
-    Raises UserError for what cannot be meant: other shapes or types.
+    prediction, depth: (H,W), kept as float32. labels: (H,W) bool, the mask as given. image: the image's name, for
+    messages. Raises UserError for what cannot be meant: other shapes or types.
     """
 
     def __init__(self, prediction: ArrayLike, depth: ArrayLike, labels: ArrayLike, image: str = "") -> None:
@@ -41,7 +41,9 @@ class Maps:
         return Maps(self.prediction[region], self.depth[region], self.labels[region])
 
 
-def _checked(prediction: ArrayLike, depth: ArrayLike, mask: ArrayLike, where: str) -> tuple[Vector, Vector, NDArray[np.bool_]]:
+def _checked(
+    prediction: ArrayLike, depth: ArrayLike, mask: ArrayLike, where: str
+) -> tuple[Vector, Vector, NDArray[np.bool_]]:
     prediction, depth, mask = np.asarray(prediction), np.asarray(depth), np.asarray(mask)
     if depth.ndim != 2 or mask.shape != depth.shape:
         raise UserError(f"{where}ground truth {depth.shape} and mask {mask.shape} must be (H,W) of one size")

@@ -122,7 +122,8 @@ def _score_sample(
 ) -> list[Row]:
     """One image under every protocol; what cannot be scored is added to `failed`, or raised.
 
-    edges: those of the truth, once they are known. show: called with the first protocol's result, before the next one takes memory.
+    edges: those of the truth, once they are known. show: called with the first protocol's result, before the next one
+    takes memory.
     """
     rows: list[Row] = []
     maps: Maps | None = None
@@ -166,7 +167,10 @@ def _row(sample: "Sample", fitted: Fitted, edges: DepthEdges) -> Row:
     if sample.unit == "relative":
         values |= dict.fromkeys(IN_METRES)
     left_out = int(np.count_nonzero(sample.mask)) - int(np.count_nonzero(fitted.labels))
-    status, messages = "ok", [f"{left_out} pixels are left out: their truth is not positive or not finite" if left_out else ""]
+    status, messages = (
+        "ok",
+        [f"{left_out} pixels are left out: their truth is not positive or not finite" if left_out else ""],
+    )
     if count:
         status = "partial" if left_out else "ok"
         messages.append(_suspicion(fitted))

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 Places = NDArray[np.intp]
 
 COLUMNS = ["model", "dataset", "image", "scene", "pairs", "accuracy", "kendall_tau", "ties", "status", "message"]
-"""What is known of one image. status: `ok`, `empty` (no pair has an order) or `failed` (could not be scored); message: why."""
+"""What is known of one image. status: `ok`, `empty` (no pair has an order) or `failed` (could not be scored); message:
+why.
+"""
 
 Row = dict[str, Any]
 
@@ -44,9 +46,9 @@ class Pairs:
 def score_pairs(prediction: ArrayLike, pairs: Pairs, *, kind: str) -> dict[str, float]:
     """How many pairs a map (H,W) of kind "disparity" (larger = nearer) or "depth" puts in the right order.
 
-    Returns pairs (how many there are); accuracy, the share in the right order; kendall_tau, (right - wrong) / pairs, which is
-    tau a over these pairs; ties, the share of pairs with equal values, which are neither right nor wrong. The disagreement
-    rate (WHDR with equal weights) is 1 - accuracy. Without pairs the three shares are NaN.
+    Returns pairs (how many there are); accuracy, the share in the right order; kendall_tau, (right - wrong) / pairs,
+    which is tau a over these pairs; ties, the share of pairs with equal values, which are neither right nor wrong. The
+    disagreement rate (WHDR with equal weights) is 1 - accuracy. Without pairs the three shares are NaN.
 
     Raises UserError for a pair outside the map and for values that are not finite.
     """
@@ -62,7 +64,8 @@ def score_pairs(prediction: ArrayLike, pairs: Pairs, *, kind: str) -> dict[str, 
         if outside.any():
             row, column = side[outside][0]
             raise UserError(
-                f"the point in row {row}, column {column} lies outside the map of {image.shape[0]} x {image.shape[1]} pixels"
+                f"the point in row {row}, column {column} lies outside the map of {image.shape[0]} x {image.shape[1]} "
+                "pixels"
             )
     near, far = (image[tuple(side.T)].astype(np.float64) for side in (pairs.nearer, pairs.farther))
     if bad := int(np.count_nonzero(~np.isfinite(near) | ~np.isfinite(far))):
@@ -77,12 +80,15 @@ def score_pairs(prediction: ArrayLike, pairs: Pairs, *, kind: str) -> dict[str, 
     }
 
 
-def drawn_pairs(depth: ArrayLike, mask: ArrayLike, *, count: int, seed: int = 0, image: str = "", ratio: float = 1.05) -> Pairs:
+def drawn_pairs(
+    depth: ArrayLike, mask: ArrayLike, *, count: int, seed: int = 0, image: str = "", ratio: float = 1.05
+) -> Pairs:
     """Pairs of one image with its order by the ground truth.
 
-    depth: (H,W) metres, or depth up to a factor. mask: (H,W) bool. `count` times two valid pixels are drawn uniformly and
-    independently, by a generator that knows the seed and the image's name only, so that every model is asked the same; kept are
-    pairs whose farther pixel is more than `ratio` times as far as the nearer one. Fewer pairs than `count` remain.
+    depth: (H,W) metres, or depth up to a factor. mask: (H,W) bool. `count` times two valid pixels are drawn uniformly
+    and independently, by a generator that knows the seed and the image's name only, so that every model is asked the
+    same; kept are pairs whose farther pixel is more than `ratio` times as far as the nearer one. Fewer pairs than
+    `count` remain.
     """
     truth, valid = np.asarray(depth), np.asarray(mask) & (np.asarray(depth) > 0)
     places = np.flatnonzero(valid)
@@ -102,7 +108,8 @@ def drawn_pairs(depth: ArrayLike, mask: ArrayLike, *, count: int, seed: int = 0,
 def read_annotations(path: Path) -> dict[str, Pairs]:
     """Pairs by image from a file in DA-2K's form (DepthAnything/Depth-Anything-V2 `DA-2K.md`):
 
-        {"images/indoor/a.jpg": [{"point1": [row, column], "point2": [row, column], "closer_point": "point1"}, ...], ...}
+        {"images/indoor/a.jpg": [{"point1": [row, column], "point2": [row, column], "closer_point": "point1"}, ...],
+        ...}
 
     Raises UserError naming the image and the annotation.
     """
@@ -113,7 +120,9 @@ def read_annotations(path: Path) -> dict[str, Pairs]:
     for image, annotations in document.items():
         if not isinstance(annotations, list):
             raise UserError(f"{path}: {image} has no list of annotations")
-        sides = [_annotation(entry, f"{path}: {image}, annotation {number}") for number, entry in enumerate(annotations, 1)]
+        sides = [
+            _annotation(entry, f"{path}: {image}, annotation {number}") for number, entry in enumerate(annotations, 1)
+        ]
         both = np.array(sides, np.intp).reshape(-1, 2, 2)
         found[image] = Pairs(both[:, 0], both[:, 1])
     return found
@@ -149,7 +158,11 @@ class Annotated:
     def __iter__(self) -> Iterator[tuple[str, str, Any]]:
         """Image, scene, and a function that reads the sample and its pairs."""
         for image, pairs in read_annotations(self.path).items():
-            yield image, PurePosixPath(image).parent.name, (lambda image=image, pairs=pairs: (self._sample(image), pairs))
+            yield (
+                image,
+                PurePosixPath(image).parent.name,
+                (lambda image=image, pairs=pairs: (self._sample(image), pairs)),
+            )
 
     def _sample(self, image: str) -> "Sample":
         from dad.data.benchmarks.base import Sample
@@ -184,7 +197,9 @@ class Drawn:
 
     def _read(self, index: int) -> tuple["Sample", Pairs]:
         sample = self.benchmark[index]
-        pairs = drawn_pairs(sample.depth, sample.usable, count=self.count, seed=self.seed, image=sample.id, ratio=self.ratio)
+        pairs = drawn_pairs(
+            sample.depth, sample.usable, count=self.count, seed=self.seed, image=sample.id, ratio=self.ratio
+        )
         return sample, pairs
 
 
@@ -197,7 +212,12 @@ def score_ordinal(source: Annotated | Drawn, predictions: Any, *, model: str | N
     made = predictions if ready else EstimatorPredictions(predictions)
     rows: list[Row] = []
     for image, scene, read in source:
-        row: Row = dict.fromkeys(COLUMNS) | {"model": model or made.name, "dataset": source.name, "image": image, "scene": scene}
+        row: Row = dict.fromkeys(COLUMNS) | {
+            "model": model or made.name,
+            "dataset": source.name,
+            "image": image,
+            "scene": scene,
+        }
         row |= {"pairs": 0, "status": "ok", "message": ""}
         try:
             sample, pairs = read()
@@ -214,7 +234,9 @@ def score_ordinal(source: Annotated | Drawn, predictions: Any, *, model: str | N
 
 
 def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """images, empty, failed, pairs; accuracy and kendall_tau over all pairs; accuracy by scene and, as `scene_mean`, its mean."""
+    """images, empty, failed, pairs; accuracy and kendall_tau over all pairs; accuracy by scene and, as `scene_mean`,
+    its mean.
+    """
     everything = list(rows)
     scored = [row for row in everything if row["status"] == "ok"]
     scenes: dict[str, list[Mapping[str, Any]]] = {}
@@ -256,14 +278,15 @@ def ordinal_to_files(
 ) -> dict[str, Any]:
     """The `ordinal` verb: a CSV with a row per image, the means as JSON. Returns the means, with the rows that failed.
 
-    Either `annotations` (in DA-2K's form, paths under `root`) or `dataset` (a labelled set at `root`); either a `model` or a folder
-    of `predictions` with its `kind`. Raises UserError where no image at all can be scored.
+    Either `annotations` (in DA-2K's form, paths under `root`) or `dataset` (a labelled set at `root`); either a `model`
+    or a folder of `predictions` with its `kind`. Raises UserError where no image at all can be scored.
     """
     if (model is None) == (predictions is None):
         raise UserError("give either a model or a folder of predictions")
     if (predictions is None) != (kind is None):
         raise UserError(
-            f"--kind ({' or '.join(KINDS)}) is for a folder of predictions, and needed there: a model knows its own kind"
+            f"--kind ({' or '.join(KINDS)}) is for a folder of predictions, and needed there: a model knows its own "
+            "kind"
         )
     if (annotations is None) == (dataset is None):
         raise UserError("give either a file of annotated pairs (--annotations) or a labelled data set (--dataset)")
@@ -292,8 +315,14 @@ def ordinal_to_files(
     rows = score_ordinal(pairs, made, model=label)
     failures = [row["message"] for row in rows if row["status"] == "failed"]
     if len(failures) == len(rows):
-        raise UserError(f"none of {len(rows)} images could be scored; first: {failures[0] if failures else 'there is none'}")
-    rule = {"annotations": pairs.path.name} if isinstance(pairs, Annotated) else {"count": count, "seed": seed, "ratio": ratio}
+        raise UserError(
+            f"none of {len(rows)} images could be scored; first: {failures[0] if failures else 'there is none'}"
+        )
+    rule = (
+        {"annotations": pairs.path.name}
+        if isinstance(pairs, Annotated)
+        else {"count": count, "seed": seed, "ratio": ratio}
+    )
     written = {"model": rows[0]["model"], "dataset": pairs.name, "rule": rule, **summarise(rows), "failures": failures}
     write_csv(out, rows, COLUMNS)
     if summary is not None:

@@ -12,7 +12,9 @@ Floats = NDArray[np.floating]
 Transform = Callable[[Floats], Floats]
 
 CHUNK = 4 * BLOCK
-"""Pixels that are looked at together. On 24 megapixels the memory of whole temporary maps costs more than the work on them."""
+"""Pixels that are looked at together. On 24 megapixels the memory of whole temporary maps costs more than the work on
+them.
+"""
 
 SPARSE = 0.2
 """Up to this share of valid pixels, listing the pairs once and gathering their values beats looking at every pixel."""
@@ -24,7 +26,9 @@ def unchanged(values: Floats) -> Floats:
 
 
 def bands(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """(first row, rows) of the bands of rows of an image (H,W) that fit the cache; the last one can reach past the image."""
+    """(first row, rows) of the bands of rows of an image (H,W) that fit the cache; the last one can reach past the
+    image.
+    """
     height, width = shape
     rows = max(1, CHUNK // max(width, 1))
     return ((start, rows) for start in range(0, height, rows))
@@ -52,8 +56,8 @@ class Pairs:
     def steps(self, image: Floats, factor: float, transform: Transform = unchanged) -> tuple[Places, Places, Floats]:
         """The nearer and the farther pixel of all pairs whose ratio can exceed `factor`, and the ratios; each (n,).
 
-        image: (H,W), brought to what is compared by `transform`, block by block. Pairs whose nearer side is not positive are
-        left out; a few whose ratio is just below the factor are not.
+        image: (H,W), brought to what is compared by `transform`, block by block. Pairs whose nearer side is not
+        positive are left out; a few whose ratio is just below the factor are not.
         """
         # a little below, so that rounding of the product decides nothing
         threshold = np.float32(factor - 1e-3)

@@ -1,8 +1,9 @@
-"""Our models and benchmarks inside plumbline (`plumbline-bench`), a harness by others: an independent check of this evaluator.
+"""Our models and benchmarks inside plumbline (`plumbline-bench`), a harness by others: an independent check of this
+evaluator.
 
-plumbline imports this module by the entry point `plumbline.adapters`, so that `plumbline list-models` knows `dad`. Its commands
-take a model's name and nothing else: which of ours is meant is the environment variable DAD_MODEL (whatever `dad.load` takes).
-docs/protocols.md shows the commands and which of plumbline's alignments is which protocol.
+plumbline imports this module by the entry point `plumbline.adapters`, so that `plumbline list-models` knows `dad`. Its
+commands take a model's name and nothing else: which of ours is meant is the environment variable DAD_MODEL (whatever
+`dad.load` takes). docs/protocols.md shows the commands and which of plumbline's alignments is which protocol.
 """
 
 import os
@@ -39,7 +40,9 @@ class DadModel(Model):
         self._estimator: Any = None
 
     def predict(self, images: NDArray[np.uint8], intrinsics: NDArray[np.float32] | None = None) -> Prediction:
-        """Depth (N,H,W) of images (N,H,W,3): a disparity is inverted, relative depth that is not positive is left out (NaN)."""
+        """Depth (N,H,W) of images (N,H,W,3): a disparity is inverted, relative depth that is not positive is left out
+        (NaN).
+        """
         if self._estimator is None:
             from dad.models import load
 
@@ -49,7 +52,9 @@ class DadModel(Model):
             depth = 1.0 / np.maximum(maps, np.float32(SMALLEST))
         else:
             depth = np.where(maps > 0, maps, np.nan)
-        return Prediction(depth=depth.astype(np.float32), metadata={"model": self.model, "native_space": self._estimator.kind})
+        return Prediction(
+            depth=depth.astype(np.float32), metadata={"model": self.model, "native_space": self._estimator.kind}
+        )
 
     def config_hash(self) -> str:
         """Stands for the weights' contents, so that plumbline's cache does not take one model's maps for another's."""
@@ -76,7 +81,9 @@ class DadBenchmark(Dataset):
             sample = self._benchmark[index]
             height, width = sample.depth.shape
             # plumbline asks for a camera, which no metric of depth looks at
-            camera = np.array([[max(height, width), 0, width / 2], [0, max(height, width), height / 2], [0, 0, 1]], np.float32)
+            camera = np.array(
+                [[max(height, width), 0, width / 2], [0, max(height, width), height / 2], [0, 0, 1]], np.float32
+            )
             yield Sample(
                 sample_id=sample.id,
                 images=sample.rgb[None],

@@ -55,7 +55,9 @@ class EstimatorPredictions:
 
     def __init__(self, estimator: Any) -> None:
         if estimator.kind not in KINDS:
-            raise UserError(f"estimator {estimator.name} is of kind {estimator.kind!r}; it must be {' or '.join(KINDS)}")
+            raise UserError(
+                f"estimator {estimator.name} is of kind {estimator.kind!r}; it must be {' or '.join(KINDS)}"
+            )
         self.estimator, self.kind, self.name = estimator, estimator.kind, estimator.name
 
     def predict(self, sample: "Sample") -> np.ndarray:

@@ -37,12 +37,12 @@ class Alignment(Rules):
     """How one kind of prediction is brought to metres."""
 
     domain: Literal["depth", "disparity", "log-depth"]
-    """Where prediction and truth are compared by the fit; `disparity` fits 1/depth and inverts the result, `log-depth` fits
-    ln depth against the logarithm of the prediction, of either kind (of a disparity the slope is negative).
+    """Where prediction and truth are compared by the fit; `disparity` fits 1/depth and inverts the result, `log-depth`
+    fits ln depth against the logarithm of the prediction, of either kind (of a disparity the slope is negative).
     """
     solver: Literal["least-squares", "weighted-l1", "median", "none"]
-    """`weighted-l1` minimises sum |s p + t - g| / g exactly; `median` finds a scale only, median(g) / median(p), of predictions
-    not below `minimum`; `none` takes the prediction as is.
+    """`weighted-l1` minimises sum |s p + t - g| / g exactly; `median` finds a scale only, median(g) / median(p), of
+    predictions not below `minimum`; `none` takes the prediction as is.
     """
     fit_pixels: Literal["mask", "positive"]
     """`positive` leaves pixels whose prediction or truth is not positive out of the fit; they are still scored."""
@@ -75,8 +75,8 @@ class StrictRules(Rules):
     """What the upstream evaluator does where the default mode refuses a prediction or leaves an image out."""
 
     nonfinite_fit: Literal["error", "nan", "far", "drop"]
-    """A fit over NaN or infinite values: `error` ends the run (LAPACK), `nan` gives NaN metrics, `far` leaves them out of the
-    fit and scores them at the ends of the range (NaN at the far one), `drop` leaves these pixels out altogether.
+    """A fit over NaN or infinite values: `error` ends the run (LAPACK), `nan` gives NaN metrics, `far` leaves them out
+    of the fit and scores them at the ends of the range (NaN at the far one), `drop` leaves these pixels out altogether.
     """
     empty_images: Literal["poison", "skip"]
     """An image without metrics: `poison` makes the data set's mean NaN, `skip` leaves it out."""
@@ -94,8 +94,8 @@ class Protocol(Rules):
     score_domain: Kind
     """`depth`: metrics compare metres; `disparity`: metrics compare 1/metres, nothing is inverted."""
     clip: Literal["dataset", "caps", "none"]
-    """Clip the aligned prediction to the data set's depth range, or to `minimum` and the data set's value in `caps`; with `caps`
-    truth that is not between these two leaves the mask (the rule that papers call Eigen's).
+    """Clip the aligned prediction to the data set's depth range, or to `minimum` and the data set's value in `caps`;
+    with `caps` truth that is not between these two leaves the mask (the rule that papers call Eigen's).
     """
     minimum: float | None = pydantic.Field(ge=0)
     """Smallest value that enters the metrics, after `clip`; none lets zero and negative values through."""
@@ -122,8 +122,13 @@ class Protocol(Rules):
         for kind, alignment in self.alignments.items():
             if alignment.floor == "cap" and "default" not in self.caps:
                 raise ValueError(f"alignments.{kind}.floor is 'cap', which needs caps.default")
-            if alignment.domain == "log-depth" and (alignment.fit_pixels, alignment.solver) != ("positive", "least-squares"):
-                raise ValueError(f"alignments.{kind}.domain is 'log-depth', which needs fit_pixels positive, solver least-squares")
+            if alignment.domain == "log-depth" and (alignment.fit_pixels, alignment.solver) != (
+                "positive",
+                "least-squares",
+            ):
+                raise ValueError(
+                    f"alignments.{kind}.domain is 'log-depth', which needs fit_pixels positive, solver least-squares"
+                )
             if self.score_domain == "disparity" and alignment.domain != "disparity":
                 raise ValueError(f"score_domain is 'disparity', which needs alignments.{kind}.domain 'disparity'")
         if self.clip == "caps" and "default" not in self.caps:
@@ -133,12 +138,15 @@ class Protocol(Rules):
     @functools.cached_property
     def id(self) -> str:
         """`name@version`, followed by every changed adjustable value."""
-        return f"{self.name}@{self.version}" + "".join(f"+{key}={value}" for key, value in sorted(self.overrides.items()))
+        return f"{self.name}@{self.version}" + "".join(
+            f"+{key}={value}" for key, value in sorted(self.overrides.items())
+        )
 
     @functools.cached_property
     def hash(self) -> str:
-        """8 hex digits of the sha256 of the rules as canonical JSON: all values, without the description. A rule that came later
-        than the first release counts where it is used (`_LATER`), so that protocols without it keep their hash.
+        """8 hex digits of the sha256 of the rules as canonical JSON: all values, without the description. A rule that
+        came later than the first release counts where it is used (`_LATER`), so that protocols without it keep their
+        hash.
         """
         unused = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
         return sha256_json(self.model_dump(mode="json", exclude={"description", "overrides", *unused}))[:8]
@@ -209,7 +217,8 @@ def _read(name_or_path: str) -> dict[str, Any]:
         document = parse_mapping(text, source=f"protocol {name_or_path}")
     else:
         raise UserError(
-            f"unknown protocol {name_or_path!r}; known are {', '.join(available_protocols())}, or the path of a .yaml file"
+            f"unknown protocol {name_or_path!r}; known are {', '.join(available_protocols())}, or the path of a .yaml "
+            "file"
         )
     for block in ("fixed", "adjustable"):
         if not isinstance(document.get(block) or {}, Mapping):

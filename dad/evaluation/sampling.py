@@ -87,7 +87,12 @@ def _box_sum(image: NDArray, radius: int) -> NDArray[np.float32]:
 
 
 def without_outliers(
-    depth: NDArray[np.floating], mask: Mask, *, quantile: float, factor: float, truth: NDArray[np.floating] | None = None
+    depth: NDArray[np.floating],
+    mask: Mask,
+    *,
+    quantile: float,
+    factor: float,
+    truth: NDArray[np.floating] | None = None,
 ) -> Mask:
     """The mask without truth deeper than `factor` times its own quantile (microsoft/MoGe
     `moge/test/dataloader.py`). truth: (n,) the depth inside the mask, if it is at hand.

@@ -34,12 +34,16 @@ def score(
 
     Returns floats: the metrics of `dad.evaluation.metrics.measure` (delta as fractions, silog in percent), `scale`
     and `shift` of the fit (1 and 0 where the protocol does not align) and `n`, the number of scored pixels. With no
-    scored pixel all metrics are NaN; so they are, with n = 0, where there are fewer pixels than the fit has unknowns (not strict).
+    scored pixel all metrics are NaN; so they are, with n = 0, where there are fewer pixels than the fit has unknowns
+    (not strict).
 
-    Raises UserError on wrong shapes or types, on values that are not finite and truth that is not positive inside the mask (not
-    strict), on a kind that the protocol has no rules for; numpy.linalg.LinAlgError in strict mode where upstream's solver fails.
+    Raises UserError on wrong shapes or types, on values that are not finite and truth that is not positive inside the
+    mask (not strict), on a kind that the protocol has no rules for; numpy.linalg.LinAlgError in strict mode where
+    upstream's solver fails.
     """
-    fitted = fit_image(prediction, depth, mask, kind=kind, protocol=protocol, dataset=dataset, strict=strict, image=image)
+    fitted = fit_image(
+        prediction, depth, mask, kind=kind, protocol=protocol, dataset=dataset, strict=strict, image=image
+    )
     return score_fitted(fitted)
 
 

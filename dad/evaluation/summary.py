@@ -15,9 +15,10 @@ COLUMNS = [
     *("model", "dataset", "protocol", "protocol_hash", "image", "scene", "n"),
     *(*MEASURED, "status", "message"),
 ]
-"""What is known of one image under one protocol. status: `ok`, `partial` (scored without pixels whose truth is not positive or not
-finite although the mask has them), `empty` (no scored pixel, or too few for a fit) or `failed` (could not be scored; n = 0);
-message: why, or what is suspicious about a prediction that was scored."""
+"""What is known of one image under one protocol. status: `ok`, `partial` (scored without pixels whose truth is not
+positive or not finite although the mask has them), `empty` (no scored pixel, or too few for a fit) or `failed` (could
+not be scored; n = 0); message: why, or what is suspicious about a prediction that was scored.
+"""
 
 IN_METRES = ("sq_rel", "rmse", "i_rmse")
 """Metrics that mean nothing where depth is known up to a factor only; they are empty (None) there."""
@@ -28,12 +29,12 @@ _OPTIONAL = tuple(name for name in (*DETAIL, *CENTRE) if name != "edge_n")
 
 
 def summarise(rows: Iterable[Mapping[str, Any]], protocols: Sequence[Protocol], *, strict: bool = False) -> list[Row]:
-    """Means over images, one entry per data set and protocol: dataset, protocol, protocol_hash, images, empty, failed, mean,
-    and partial where there are some.
+    """Means over images, one entry per data set and protocol: dataset, protocol, protocol_hash, images, empty, failed,
+    mean, and partial where there are some.
 
     `images` counts all images, `partial`, `empty` and `failed` those of these states (see `COLUMNS`). The mean is
-    unweighted over images; under a protocol that averages over `pixels` the metrics of `METRICS` are those of all pixels
-    together, as if they were one image's.
+    unweighted over images; under a protocol that averages over `pixels` the metrics of `METRICS` are those of all
+    pixels together, as if they were one image's.
 
     Empty and failed images are left out of both; in strict mode a protocol whose upstream evaluator
     averages empty images in gives NaN, as upstream does. A NaN or infinite metric of an image that has pixels is never
@@ -86,7 +87,9 @@ def _pooled(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     def root(value: float) -> float:
         return math.sqrt(max(value, 0.0)) if not math.isnan(value) else math.nan
 
-    found = {metric: root(mean(metric, 2)) if "rmse" in metric else mean(metric) for metric in METRICS if metric != "silog"}
+    found = {
+        metric: root(mean(metric, 2)) if "rmse" in metric else mean(metric) for metric in METRICS if metric != "silog"
+    }
     found["silog"] = 100.0 * root(mean("rmse_log", 2) - mean("log_bias") ** 2)
     return {metric: found[metric] for metric in METRICS}
 

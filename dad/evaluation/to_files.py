@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Scoring:
     """One subject and its files.
 
-    Exactly one of `model` (a name or path that `dad.models.load` takes) and `predictions` (a folder, with its `kind`) is given.
-    `label` is the value of the `model` column, by default the model's or the folder's name.
+    Exactly one of `model` (a name or path that `dad.models.load` takes) and `predictions` (a folder, with its `kind`)
+    is given. `label` is the value of the `model` column, by default the model's or the folder's name.
     """
 
     out: Path
@@ -74,8 +74,9 @@ def score_to_files(
 
     Images that cannot be scored do not stop the others: they are in the CSV with the status "failed" and among the
     `failures` of what is returned and written as summary: {"model", "results": [as `summarise` gives], "failures":
-    [{"dataset", "image", "message"}]}; with a summary also the checksums of the CSV ("files") and of itself, and the digest of the
-    weights. In strict mode the first one raises, as it ends upstream's evaluator; so it does when nothing at all can be scored.
+    [{"dataset", "image", "message"}]}; with a summary also the checksums of the CSV ("files") and of itself, and the
+    digest of the weights. In strict mode the first one raises, as it ends upstream's evaluator; so it does when nothing
+    at all can be scored.
     """
     for one in scorings:
         _check_subject(one)
@@ -142,7 +143,9 @@ def _written(scorings: Sequence[Scoring]) -> dict[str, Path | None]:
     """What is written, by the option that names it; of several, with its number."""
     numbers = [""] if len(scorings) == 1 else [f" ({number})" for number in range(1, len(scorings) + 1)]
     pairs = list(zip(numbers, scorings, strict=True))
-    return {f"--out{number}": one.out for number, one in pairs} | {f"--summary{number}": one.summary for number, one in pairs}
+    return {f"--out{number}": one.out for number, one in pairs} | {
+        f"--summary{number}": one.summary for number, one in pairs
+    }
 
 
 def _subject(one: Scoring, protocols: Sequence[str | Path], device: str, precision: str) -> Subject:
@@ -169,7 +172,9 @@ def _loaded(model: str, device: str, precision: str) -> Any:
 
 def _write(one: Scoring, subject: Subject, rows: list[Row], failures: list[Failure], *, strict: bool) -> dict[str, Any]:
     if all(row["status"] == "failed" for row in rows):
-        raise UserError(f"none of {len(rows) // len(subject.protocols)} images could be scored; first: {rows[0]['message']}")
+        raise UserError(
+            f"none of {len(rows) // len(subject.protocols)} images could be scored; first: {rows[0]['message']}"
+        )
     written = {
         "model": subject.name,
         "results": summarise(rows, subject.protocols, strict=strict),
@@ -183,7 +188,9 @@ def _write(one: Scoring, subject: Subject, rows: list[Row], failures: list[Failu
 
 
 def _how_predicted(one: Scoring, subject: Subject) -> Iterator[tuple[str, Any]]:
-    """What the maps are of: the digest of the weights, the size of the network's input, its precision where that is not float32."""
+    """What the maps are of: the digest of the weights, the size of the network's input, its precision where that is not
+    float32.
+    """
     if one.model is None:
         return
     from dad.models.checkpoints import weights_identity
@@ -202,7 +209,9 @@ def _listed(benchmark: "Benchmark") -> Sequence[Path]:
 
 
 def _require_names_of_their_own(benchmark: "Benchmark", stored: bool, shown: bool) -> None:
-    """Refuse two images that would share a stored prediction, or a preview (where, on other systems, case does not count)."""
+    """Refuse two images that would share a stored prediction, or a preview (where, on other systems, case does not
+    count).
+    """
     seen: dict[str, str] = {}
     for index in range(len(benchmark) if stored or shown else 0):
         image = benchmark.image(index)

@@ -1,5 +1,5 @@
-"""Taking a trained network elsewhere: safetensors with official keys, a Hugging Face folder, ONNX, each checked against its
-source.
+"""Taking a trained network elsewhere: safetensors with official keys, a Hugging Face folder, ONNX, each checked against
+its source.
 """
 
 from dad.export.bundle import FORMATS, export

@@ -1,5 +1,5 @@
-"""The verb `export`: weights in one format, their parity with the source, and a model card, in one folder that appears whole or
-not at all.
+"""The verb `export`: weights in one format, their parity with the source, and a model card, in one folder that appears
+whole or not at all.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,14 +26,16 @@ FORMATS = ("safetensors", "hf", "onnx", "onnx-int8")
 def export(
     source: str | Path, out: str | Path, *, form: str, short_side: int | None = None, photos: str | Path | None = None
 ) -> list[Parity]:
-    """Write the network behind `source` (a run folder, a zoo name, any weights that `load` takes) into the new folder `out`.
+    """Write the network behind `source` (a run folder, a zoo name, any weights that `load` takes) into the new folder
+    `out`.
 
-    form: `safetensors` (official keys, and a description), `hf` (a folder for `transformers.pipeline("depth-estimation")`), `onnx`
-    (dynamic batch and size, with the code that comes before and after it), `onnx-int8` (the same in 8 bits, its loss measured).
-    `dad.models.load` reads all of them. `short_side` overrides the input size that is recorded; `photos` is a folder whose
-    photographs are compared, instead of drawn pictures. Writes the weights, `README.md` (the model card), `parity.json` and
-    `facts.json` (what the card says); returns the measured parities. Raises UserError for unknown formats, an `out` that is not
-    empty, networks that the format cannot hold, and exports that do not agree with the source; then nothing is written.
+    form: `safetensors` (official keys, and a description), `hf` (a folder for
+    `transformers.pipeline("depth-estimation")`), `onnx` (dynamic batch and size, with the code that comes before and
+    after it), `onnx-int8` (the same in 8 bits, its loss measured). `dad.models.load` reads all of them. `short_side`
+    overrides the input size that is recorded; `photos` is a folder whose photographs are compared, instead of drawn
+    pictures. Writes the weights, `README.md` (the model card), `parity.json` and `facts.json` (what the card says);
+    returns the measured parities. Raises UserError for unknown formats, an `out` that is not empty, networks that the
+    format cannot hold, and exports that do not agree with the source; then nothing is written.
     """
     if form not in FORMATS:
         raise UserError(f"unknown format {form!r}; choose one of {', '.join(FORMATS)}")
@@ -51,7 +53,8 @@ def export(
         write_text(temporary / "README.md", model_card(facts))
         write_json(temporary / "facts.json", facts)
         write_json(
-            temporary / "parity.json", [{"what": p.what, "input": list(p.input), "difference": p.difference} for p in parities]
+            temporary / "parity.json",
+            [{"what": p.what, "input": list(p.input), "difference": p.difference} for p in parities],
         )
     return parities
 
@@ -61,7 +64,12 @@ Timed = dict[str, Callable[[torch.Tensor], Any]]
 
 
 def _write(
-    network: DepthNetwork, origin: str, form: str, policy: InputPolicy, folder: Path, pictures: Mapping[str, NDArray[np.uint8]]
+    network: DepthNetwork,
+    origin: str,
+    form: str,
+    policy: InputPolicy,
+    folder: Path,
+    pictures: Mapping[str, NDArray[np.uint8]],
 ) -> tuple[list[Parity], dict[str, Any], Timed]:
     """The files of one format; returns the parities, what 8 bits cost, and what is timed."""
     if form == "hf":

@@ -12,7 +12,11 @@ TEMPLATE = Path(__file__).parent / "card.md"
 def model_card(facts: dict[str, Any]) -> str:
     """Markdown with the head that the Hugging Face hub reads."""
     environment = jinja2.Environment(
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined, autoescape=False
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
     )
     # JSON strings are YAML strings
     environment.filters["yaml"] = lambda value: json.dumps(value, ensure_ascii=False)

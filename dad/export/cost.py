@@ -19,7 +19,8 @@ LONG = 5.0
 
 
 def cost(network: DepthNetwork, policy: InputPolicy, runs: dict[str, Callable[[torch.Tensor], Any]]) -> dict[str, Any]:
-    """Parameters, multiply-accumulates of one forward pass of a 4:3 image, and the seconds that each of `runs` takes for it.
+    """Parameters, multiply-accumulates of one forward pass of a 4:3 image, and the seconds that each of `runs` takes
+    for it.
 
     `runs`: what is timed by name, each called with the normalised input (1,3,h,w).
     """

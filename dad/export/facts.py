@@ -1,5 +1,5 @@
-"""What an export's model card says, gathered: where the weights come from, what they were trained on, how they score, what they
-may be used for, what they cost. Plain values; the card prints them and decides nothing.
+"""What an export's model card says, gathered: where the weights come from, what they were trained on, how they score,
+what they may be used for, what they cost. Plain values; the card prints them and decides nothing.
 """
 
 import glob
@@ -40,8 +40,8 @@ def gather(
     cost: Mapping[str, Any],
     loss: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The facts of one export. `source` is the run folder or weights; a run's config.json, provenance.json and summaries of scores
-    are read where they are. `loss` is what 8 bits cost; empty for other formats.
+    """The facts of one export. `source` is the run folder or weights; a run's config.json, provenance.json and
+    summaries of scores are read where they are. `loss` is what 8 bits cost; empty for other formats.
     """
     run = Path(source)
     checked = ("config.json", "metrics.csv")
@@ -72,12 +72,18 @@ def gather(
 
 
 def _worst(parities: list[Parity], what: str) -> dict[str, float] | None:
-    """The largest and the mean difference of those parities whose `what` is or begins with this and a comma; of all for ""."""
+    """The largest and the mean difference of those parities whose `what` is or begins with this and a comma; of all for
+    "".
+    """
     found = [parity for parity in parities if not what or parity.what.partition(",")[0] == what]
     if not found:
         return None
     means = [parity.mean for parity in found if parity.mean is not None]
-    return {"difference": max(p.difference for p in found), "mean": sum(means) / len(means) if means else 0.0, "count": len(found)}
+    return {
+        "difference": max(p.difference for p in found),
+        "mean": sum(means) / len(means) if means else 0.0,
+        "count": len(found),
+    }
 
 
 def _training(cell: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str]:
@@ -100,7 +106,11 @@ def _training(cell: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str
 
 def _data(cell: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, str]:
     """The photos: as they were used, where the run says so, and otherwise as its config asked for."""
-    used = {key.removeprefix("photos_"): value for key, value in made.items() if key.startswith("photos_") and value is not None}
+    used = {
+        key.removeprefix("photos_"): value
+        for key, value in made.items()
+        if key.startswith("photos_") and value is not None
+    }
     photos = made.get("photos") if isinstance(made.get("photos"), dict) else cell.get("photos") or {}
     rows = {f"{key}": value for key, value in photos.items() if value not in (None, "", [], {})} | used
     return {key.replace("_", " "): str(value) for key, value in rows.items()}
@@ -132,7 +142,8 @@ def _from(cell: Mapping[str, Any]) -> list[str]:
 
 
 def _licence(names: list[str]) -> dict[str, Any]:
-    """The identifier that the hub knows, the notices of weights that restrict the use, and names whose licence is not known.
+    """The identifier that the hub knows, the notices of weights that restrict the use, and names whose licence is not
+    known.
 
     The first name is the export's source: a folder's name says nothing, an official file's does.
     """

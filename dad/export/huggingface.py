@@ -28,12 +28,13 @@ EXACT, STOCK = "transformers", "transformers without trust_remote_code"
 def write_folder(
     network: DepthNetwork, policy: InputPolicy, origin: str, out: Path, pictures: Mapping[str, NDArray[np.uint8]]
 ) -> list[Parity]:
-    """Write weights, config, processor and code into `out`; returns the parities of a square input and of every picture.
+    """Write weights, config, processor and code into `out`; returns the parities of a square input and of every
+    picture.
 
-    The processor is ours (`dad.export.shipped`): the resizing of transformers' own differs from every family's here. With
-    `trust_remote_code=True` the pipeline gives the source's maps. Networks that transformers has a class for (`dad.export.stock`)
-    load without it as well: how far these maps are off is measured and returned behind the others. Every other network needs
-    `trust_remote_code=True` and this package.
+    The processor is ours (`dad.export.shipped`): the resizing of transformers' own differs from every family's here.
+    With `trust_remote_code=True` the pipeline gives the source's maps. Networks that transformers has a class for
+    (`dad.export.stock`) load without it as well: how far these maps are off is measured and returned behind the others.
+    Every other network needs `trust_remote_code=True` and this package.
     """
     plain = stock(network, policy)
     shipped.copy_processor(out)
@@ -68,7 +69,9 @@ def write_folder(
     return _check(network, policy, out, pictures)
 
 
-def _check(network: DepthNetwork, policy: InputPolicy, out: Path, pictures: Mapping[str, NDArray[np.uint8]]) -> list[Parity]:
+def _check(
+    network: DepthNetwork, policy: InputPolicy, out: Path, pictures: Mapping[str, NDArray[np.uint8]]
+) -> list[Parity]:
     side = policy.size or 64
     square = (sample_image(1, side, side)[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
     estimator = Estimator(network, name="source", short_side=policy.size, square=policy.fit == "square")
@@ -114,8 +117,8 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_module_cache() -> Iterator[None]:
-    """transformers copies code that a folder brings along into the user's cache, under the folder's name: the check of a folder
-    that is about to be renamed leaves nothing there.
+    """transformers copies code that a folder brings along into the user's cache, under the folder's name: the check of
+    a folder that is about to be renamed leaves nothing there.
     """
     from transformers import dynamic_module_utils as dynamic
 
@@ -131,6 +134,8 @@ def _own_module_cache() -> Iterator[None]:
         finally:
             dynamic.HF_MODULES_CACHE = usual
             sys.path[:] = paths
-            for name in [name for name in sys.modules if name.split(".")[0] == dynamic.TRANSFORMERS_DYNAMIC_MODULE_NAME]:
+            for name in [
+                name for name in sys.modules if name.split(".")[0] == dynamic.TRANSFORMERS_DYNAMIC_MODULE_NAME
+            ]:
                 del sys.modules[name]
             sys.modules.update(held)

@@ -1,8 +1,8 @@
 """ONNX with dynamic batch, height and width, checked with onnxruntime.
 
-The graph takes `image`: normalised RGB (B,3,H,W), H and W multiples of the patch (over Swin v2: the one size), and gives `map`:
-(B,1,H,W). What comes before and after it stands beside it as code, `predict_onnx.py`, which needs numpy, Pillow and onnxruntime
-only.
+The graph takes `image`: normalised RGB (B,3,H,W), H and W multiples of the patch (over Swin v2: the one size), and
+gives `map`: (B,1,H,W). What comes before and after it stands beside it as code, `predict_onnx.py`, which needs numpy,
+Pillow and onnxruntime only.
 """
 
 import copy
@@ -28,7 +28,14 @@ from dad.export.parity import Parity, as_rgb, compare, require, sample_image
 from dad.export.quantise import accuracy, quantise
 from dad.identity import seal_file
 from dad.models.checkpoints import describe
-from dad.models.config import DepthAnything3Config, GenPerceptConfig, MidasDptConfig, MidasSwinConfig, NetworkConfig, VitDptConfig
+from dad.models.config import (
+    DepthAnything3Config,
+    GenPerceptConfig,
+    MidasDptConfig,
+    MidasSwinConfig,
+    NetworkConfig,
+    VitDptConfig,
+)
 from dad.models.estimator import Estimator
 from dad.models.network import DepthNetwork
 from dad.models.onnx_estimator import SEAL, load_onnx
@@ -39,7 +46,9 @@ CUBIC = -0.75
 
 
 def require_onnx(config: NetworkConfig) -> None:
-    """Raise UserError where the packages are not installed or there is no form of the family that gives the source's maps."""
+    """Raise UserError where the packages are not installed or there is no form of the family that gives the source's
+    maps.
+    """
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -47,20 +56,30 @@ def require_onnx(config: NetworkConfig) -> None:
     except ImportError as error:
         raise UserError(f"ONNX export needs the packages onnx, onnxruntime and onnxscript: {error}") from None
     if isinstance(config, GenPerceptConfig | DepthAnything3Config):
-        # measured for GenPercept: Pillow's answer differs from torchvision's in one of seven values, by one level of 256
+        # measured for GenPercept: Pillow's answer differs from torchvision's in one of seven values, by one level of
+        # 256
         raise UserError(
-            f"networks of the family {config.family} are not exported to ONNX: they see images that PyTorch's or torchvision's "
-            "resizing has rounded to 8 bits, which the numpy code beside a graph cannot repeat to the bit; use hf or safetensors"
+            f"networks of the family {config.family} are not exported to ONNX: they see images that PyTorch's or "
+            "torchvision's "
+            "resizing has rounded to 8 bits, which the numpy code beside a graph cannot repeat to the bit; use hf or "
+            "safetensors"
         )
 
 
 def write_onnx(
-    network: DepthNetwork, policy: InputPolicy, origin: str, folder: Path, pictures: Mapping[str, NDArray[np.uint8]], *, int8: bool
+    network: DepthNetwork,
+    policy: InputPolicy,
+    origin: str,
+    folder: Path,
+    pictures: Mapping[str, NDArray[np.uint8]],
+    *,
+    int8: bool,
 ) -> tuple[list[Parity], dict[str, Any]]:
     """Write `model.onnx` and the code that uses it (`predict_onnx.py`) into `folder`.
 
-    Returns the parities of two inputs that the graph was not traced with and of every picture, through the code beside it;
-    with `int8` these are the losses, nothing is required of them, and a second value says how the quantised graph scores.
+    Returns the parities of two inputs that the graph was not traced with and of every picture, through the code beside
+    it; with `int8` these are the losses, nothing is required of them, and a second value says how the quantised graph
+    scores.
     """
     require_onnx(network.config)
     shipped.copy("predict_onnx.py", folder)
@@ -82,7 +101,11 @@ def write_onnx(
     scores = accuracy({"source": expected, "8 bits": load_onnx(path, name="8 bits")})
     sizes = {"float32": exact.stat().st_size, "8 bits": path.stat().st_size}
     exact.unlink()
-    return _on_pictures("onnxruntime, 8 bits", expected, path, pictures), {"how": how, "accuracy": scores, "bytes": sizes}
+    return _on_pictures("onnxruntime, 8 bits", expected, path, pictures), {
+        "how": how,
+        "accuracy": scores,
+        "bytes": sizes,
+    }
 
 
 def _trace(network: DepthNetwork, path: Path) -> None:
@@ -120,7 +143,9 @@ def _one_size(config: NetworkConfig) -> bool:
 
 
 def _describe(network: DepthNetwork, policy: InputPolicy, origin: str, path: Path) -> None:
-    """Put the description that `dad.models.load` reads, and the policy that the code beside the graph reads, into the file."""
+    """Put the description that `dad.models.load` reads, and the policy that the code beside the graph reads, into the
+    file.
+    """
     import onnx
 
     model = onnx.load(str(path))
@@ -157,7 +182,8 @@ def _on_pictures(what: str, expected: Estimator, path: Path, pictures: Mapping[s
 
 
 def _fix_padding(network: nn.Module) -> None:
-    """Replace TensorFlow's size-dependent "same" padding by what it comes to for the even sizes that multiples of the patch give.
+    """Replace TensorFlow's size-dependent "same" padding by what it comes to for the even sizes that multiples of the
+    patch give.
 
     A symbolic size in every padding keeps the exporter busy for minutes.
     """
@@ -183,8 +209,8 @@ def _fix_padding(network: nn.Module) -> None:
 
 
 def _pos_embed(self: nn.Module, x: Tensor) -> Tensor:
-    """`DinoVisionTransformer._pos_embed` without a branch on the size, which a graph cannot have, and without an interpolation
-    by a scale factor that depends on it: the same bicubic resampling as two small matrix products.
+    """`DinoVisionTransformer._pos_embed` without a branch on the size, which a graph cannot have, and without an
+    interpolation by a scale factor that depends on it: the same bicubic resampling as two small matrix products.
     """
     batch, height, width, channels = x.shape
     side = self.grid
@@ -201,7 +227,9 @@ def _pos_embed(self: nn.Module, x: Tensor) -> Tensor:
 
 
 def pairs(grid: tuple[int, int], device: torch.device) -> Tensor:
-    """`MidasBeit.pairs` by arithmetic on a grid whose size a graph leaves open; the table's last three rows count from its end."""
+    """`MidasBeit.pairs` by arithmetic on a grid whose size a graph leaves open; the table's last three rows count from
+    its end.
+    """
     height, width = grid
     row = torch.arange(height, device=device)[:, None].expand(height, width).reshape(-1)
     column = torch.arange(width, device=device)[None].expand(height, width).reshape(-1)
@@ -211,8 +239,8 @@ def pairs(grid: tuple[int, int], device: torch.device) -> Tensor:
 
 
 def bicubic_matrix(outputs: int, inputs: int, step: Tensor) -> Tensor:
-    """The matrix (outputs, inputs) of one-dimensional bicubic resampling: output i samples at (i + 0.5) * step - 0.5, edges
-    repeated.
+    """The matrix (outputs, inputs) of one-dimensional bicubic resampling: output i samples at (i + 0.5) * step - 0.5,
+    edges repeated.
     """
     position = (torch.arange(outputs, device=step.device, dtype=step.dtype) + 0.5) * step - 0.5
     base = position.floor()

@@ -43,7 +43,9 @@ class Parity:
 def compare(what: str, shape: tuple[int, ...], expected: Tensor, found: Tensor) -> Parity:
     """The parity of two maps of equal shape."""
     if expected.shape != found.shape:
-        raise UserError(f"{what}: the exported model gives {tuple(found.shape)} where its source gives {tuple(expected.shape)}")
+        raise UserError(
+            f"{what}: the exported model gives {tuple(found.shape)} where its source gives {tuple(expected.shape)}"
+        )
     scale = expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
     differences = (expected - found).abs() / scale
     return Parity(what, shape, differences.max().item(), differences.mean().item())
@@ -54,7 +56,8 @@ def require(parity: Parity) -> Parity:
     # `not <=` refuses NaN too
     if not parity.difference <= TOLERANCE:
         raise UserError(
-            f"the exported model does not agree with its source ({parity.line}; allowed {TOLERANCE:.0e}); nothing was written"
+            f"the exported model does not agree with its source ({parity.line}; allowed {TOLERANCE:.0e}); nothing was "
+            "written"
         )
     return parity
 
@@ -73,13 +76,15 @@ def as_rgb(picture: NDArray[np.uint8]) -> torch.Tensor:
 
 
 def pictures(photos: str | Path | None = None) -> dict[str, NDArray[np.uint8]]:
-    """What an export is compared on, uint8 (H,W,3) by name: photographs of a folder, as different in shape as they come and five
-    at most, or where none is given drawn pictures of five shapes.
+    """What an export is compared on, uint8 (H,W,3) by name: photographs of a folder, as different in shape as they come
+    and five at most, or where none is given drawn pictures of five shapes.
     """
     if photos is None:
         return {f"drawn {width}x{height}": drawn(height, width, seed) for seed, (height, width) in enumerate(SHAPES)}
     folder = Path(photos)
-    files = sorted(folder / one.name for one in walk(folder) if not one.problem and Path(one.name).suffix.lower() in SUFFIXES)
+    files = sorted(
+        folder / one.name for one in walk(folder) if not one.problem and Path(one.name).suffix.lower() in SUFFIXES
+    )
     if not files:
         raise UserError(f"{folder} holds no photographs ({', '.join(SUFFIXES)})")
     found: dict[str, NDArray[np.uint8]] = {}
@@ -101,7 +106,9 @@ def pictures(photos: str | Path | None = None) -> dict[str, NDArray[np.uint8]]:
 
 
 def drawn(height: int, width: int, seed: int) -> NDArray[np.uint8]:
-    """A picture (H,W,3) with what photographs have and resizing rules treat differently: soft shading, hard edges, fine grain."""
+    """A picture (H,W,3) with what photographs have and resizing rules treat differently: soft shading, hard edges, fine
+    grain.
+    """
     random = np.random.default_rng(seed)
     coarse = torch.from_numpy(random.random((1, 3, 5, 7), dtype=np.float32))
     shading = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)[0]

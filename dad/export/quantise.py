@@ -19,8 +19,8 @@ SCENE_SEED = 700_000
 def quantise(plain: Path, out: Path, config: NetworkConfig, inputs: Sequence[NDArray[np.float32]]) -> str:
     """Write the 8-bit form of the graph `plain`; returns in words what was done.
 
-    Transformers: the matrix products, with ranges of activations taken anew for every input (dynamic). Convolutional networks: the
-    convolutions, with ranges that the normalised `inputs` (1,3,h,w) calibrate (static).
+    Transformers: the matrix products, with ranges of activations taken anew for every input (dynamic). Convolutional
+    networks: the convolutions, with ranges that the normalised `inputs` (1,3,h,w) calibrate (static).
     """
     from onnxruntime import quantization as q
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -30,7 +30,11 @@ def quantise(plain: Path, out: Path, config: NetworkConfig, inputs: Sequence[NDA
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
         if not isinstance(config, MidasSmallConfig | MidasLargeConfig):
             q.quantize_dynamic(
-                str(prepared), str(out), weight_type=q.QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
+                str(prepared),
+                str(out),
+                weight_type=q.QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=["MatMul", "Gemm"],
             )
             return "dynamic quantisation of the matrix products, a scale for every channel"
         q.quantize_static(
@@ -43,7 +47,10 @@ def quantise(plain: Path, out: Path, config: NetworkConfig, inputs: Sequence[NDA
             per_channel=True,
             op_types_to_quantize=["Conv"],
         )
-    return f"static quantisation of the convolutions, a scale for every channel, calibrated on the {len(inputs)} pictures above"
+    return (
+        f"static quantisation of the convolutions, a scale for every channel, calibrated on the {len(inputs)} pictures "
+        "above"
+    )
 
 
 class _Inputs:
@@ -59,7 +66,9 @@ class _Inputs:
 
 
 def accuracy(estimators: Mapping[str, Any]) -> dict[str, Any]:
-    """How estimators score on the same rendered scenes: protocol, images, and for every name the mean AbsRel and delta1."""
+    """How estimators score on the same rendered scenes: protocol, images, and for every name the mean AbsRel and
+    delta1.
+    """
     from dad.data.scenes.render import render_scene
     from dad.evaluation import score
     from dad.evaluation.datasets import dataset_rules

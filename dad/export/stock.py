@@ -31,14 +31,16 @@ class Stock:
 
 def has_stock_class(config: NetworkConfig) -> bool:
     """Whether transformers has a class for this network; every other one has to bring its own along."""
-    return isinstance(config, MidasDptConfig | MidasSwinConfig) or (isinstance(config, VitDptConfig) and config.stem == "patch")
+    return isinstance(config, MidasDptConfig | MidasSwinConfig) or (
+        isinstance(config, VitDptConfig) and config.stem == "patch"
+    )
 
 
 def exact_at_own_size(config: NetworkConfig, policy: InputPolicy) -> bool:
     """Whether transformers' class gives the source's map of a square image of the network's own size.
 
-    MiDaS's class doubles maps in its decoder, where the source enlarges them to the next one's size: the same wherever the input's
-    sides are multiples of 32, upstream's rule.
+    MiDaS's class doubles maps in its decoder, where the source enlarges them to the next one's size: the same wherever
+    the input's sides are multiples of 32, upstream's rule.
     """
     return isinstance(config, VitDptConfig) or policy.size % 32 == 0
 
@@ -62,8 +64,8 @@ def _takes_squares(config: NetworkConfig) -> bool:
 def stock(network: DepthNetwork, policy: InputPolicy) -> Stock | None:
     """The network for transformers' own class, with inputs as `policy` says; None where it has none.
 
-    Depth Anything's class resamples position embeddings by another rule: the table is stored at the grid of the input's size, where
-    nobody resamples, and the one that was trained beside it.
+    Depth Anything's class resamples position embeddings by another rule: the table is stored at the grid of the input's
+    size, where nobody resamples, and the one that was trained beside it.
     """
     config = network.config
     if not has_stock_class(config):
@@ -147,7 +149,10 @@ def dpt_config(config: MidasDptConfig | MidasSwinConfig) -> dict[str, Any]:
             "image_size": config.size,
             "out_features": ["stage1", "stage2", "stage3", "stage4"],
         }
-        return described | {"neck_hidden_sizes": [config.width * 2**stage for stage in range(4)], "backbone_config": backbone}
+        return described | {
+            "neck_hidden_sizes": [config.width * 2**stage for stage in range(4)],
+            "backbone_config": backbone,
+        }
     tokens = {
         "hidden_size": config.width,
         "intermediate_size": 4 * config.width,
@@ -170,8 +175,8 @@ def dpt_config(config: MidasDptConfig | MidasSwinConfig) -> dict[str, Any]:
 
 
 def stock_processor(policy: InputPolicy, *, square: bool = False) -> dict[str, Any]:
-    """transformers' DPTImageProcessor with the network's settings, as near to them as its one rule comes; `square` for classes
-    that take no other input.
+    """transformers' DPTImageProcessor with the network's settings, as near to them as its one rule comes; `square` for
+    classes that take no other input.
     """
     square = square or policy.fit == "square"
     return {

@@ -1,4 +1,6 @@
-"""Networks and estimators: `build(name)` gives a network with random weights, `load(name_or_path)` one ready to predict."""
+"""Networks and estimators: `build(name)` gives a network with random weights, `load(name_or_path)` one ready to
+predict.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,8 @@ __all__ = ["build", "load"]
 
 
 def __getattr__(name: str) -> object:
-    # torch and timm take seconds to import: `import dad.models.config` (the study, the command line) must not pay for them
+    # torch and timm take seconds to import: `import dad.models.config` (the study, the command line) must not pay for
+    # them
     if name == "build":
         from dad.models.registry import build
 

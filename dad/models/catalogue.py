@@ -23,7 +23,9 @@ _NC = "non-commercial use only"
 _MIDAS = "https://github.com/isl-org/MiDaS/releases/download"
 
 SOURCES: tuple[Source, ...] = (
-    Source("depth-anything-v2-small", "depth_anything_v2_vits.pth", "Apache-2.0", "depth-anything/Depth-Anything-V2-Small"),
+    Source(
+        "depth-anything-v2-small", "depth_anything_v2_vits.pth", "Apache-2.0", "depth-anything/Depth-Anything-V2-Small"
+    ),
     Source(
         "depth-anything-v2-base",
         "depth_anything_v2_vitb.pth",
@@ -69,7 +71,9 @@ SOURCES: tuple[Source, ...] = (
     Source("midas-v2.1-small-256", "midas_v21_small_256.pt", "MIT", url=f"{_MIDAS}/v2_1/midas_v21_small_256.pt"),
     Source("midas-v2.1-large-384", "midas_v21_384.pt", "MIT", url=f"{_MIDAS}/v2_1/midas_v21_384.pt"),
 )
-"""What `load(NAME)` looks for. Further files of the same networks (Distill Any Depth's) are given by their repository or path."""
+"""What `load(NAME)` looks for. Further files of the same networks (Distill Any Depth's) are given by their repository
+or path.
+"""
 
 
 def source_of(network: str) -> Source | None:
@@ -82,7 +86,8 @@ NON_COMMERCIAL = "cc-by-nc-4.0"
 
 
 def licence_of(name: str) -> str | None:
-    """The hub's identifier of the licence that a model's name speaks of (a zoo name, a network, a file or a repository), or None.
+    """The hub's identifier of the licence that a model's name speaks of (a zoo name, a network, a file or a
+    repository), or None.
 
     Weights that were distilled from non-commercial ones count as non-commercial, whatever their own publisher says.
     """
@@ -99,7 +104,11 @@ def licence_of(name: str) -> str | None:
         return "apache-2.0"
     if re.search(r"depth-anything-v2", text):
         return (
-            "apache-2.0" if re.search(r"small|vits", text) else NON_COMMERCIAL if re.search(r"base|large|vit[bl]", text) else None
+            "apache-2.0"
+            if re.search(r"small|vits", text)
+            else NON_COMMERCIAL
+            if re.search(r"base|large|vit[bl]", text)
+            else None
         )
     if re.search(r"depth-anything", text):
         return "apache-2.0"
@@ -120,10 +129,17 @@ def licence_notice(name: str, network: str) -> str:
             "check before commercial use"
         )
     if network == "genpercept":
-        return f"{name}: GenPercept's weights are for non-commercial academic use (BSD-2-Clause with a remark of its authors)"
+        return (
+            f"{name}: GenPercept's weights are for non-commercial academic use (BSD-2-Clause with a remark of its "
+            "authors)"
+        )
     if network == "marigold":
         return f"{name}: Marigold's weights are under CreativeML OpenRAIL++-M, which restricts some uses"
     source = source_of(network)
     if source is None and licence_of(name) == NON_COMMERCIAL:
         return f"{name}: Depth Anything V2 base and large weights are under CC-BY-NC-4.0, {_NC}"
-    return f"{name}: {network} weights are under {source.licence}, {source.restriction}" if source and source.restriction else ""
+    return (
+        f"{name}: {network} weights are under {source.licence}, {source.restriction}"
+        if source and source.restriction
+        else ""
+    )

@@ -41,19 +41,23 @@ class Header:
     input_size: int
     origin: str
     keys: Keys = "ours"
-    """How the tensors are named: as in the network here, as in the official checkpoints (which a few families of ours do not do
-    everywhere), or as in a transformers folder: by a class of its own, or wrapped by the class that we bring along."""
+    """How the tensors are named: as in the network here, as in the official checkpoints (which a few families of ours
+    do not do everywhere), or as in a transformers folder: by a class of its own, or wrapped by the class that we bring
+    along.
+    """
     kind: str | None = None
     """What the map is, where it is not what the network's family gives: `depth` for a student of a depth teacher."""
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The weights file or folder behind a zoo name, a path, a network's or a Hugging Face name. Raises UserError if there is
-    none.
+    """The weights file or folder behind a zoo name, a path, a network's or a Hugging Face name. Raises UserError if
+    there is none.
     """
     found = locate(name_or_path)
     if found.how == "plugin":
-        raise UserError(f"{found.name} is a class of another package, which has no weights file of its own: `load` takes it")
+        raise UserError(
+            f"{found.name} is a class of another package, which has no weights file of its own: `load` takes it"
+        )
     path = found.path
     if path is None:
         if not found.repository:
@@ -101,20 +105,24 @@ def read_header(path: Path) -> Header:
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a readable safetensors file: {error}") from None
     except (KeyError, TypeError, ValueError, ValidationError):
-        raise UserError(f"{path} carries no readable description of its network: it was not written by this package") from None
+        raise UserError(
+            f"{path} carries no readable description of its network: it was not written by this package"
+        ) from None
 
 
 def load_network(name_or_path: str | Path, *, network: str | None = None) -> tuple[DepthNetwork, Header]:
     """A network with its weights in float32, and the file's header.
 
-    Takes what `resolve` takes: our own files, and official ones. `network` (or a path written as `NETWORK:PATH`) says what an
-    official file holds where its name does not. Raises UserError, in one line, for files that do not fit.
+    Takes what `resolve` takes: our own files, and official ones. `network` (or a path written as `NETWORK:PATH`) says
+    what an official file holds where its name does not. Raises UserError, in one line, for files that do not fit.
     """
     said, text = split_network(stands_for(str(name_or_path)))
     network = network or said
     path = resolve(text)
     if path.suffix == ".onnx":
-        raise UserError(f"{path} is an ONNX graph: it predicts and is scored, but is no network to train or to export again")
+        raise UserError(
+            f"{path} is an ONNX graph: it predicts and is scored, but is no network to train or to export again"
+        )
     if path.is_dir() or not is_ours(path):
         built = official.load_official(path, text, network=network)
         return built.float(), Header(built.config, built.policy.size, f"official weights {text}")
@@ -148,8 +156,14 @@ def load_network(name_or_path: str | Path, *, network: str | None = None) -> tup
 def _require_shipped(path: Path) -> None:
     """Raise UserError where a member of the zoo is not the file that its scores (the JSON beside it) are of."""
     scores = path.with_suffix(".json")
-    if path.parent == ZOO and scores.exists() and read_json(scores).get("weights", digest := sha256_file(path)) != digest:
-        raise UserError(f"{path} is damaged: it is not the file that {scores.name} beside it speaks of; install the package again")
+    if (
+        path.parent == ZOO
+        and scores.exists()
+        and read_json(scores).get("weights", digest := sha256_file(path)) != digest
+    ):
+        raise UserError(
+            f"{path} is damaged: it is not the file that {scores.name} beside it speaks of; install the package again"
+        )
 
 
 def _stored(path: Path) -> dict[str, Tensor]:
@@ -192,14 +206,17 @@ def save_network(
     official_keys: bool = False,
     checksum: bool = True,
 ) -> None:
-    """Write a network's weights with its description, atomically; `official_keys` names the tensors as official files do.
+    """Write a network's weights with its description, atomically; `official_keys` names the tensors as official files
+    do.
 
     With `checksum` the description holds one of itself and the tensors, which is compared whenever the file is read.
     """
     named = network.official_state() if official_keys else network.state_dict()
     # a table that several official keys share must be stored several times; files know one order of memory only
     state = {
-        key: value.detach().to("cpu", dtype if value.is_floating_point() else None).clone(memory_format=torch.contiguous_format)
+        key: value.detach()
+        .to("cpu", dtype if value.is_floating_point() else None)
+        .clone(memory_format=torch.contiguous_format)
         for key, value in named.items()
     }
     description = describe(network, input_size=input_size, origin=origin, keys="official" if official_keys else "ours")

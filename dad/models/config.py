@@ -14,7 +14,9 @@ def _check_taps(taps: tuple[int, ...], depth: int) -> None:
 
 
 class VitDptConfig(BaseModel):
-    """A DINOv2-style ViT with a DPT decoder (Depth Anything v1 and v2, Distill Any Depth; see Depth-Anything-V2 `dpt.py`)."""
+    """A DINOv2-style ViT with a DPT decoder (Depth Anything v1 and v2, Distill Any Depth; see Depth-Anything-V2
+    `dpt.py`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,11 +32,14 @@ class VitDptConfig(BaseModel):
     patch: Annotated[int, Field(gt=0)] = 14
     """Patch side in pixels; input height and width must be multiples of it."""
     stem: Literal["patch", "hybrid"] = "patch"
-    """How pixels become tokens. `patch`: one linear map per patch, as DINOv2. `hybrid`: convolutional stages whose two finer maps
-    the decoder reads instead of the first two taps, as DPT-Hybrid does with a ResNet; such a network learns from scratch from
-    a fraction of the images."""
+    """How pixels become tokens. `patch`: one linear map per patch, as DINOv2. `hybrid`: convolutional stages whose two
+    finer maps the decoder reads instead of the first two taps, as DPT-Hybrid does with a ResNet; such a network learns
+    from scratch from a fraction of the images.
+    """
     grid: Annotated[int, Field(gt=0)] = 37
-    """Side of the stored position-embedding grid, in patches; other grids are resampled from it in every forward pass."""
+    """Side of the stored position-embedding grid, in patches; other grids are resampled from it in every forward
+    pass.
+    """
     reassemble: tuple[int, int, int, int]
     """Channels after the four reassemble projections."""
     fusion: Annotated[int, Field(gt=0)]
@@ -50,12 +55,16 @@ class VitDptConfig(BaseModel):
             raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
         _check_taps(self.taps, self.depth)
         if self.stem == "hybrid" and (self.patch < 8 or self.patch & (self.patch - 1)):
-            raise ValueError(f"a hybrid stem halves the image step by step: patch must be a power of two from 8, got {self.patch}")
+            raise ValueError(
+                f"a hybrid stem halves the image step by step: patch must be a power of two from 8, got {self.patch}"
+            )
         return self
 
 
 class DepthAnything3Config(BaseModel):
-    """Depth Anything 3's monocular network: a DINOv2 ViT and a DPT decoder for depth and sky (Depth-Anything-3 `model/da3.py`)."""
+    """Depth Anything 3's monocular network: a DINOv2 ViT and a DPT decoder for depth and sky (Depth-Anything-3
+    `model/da3.py`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -167,7 +176,9 @@ class MidasSmallConfig(BaseModel):
     fusion: Positive = 64
     """Channels of the shallowest fusion block; deeper ones have 2, 4 and 8 times as many."""
     fit: Literal["upper", "lower"] = "upper"
-    """Which side of an image becomes the input's size: the longest, as upstream, or the shortest, as Depth Anything's networks."""
+    """Which side of an image becomes the input's size: the longest, as upstream, or the shortest, as Depth Anything's
+    networks.
+    """
 
     @property
     def patch(self) -> int:
@@ -211,13 +222,17 @@ class GenPerceptConfig(BaseModel):
     vae: dict[str, Any]
     """Arguments of diffusers' AutoencoderKL."""
     text_encoder: dict[str, Any]
-    """Arguments of transformers' CLIPTextConfig; needed only to embed the empty prompt when an official checkpoint is read."""
+    """Arguments of transformers' CLIPTextConfig; needed only to embed the empty prompt when an official checkpoint is
+    read.
+    """
     prompt_tokens: Positive = 2
     """Tokens of the empty prompt: begin and end."""
 
     @property
     def patch(self) -> int:
-        """What the input's height and width must be multiples of, in pixels: nothing, upstream takes the image as is."""
+        """What the input's height and width must be multiples of, in pixels: nothing, upstream takes the image as
+        is.
+        """
         return 1
 
 
@@ -296,7 +311,9 @@ NETWORKS: dict[str, NetworkConfig] = {
     "depth-anything-3-mono-large": DepthAnything3Config(**_SIZES["large"], taps=_SPREAD["large"]),
     "midas-v3.1-beit-large-512": MidasDptConfig(encoder="beit", grid=32, **_MIDAS_LARGE),
     "midas-v3.0-dpt-large-384": MidasDptConfig(encoder="vit", grid=24, **_MIDAS_LARGE),
-    "midas-v3.1-swin2-tiny-256": MidasSwinConfig(width=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=16, size=256),
+    "midas-v3.1-swin2-tiny-256": MidasSwinConfig(
+        width=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=16, size=256
+    ),
     "midas-v2.1-small-256": MidasSmallConfig(),
     "midas-v2.1-large-384": MidasLargeConfig(),
     "genpercept": GenPerceptConfig(unet=SD21_UNET, vae=SD21_VAE, text_encoder=SD21_TEXT),

@@ -1,7 +1,8 @@
-"""Depth Anything 3's monocular network (DA3MONO-LARGE): a DINOv2 ViT, a DPT decoder, and beside the map of depth one of sky.
+"""Depth Anything 3's monocular network (DA3MONO-LARGE): a DINOv2 ViT, a DPT decoder, and beside the map of depth one of
+sky.
 
-Source: ByteDance-Seed/Depth-Anything-3, `model/da3.py`, `model/dpt.py`, `configs/da3mono-large.yaml` (Apache-2.0). Of its many
-views this is the case of one: attention stays within the image, and there are no cameras.
+Source: ByteDance-Seed/Depth-Anything-3, `model/da3.py`, `model/dpt.py`, `configs/da3mono-large.yaml` (Apache-2.0). Of
+its many views this is the case of one: attention stays within the image, and there are no cameras.
 """
 
 from collections.abc import Mapping
@@ -28,8 +29,9 @@ _PUBLISHED = "model."
 def disparity_of(logits: Tensor, sky: Tensor) -> Tensor:
     """Relative disparity of the decoder's output, whose exponential is depth, and of the map of sky; all (B,1,H,W).
 
-    The rule for sky: it is infinitely far, disparity 0, as in the rendered scenes. The official code gives it the 99th percentile
-    of the image's other depths instead, which as a label would be a wall at a distance that changes from crop to crop.
+    The rule for sky: it is infinitely far, disparity 0, as in the rendered scenes. The official code gives it the 99th
+    percentile of the image's other depths instead, which as a label would be a wall at a distance that changes from
+    crop to crop.
     """
     return torch.where(sky < SKY, torch.exp(-logits), 0.0)
 
@@ -37,8 +39,8 @@ def disparity_of(logits: Tensor, sky: Tensor) -> Tensor:
 class DepthAnything3(DepthNetwork):
     """ViT encoder (`backbone.pretrained`) and DPT decoder (`head`) under the official parameter names.
 
-    The official network predicts depth; here the output is its inverse, disparity, >= 0 and of no fixed scale, as of every other
-    family: one rule for labels, students and scores. `depth_and_sky` gives the official maps.
+    The official network predicts depth; here the output is its inverse, disparity, >= 0 and of no fixed scale, as of
+    every other family: one rule for labels, students and scores. `depth_and_sky` gives the official maps.
     """
 
     def __init__(self, config: DepthAnything3Config) -> None:
@@ -47,7 +49,12 @@ class DepthAnything3(DepthNetwork):
         self.policy = InputPolicy(size=504, multiple=config.patch, fit="area")
         self.backbone = nn.Module()
         self.backbone.pretrained = DinoVisionTransformer(
-            width=config.width, depth=config.depth, heads=config.heads, patch=config.patch, grid=config.grid, layer_scale=1.0
+            width=config.width,
+            depth=config.depth,
+            heads=config.heads,
+            patch=config.patch,
+            grid=config.grid,
+            layer_scale=1.0,
         )
         del self.backbone.pretrained.mask_token
         self.backbone.pretrained.norm.eps = _FINAL_NORM_EPS

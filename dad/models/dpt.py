@@ -1,4 +1,5 @@
-"""The DPT decoder of Depth Anything: reassemble four feature maps, fuse them from deep to shallow, read out one channel.
+"""The DPT decoder of Depth Anything: reassemble four feature maps, fuse them from deep to shallow, read out one
+channel.
 
 Source: Depth-Anything-V2 `depth_anything_v2/dpt.py` and `util/blocks.py`; parameter names are the official ones.
 """
@@ -52,7 +53,9 @@ class DPTHead(nn.Module):
         self, widths: tuple[int, ...], reassemble: tuple[int, ...], fusion: int, hidden: int, *, pyramid: bool = False
     ) -> None:
         super().__init__()
-        self.projects = nn.ModuleList([nn.Conv2d(width, channels, 1) for width, channels in zip(widths, reassemble, strict=True)])
+        self.projects = nn.ModuleList(
+            [nn.Conv2d(width, channels, 1) for width, channels in zip(widths, reassemble, strict=True)]
+        )
         c1, c2, _, c4 = reassemble
         self.resize_layers = nn.ModuleList(
             [
@@ -84,7 +87,9 @@ class DPTHead(nn.Module):
         scratch = self.scratch
         levels = [
             getattr(scratch, f"layer{level}_rn")(resize(project(feature)))
-            for level, (feature, project, resize) in enumerate(zip(features, self.projects, self.resize_layers, strict=True), 1)
+            for level, (feature, project, resize) in enumerate(
+                zip(features, self.projects, self.resize_layers, strict=True), 1
+            )
         ]
         shapes = [tuple(level.shape[-2:]) for level in levels]
         path = scratch.refinenet4(levels[3], None, shapes[2])

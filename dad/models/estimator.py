@@ -23,7 +23,9 @@ class RunsAsItIs(UserError):
 
 
 class AnyEstimator(Protocol):
-    """What `load` gives: RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of its `kind`; one image -> a numpy array (H,W)."""
+    """What `load` gives: RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of its `kind`; one image -> a numpy array
+    (H,W).
+    """
 
     name: str
     kind: str
@@ -37,9 +39,10 @@ class AnyEstimator(Protocol):
 class Estimator(TakesImages):
     """RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of the given `kind` ("disparity": larger = nearer).
 
-    The image is resized to the network's size, and the map back, as the network's policy says (`dad.models.policy`). `short_side`
-    overrides the policy's size, `square` gives the aspect up (Distill Any Depth's own scripts: 700, square). `precision`: see
-    `dad.models.precision`; the map is float32 in any case. While `tokens` is a list, every pass adds its encoder's tokens to it.
+    The image is resized to the network's size, and the map back, as the network's policy says (`dad.models.policy`).
+    `short_side` overrides the policy's size, `square` gives the aspect up (Distill Any Depth's own scripts: 700,
+    square). `precision`: see `dad.models.precision`; the map is float32 in any case. While `tokens` is a list, every
+    pass adds its encoder's tokens to it.
     """
 
     def __init__(
@@ -82,7 +85,9 @@ class Estimator(TakesImages):
         return self.resize_back(prediction, (height, width), resized=image.shape[-2:] != rgb.shape[-2:])
 
     def resize(self, image: Tensor) -> Tensor:
-        """The image (B,3,H,W) at the network's size: bicubic without antialiasing, which is what OpenCV's INTER_CUBIC does."""
+        """The image (B,3,H,W) at the network's size: bicubic without antialiasing, which is what OpenCV's INTER_CUBIC
+        does.
+        """
         return resize_image(image, self.policy.network_size(*image.shape[-2:]), self.policy.fit)
 
     def resize_back(self, prediction: Tensor, size: tuple[int, int], *, resized: bool) -> Tensor:
@@ -101,16 +106,17 @@ def load(
 ) -> AnyEstimator:
     """An estimator from anything that is a model.
 
-    name_or_path: a zoo member (`zoo/vit-large`), a run folder, a weights file of ours, an export of ours (safetensors, transformers
-    or ONNX), an official file (.pth, .pt, .safetensors), a Hugging Face folder or name (the local cache is looked at first), a
-    network's name (its official weights must be in a cache), `NETWORK:PATH` where a file's name does not tell what it is (`network`
-    says the same), or a model of another package: `package.module:Class`, or a name that it registers (`dad.models.plugins`).
-    `short_side` overrides the stored size of the network's input (for diffusion networks: the longest side), `square` gives the
-    aspect up. `precision` (`no`, `bf16`) is for networks of this package alone. Raises UserError, in one line, for anything else.
+    name_or_path: a zoo member (`zoo/vit-large`), a run folder, a weights file of ours, an export of ours (safetensors,
+    transformers or ONNX), an official file (.pth, .pt, .safetensors), a Hugging Face folder or name (the local cache is
+    looked at first), a network's name (its official weights must be in a cache), `NETWORK:PATH` where a file's name
+    does not tell what it is (`network` says the same), or a model of another package: `package.module:Class`, or a name
+    that it registers (`dad.models.plugins`). `short_side` overrides the stored size of the network's input (for
+    diffusion networks: the longest side), `square` gives the aspect up. `precision` (`no`, `bf16`) is for networks of
+    this package alone. Raises UserError, in one line, for anything else.
 
-    Returns an estimator: `estimator(image)` takes a path, a PIL image or a numpy array (H,W,3) and gives the map as a numpy array
-    (H,W), float32, at the image's size; for a tensor (B,3,H,W) in [0,1] it gives a tensor (B,1,H,W). `estimator.kind` says what
-    the map is: "disparity" (larger is nearer) or "depth", both relative.
+    Returns an estimator: `estimator(image)` takes a path, a PIL image or a numpy array (H,W,3) and gives the map as a
+    numpy array (H,W), float32, at the image's size; for a tensor (B,3,H,W) in [0,1] it gives a tensor (B,1,H,W).
+    `estimator.kind` says what the map is: "disparity" (larger is nearer) or "depth", both relative.
     """
     from dad.models.marigold import MarigoldEstimator, is_marigold
     from dad.models.onnx_estimator import load_onnx, onnx_file
@@ -136,4 +142,6 @@ def load(
 def _only_float32(name: str, precision: str) -> None:
     """Refuse another precision for what runs in its own way."""
     if precision != "no":
-        raise RunsAsItIs(f"{name} runs as its makers' code runs it: labels.precision must be no for it, not {precision}")
+        raise RunsAsItIs(
+            f"{name} runs as its makers' code runs it: labels.precision must be no for it, not {precision}"
+        )

@@ -1,5 +1,5 @@
-"""Names of encoders that feature alignment compares with, as studies write them, and where their weights come from. Imports nothing
-heavy: the check before a study reads this, and so does what loads them.
+"""Names of encoders that feature alignment compares with, as studies write them, and where their weights come from.
+Imports nothing heavy: the check before a study reads this, and so does what loads them.
 """
 
 from pathlib import Path

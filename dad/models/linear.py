@@ -9,14 +9,15 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 WIDE = 256
 """From this many features on, in and out, a layer takes oneDNN's product.
 
-Measured: tokens x weights in float32, one thread (AMD EPYC, PyTorch 2.15), 10^9 operations a second by MKL, which has no AVX-512
-for this processor, and by oneDNN: 1370 x 384 x 1536: 103, 218; 1370 x 1536 x 384: 101, 215. At 64 features copies eat the gain.
+Measured: tokens x weights in float32, one thread (AMD EPYC, PyTorch 2.15), 10^9 operations a second by MKL, which has
+no AVX-512 for this processor, and by oneDNN: 1370 x 384 x 1536: 103, 218; 1370 x 1536 x 384: 101, 215. At 64 features
+copies eat the gain.
 """
 
 
 class WideLinear(nn.Linear):
-    """torch's linear layer by oneDNN's product, on a CPU in float32 where no gradient is asked for; else, and where operations are
-    traced, compiled or counted, torch's own. Both are the same function up to rounding.
+    """torch's linear layer by oneDNN's product, on a CPU in float32 where no gradient is asked for; else, and where
+    operations are traced, compiled or counted, torch's own. Both are the same function up to rounding.
     """
 
     @classmethod

@@ -1,5 +1,5 @@
-"""What a model's name stands for and where its weights lie on this machine. Opens, downloads and imports nothing heavy: the check
-before a study reads this, and so does `load`.
+"""What a model's name stands for and where its weights lie on this machine. Opens, downloads and imports nothing heavy:
+the check before a study reads this, and so does `load`.
 """
 
 import difflib
@@ -30,8 +30,8 @@ How = Literal["zoo", "path", "network", "hub", "plugin", "unknown"]
 class Located:
     """A model's name, understood.
 
-    how: `zoo` (shipped), `path` (a file or folder here), `network` (an official file under its network's name), `hub` (a Hugging
-    Face repository), `plugin` (a class, of another package or of this one without weights) or `unknown`.
+    how: `zoo` (shipped), `path` (a file or folder here), `network` (an official file under its network's name), `hub`
+    (a Hugging Face repository), `plugin` (a class, of another package or of this one without weights) or `unknown`.
     """
 
     name: str
@@ -61,13 +61,17 @@ _FILES: dict[str, str] = {}
 
 
 def use_files(files: Mapping[str, str]) -> None:
-    """Let names of models stand for these files in this process: a study's `weights`. Those of an earlier call are forgotten."""
+    """Let names of models stand for these files in this process: a study's `weights`. Those of an earlier call are
+    forgotten.
+    """
     _FILES.clear()
     _FILES.update(files)
 
 
 def stands_for(name: str) -> str:
-    """The file that a study gives for a model's name, else the name; what a network's name says of the file is kept with it."""
+    """The file that a study gives for a model's name, else the name; what a network's name says of the file is kept
+    with it.
+    """
     file = _FILES.get(name)
     if file is None:
         return name
@@ -113,7 +117,8 @@ def _exists(path: Path) -> bool:
 def looks_like_path(text: str) -> bool:
     """Whether a name that does not exist was meant as a path: such a name is never asked of a hub.
 
-    It begins as paths of this project do, or its first folder is here, or it is FOLDER/FILE with the ending of a weights file.
+    It begins as paths of this project do, or its first folder is here, or it is FOLDER/FILE with the ending of a
+    weights file.
     """
     parts = text.split("/")
     if text.startswith(PATH_LIKE) or (len(parts) > 1 and Path(parts[0]).is_dir()):
@@ -122,7 +127,9 @@ def looks_like_path(text: str) -> bool:
 
 
 def hub_parts(text: str) -> tuple[str, str | None]:
-    """The repository and the file that a name of the form `org/repository[/file]` speaks of; ("", None) for any other name."""
+    """The repository and the file that a name of the form `org/repository[/file]` speaks of; ("", None) for any other
+    name.
+    """
     found = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+))?", text)
     if found is None or text.startswith((".", "/", "~")):
         return "", None
@@ -133,7 +140,9 @@ def hub_parts(text: str) -> tuple[str, str | None]:
 
 def hub_cache() -> Path:
     """Where the Hugging Face library keeps what it downloaded."""
-    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface")
+    home = Path(
+        os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
+    )
     return Path(os.environ.get("HF_HUB_CACHE") or home.expanduser() / "hub").expanduser()
 
 
@@ -166,7 +175,8 @@ def _official(name: str, source: Source) -> Located:
     if cached.exists():
         return Located(name, "network", cached)
     missing = (
-        f"no weights for {source.network}: get {cached.name} from {source.url} and put it into {cached.parent}, or give its path"
+        f"no weights for {source.network}: get {cached.name} from {source.url} and put it into {cached.parent}, or "
+        "give its path"
     )
     return Located(name, "network", problem=f"{missing}, or give its path")
 

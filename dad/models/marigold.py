@@ -24,8 +24,8 @@ def is_marigold(path: Path) -> bool:
 class MarigoldEstimator(TakesImages):
     """RGB (B,3,H,W) in [0,1] -> affine-invariant depth (B,1,H,W) in [0,1], far = 1.
 
-    `steps` and `longest_side` default to the checkpoint's own. The noise is drawn from `seed` anew for every call, so that a batch
-    always gives the same maps.
+    `steps` and `longest_side` default to the checkpoint's own. The noise is drawn from `seed` anew for every call, so
+    that a batch always gives the same maps.
     """
 
     kind = "depth"
@@ -61,7 +61,10 @@ class MarigoldEstimator(TakesImages):
             num_inference_steps=self.steps,
             ensemble_size=self.ensemble,
             processing_resolution=self.longest_side,
-            generator=[torch.Generator(self.pipeline.device).manual_seed(self.seed + i) for i in range(len(rgb) * self.ensemble)],
+            generator=[
+                torch.Generator(self.pipeline.device).manual_seed(self.seed + i)
+                for i in range(len(rgb) * self.ensemble)
+            ],
             output_type="pt",
         )
         return output.prediction.float()

@@ -15,7 +15,9 @@ from dad.models.policy import HALF, InputPolicy
 
 
 class ProjectReadout(nn.Module):
-    """Tokens (B,1+N,C), class token first -> (B,N,C): every patch token is joined with the class token and projected."""
+    """Tokens (B,1+N,C), class token first -> (B,N,C): every patch token is joined with the class token and
+    projected.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -28,7 +30,8 @@ class ProjectReadout(nn.Module):
 
 
 class MidasDpt(DepthNetwork):
-    """Encoder (`pretrained.model`), reassembling (`pretrained.act_postprocess*`) and decoder (`scratch`) under the official names.
+    """Encoder (`pretrained.model`), reassembling (`pretrained.act_postprocess*`) and decoder (`scratch`) under the
+    official names.
 
     The output is relative disparity: >= 0, larger = nearer, of no fixed scale.
     """
@@ -41,7 +44,12 @@ class MidasDpt(DepthNetwork):
         encoder = MidasBeit if config.encoder == "beit" else MidasVit
         self.pretrained = nn.Module()
         self.pretrained.model = encoder(
-            width=config.width, depth=config.depth, heads=config.heads, grid=config.grid, patch=config.patch, classes=config.classes
+            width=config.width,
+            depth=config.depth,
+            heads=config.heads,
+            grid=config.grid,
+            patch=config.patch,
+            classes=config.classes,
         )
         c1, c2, c3, c4 = config.reassemble
         resize = [
@@ -60,7 +68,9 @@ class MidasDpt(DepthNetwork):
 
     @property
     def encoder(self) -> nn.Module:
-        """The transformer alone: the readout projections belong to reassembling, which is the decoder's as in Depth Anything."""
+        """The transformer alone: the readout projections belong to reassembling, which is the decoder's as in Depth
+        Anything.
+        """
         return self.pretrained.model
 
     @property
@@ -88,8 +98,8 @@ class MidasDpt(DepthNetwork):
         return self.encoder.features(x, self.config.taps)[-1][:, 1:]
 
     def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Official BEiT files carry the index tables of their 24 blocks, which follow from the grid; anything else there is
-        refused. transformers' names are read too.
+        """Official BEiT files carry the index tables of their 24 blocks, which follow from the grid; anything else
+        there is refused. transformers' names are read too.
         """
         if is_transformers_dpt(state):
             state = with_unused(midas_names(state), self.state_dict())
@@ -99,7 +109,8 @@ class MidasDpt(DepthNetwork):
                 kept[key] = value
             elif not torch.equal(value.long(), relative_index(self.config.grid, self.config.grid)):
                 raise UserError(
-                    f"{key} is not the index table of a grid of {self.config.grid} patches: the file is for another input size"
+                    f"{key} is not the index table of a grid of {self.config.grid} patches: the file is for another "
+                    "input size"
                 )
         return kept
 
@@ -108,5 +119,7 @@ class MidasDpt(DepthNetwork):
         if self.config.encoder != "beit":
             return dict(state)
         index = relative_index(self.config.grid, self.config.grid)
-        tables = {f"pretrained.model.blocks.{block}.attn.relative_position_index": index for block in range(self.config.depth)}
+        tables = {
+            f"pretrained.model.blocks.{block}.attn.relative_position_index": index for block in range(self.config.depth)
+        }
         return dict(state) | tables

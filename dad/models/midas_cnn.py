@@ -17,8 +17,9 @@ BATCH_NORM_EPS = 1e-3
 class MidasConvNet(DepthNetwork):
     """Four convolutional stages (`pretrained.layer1` to `layer4`) and a decoder (`scratch`); relative disparity >= 0.
 
-    Its weights lie in memory as `channels_last`, and so do the maps that come of them: a training step of the small network takes
-    two thirds of the time (0.34 instead of 0.54 s, 16 crops of 128 pixels, float32, one core), and tensor cores prefer it too.
+    Its weights lie in memory as `channels_last`, and so do the maps that come of them: a training step of the small
+    network takes two thirds of the time (0.34 instead of 0.54 s, 16 crops of 128 pixels, float32, one core), and tensor
+    cores prefer it too.
     """
 
     @property
@@ -32,8 +33,8 @@ class MidasConvNet(DepthNetwork):
         return self.scratch.output_conv[4].bias
 
     def forward(self, x: Tensor, *, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Normalised input (B,3,H,W), H and W multiples of 32 -> disparity (B,1,H,W); `with_features` adds the last stage's
-        cells.
+        """Normalised input (B,3,H,W), H and W multiples of 32 -> disparity (B,1,H,W); `with_features` adds the last
+        stage's cells.
         """
         self.check_size(x)
         maps = self._stages(x)
@@ -53,8 +54,8 @@ class MidasConvNet(DepthNetwork):
 
 
 class MidasSmall(MidasConvNet):
-    """v2.1 small. timm's `tf_efficientnet_lite3` (padding "same" and batch norm as TensorFlow's) has the official weights'
-    arithmetic.
+    """v2.1 small. timm's `tf_efficientnet_lite3` (padding "same" and batch norm as TensorFlow's) has the official
+    weights' arithmetic.
     """
 
     def __init__(self, config: MidasSmallConfig) -> None:
@@ -75,7 +76,9 @@ class MidasSmall(MidasConvNet):
         self.pretrained.layer3 = nn.Sequential(*full.blocks[3:5])
         self.pretrained.layer4 = nn.Sequential(*full.blocks[5:7])
         channels = tuple(full.blocks[stage][-1].bn3.num_features for stage in (1, 2, 4, 6))
-        self.scratch = MidasDecoder(channels, config.fusion, head=config.fusion // 2, widening=True, align_corners=False)
+        self.scratch = MidasDecoder(
+            channels, config.fusion, head=config.fusion // 2, widening=True, align_corners=False
+        )
         self.to(memory_format=torch.channels_last)
 
 
@@ -91,6 +94,11 @@ class MidasLarge(MidasConvNet):
         self.pretrained.layer1 = nn.Sequential(full.conv1, full.bn1, full.relu, full.maxpool, full.layer1)
         self.pretrained.layer2, self.pretrained.layer3, self.pretrained.layer4 = full.layer2, full.layer3, full.layer4
         self.scratch = MidasDecoder(
-            (256, 512, 1024, 2048), config.fusion, head=128, projected=False, align_corners=False, unit=ReluResidualConvUnit
+            (256, 512, 1024, 2048),
+            config.fusion,
+            head=128,
+            projected=False,
+            align_corners=False,
+            unit=ReluResidualConvUnit,
         )
         self.to(memory_format=torch.channels_last)

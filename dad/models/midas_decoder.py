@@ -1,7 +1,7 @@
 """The decoders of MiDaS: four feature maps, fused from deep to shallow, read out at twice the shallowest resolution.
 
-Source: isl-org/MiDaS `midas/blocks.py`, `dpt_depth.py`, `midas_net.py`, `midas_net_custom.py`; parameter names are the official
-ones.
+Source: isl-org/MiDaS `midas/blocks.py`, `dpt_depth.py`, `midas_net.py`, `midas_net_custom.py`; parameter names are the
+official ones.
 """
 
 import torch.nn.functional as F
@@ -19,9 +19,13 @@ class ReluResidualConvUnit(ResidualConvUnit):
 
 
 class FusionBlock(nn.Module):
-    """Add the refined skip connection, refine, upsample (align_corners=True), and project where the variant has a projection."""
+    """Add the refined skip connection, refine, upsample (align_corners=True), and project where the variant has a
+    projection.
+    """
 
-    def __init__(self, channels: int, *, projected: int | None, unit: type[ResidualConvUnit] = ResidualConvUnit) -> None:
+    def __init__(
+        self, channels: int, *, projected: int | None, unit: type[ResidualConvUnit] = ResidualConvUnit
+    ) -> None:
         super().__init__()
         self.resConfUnit1 = unit(channels)
         self.resConfUnit2 = unit(channels)
@@ -36,11 +40,12 @@ class FusionBlock(nn.Module):
 
 
 class MidasDecoder(nn.Module):
-    """The official `scratch`: four maps of `channels`, shallow to deep -> (B,1,2h,2w) after the final ReLU, h,w twice the
-    shallowest's.
+    """The official `scratch`: four maps of `channels`, shallow to deep -> (B,1,2h,2w) after the final ReLU, h,w twice
+    the shallowest's.
 
-    `widening` is v2.1 small: 1, 2, 4, 8 times `fusion` channels from shallow to deep. `projected` says whether fusion ends in a 1x1
-    convolution. `head` is the width of the head's first convolution, `align_corners` that of the head's upsampling.
+    `widening` is v2.1 small: 1, 2, 4, 8 times `fusion` channels from shallow to deep. `projected` says whether fusion
+    ends in a 1x1 convolution. `head` is the width of the head's first convolution, `align_corners` that of the head's
+    upsampling.
     """
 
     def __init__(

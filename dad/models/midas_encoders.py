@@ -1,4 +1,6 @@
-"""The transformer encoders of MiDaS: timm's BEiT and ViT with their position tables resampled as the official code does."""
+"""The transformer encoders of MiDaS: timm's BEiT and ViT with their position tables resampled as the official code
+does.
+"""
 
 import functools
 
@@ -14,7 +16,8 @@ EPS = 1e-6
 
 @functools.lru_cache(maxsize=8)
 def relative_index(height: int, width: int, device: torch.device = torch.device("cpu")) -> Tensor:  # noqa: B008
-    """For a grid of patches, which row of the relative-position table each pair of tokens reads, (1+h*w, 1+h*w), on the device.
+    """For a grid of patches, which row of the relative-position table each pair of tokens reads, (1+h*w, 1+h*w), on the
+    device.
 
     All blocks read the same one, in every pass.
     """
@@ -67,8 +70,14 @@ class MidasBeit(Beit):
     def _attend(self, attention: Attention, x: Tensor, grid: tuple[int, int], pairs: Tensor) -> Tensor:
         batch, count, channels = x.shape
         bias = torch.cat([attention.q_bias, torch.zeros_like(attention.q_bias), attention.v_bias])
-        qkv = F.linear(x, attention.qkv.weight, bias).reshape(batch, count, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(*qkv.unbind(0), attn_mask=self._position_bias(attention, grid, pairs).to(qkv.dtype))
+        qkv = (
+            F.linear(x, attention.qkv.weight, bias)
+            .reshape(batch, count, 3, attention.num_heads, -1)
+            .permute(2, 0, 3, 1, 4)
+        )
+        mixed = F.scaled_dot_product_attention(
+            *qkv.unbind(0), attn_mask=self._position_bias(attention, grid, pairs).to(qkv.dtype)
+        )
         return attention.proj(mixed.transpose(1, 2).reshape(batch, count, channels))
 
     def _position_bias(self, attention: Attention, grid: tuple[int, int], pairs: Tensor) -> Tensor:
@@ -82,7 +91,9 @@ class MidasBeit(Beit):
 
 
 class MidasVit(VisionTransformer):
-    """timm's `vit_large_patch16_384` with a bilinearly resampled position embedding (isl-org/MiDaS `backbones/vit.py`)."""
+    """timm's `vit_large_patch16_384` with a bilinearly resampled position embedding (isl-org/MiDaS
+    `backbones/vit.py`).
+    """
 
     def __init__(self, *, width: int, depth: int, heads: int, grid: int, patch: int, classes: int) -> None:
         super().__init__(

@@ -1,8 +1,10 @@
-"""transformers' spelling of MiDaS's transformer networks (DPTForDepthEstimation), turned into the official names and back.
+"""transformers' spelling of MiDaS's transformer networks (DPTForDepthEstimation), turned into the official names and
+back.
 
-Sources: transformers `models/dpt/convert_dpt_to_pytorch.py`, `convert_dpt_beit_to_hf.py` and `convert_dpt_swinv2_to_hf.py`: the
-names of files on the hub (Intel/dpt-large, Intel/dpt-beit-large-512, Intel/dpt-swinv2-tiny-256). Modules of transformers 5 call
-BEiT's parts otherwise; files that it saves have the old names.
+Sources: transformers `models/dpt/convert_dpt_to_pytorch.py`, `convert_dpt_beit_to_hf.py` and
+`convert_dpt_swinv2_to_hf.py`: the names of files on the hub (Intel/dpt-large, Intel/dpt-beit-large-512,
+Intel/dpt-swinv2-tiny-256). Modules of transformers 5 call BEiT's parts otherwise; files that it saves have the old
+names.
 """
 
 import re
@@ -105,7 +107,8 @@ def _official(key: str) -> str:
 
 
 def with_unused(named: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same state dict, completed by what transformers leaves out because nothing uses it: the classifier and its norm.
+    """The same state dict, completed by what transformers leaves out because nothing uses it: the classifier and its
+    norm.
 
     `own` is the network's own state dict, which gives the shapes; weights of norms are 1, everything else is 0.
     """
@@ -140,7 +143,10 @@ _BLOCK_BACK: list[tuple[str, str]] = [
     (r"\.attn\.proj\.", ".attention.output.dense."),
     (r"\.attn\.cpb_mlp\.", ".attention.{attention}.continuous_position_bias_mlp."),
     (r"\.attn\.logit_scale", ".attention.{attention}.logit_scale"),
-    (r"\.attn\.relative_position_bias_table", ".attention.{attention}.relative_position_bias.relative_position_bias_table"),
+    (
+        r"\.attn\.relative_position_bias_table",
+        ".attention.{attention}.relative_position_bias.relative_position_bias_table",
+    ),
     (r"\.attn\.(query|key|value)\.", r".attention.{attention}.\1."),
     (r"\.mlp\.fc1\.", ".intermediate.dense."),
     (r"\.mlp\.fc2\.", ".output.dense."),

@@ -16,12 +16,16 @@ from dad.models.policy import HALF, InputPolicy
 
 
 class MidasSwin(DepthNetwork):
-    """Encoder (`pretrained.model`, timm's names) and decoder (`scratch`) for square inputs of one size; relative disparity >= 0."""
+    """Encoder (`pretrained.model`, timm's names) and decoder (`scratch`) for square inputs of one size; relative
+    disparity >= 0.
+    """
 
     def __init__(self, config: MidasSwinConfig) -> None:
         super().__init__()
         self.config = config
-        self.policy = InputPolicy(size=config.size, multiple=config.size, fit="square", mean=HALF, std=HALF, back="bicubic")
+        self.policy = InputPolicy(
+            size=config.size, multiple=config.size, fit="square", mean=HALF, std=HALF, back="bicubic"
+        )
         self.pretrained = nn.Module()
         self.pretrained.model = SwinTransformerV2(
             img_size=config.size,
@@ -47,8 +51,8 @@ class MidasSwin(DepthNetwork):
         return self.scratch.output_conv[4].bias
 
     def forward(self, x: Tensor, *, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Normalised input (B,3,S,S) of the network's one size -> disparity (B,1,S,S); `with_features` adds the last stage's
-        tokens.
+        """Normalised input (B,3,S,S) of the network's one size -> disparity (B,1,S,S); `with_features` adds the last
+        stage's tokens.
         """
         maps = self._stages(x)
         disparity = self.scratch(maps)
@@ -61,7 +65,8 @@ class MidasSwin(DepthNetwork):
     def _stages(self, x: Tensor) -> list[Tensor]:
         if tuple(x.shape[-2:]) != (self.config.size, self.config.size):
             raise UserError(
-                f"input of {x.shape[-2]}x{x.shape[-1]} pixels: this Swin network takes {self.config.size}x{self.config.size} only"
+                f"input of {x.shape[-2]}x{x.shape[-1]} pixels: this Swin network takes "
+                f"{self.config.size}x{self.config.size} only"
             )
         x = self.encoder.patch_embed(x)
         found = []
@@ -71,8 +76,8 @@ class MidasSwin(DepthNetwork):
         return found
 
     def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Official files merge patches at the end of a stage and call the classifier `head`; they carry window masks, which
-        follow from the size. transformers' names are read too.
+        """Official files merge patches at the end of a stage and call the classifier `head`; they carry window masks,
+        which follow from the size. transformers' names are read too.
         """
         if is_transformers_dpt(state):
             state = with_unused(midas_names(state), self.to_official(self.state_dict()))
@@ -80,7 +85,9 @@ class MidasSwin(DepthNetwork):
         for key, value in state.items():
             if key in masks:
                 if not torch.equal(value.float(), masks[key].to(value.device)):
-                    raise UserError(f"{key} is not the mask of this network's windows: the file is for another input size")
+                    raise UserError(
+                        f"{key} is not the mask of this network's windows: the file is for another input size"
+                    )
                 continue
             key = re.sub(r"layers\.(\d)\.downsample", lambda match: f"layers.{int(match[1]) + 1}.downsample", key)
             named[key.replace("pretrained.model.head.", "pretrained.model.head.fc.")] = value
@@ -99,5 +106,7 @@ class MidasSwin(DepthNetwork):
         for stage, layer in enumerate(self.encoder.layers):
             for number, block in enumerate(layer.blocks):
                 if block.attn_mask is not None:
-                    found[f"pretrained.model.layers.{stage}.blocks.{number}.attn_mask"] = block.attn_mask.detach().float()
+                    found[f"pretrained.model.layers.{stage}.blocks.{number}.attn_mask"] = (
+                        block.attn_mask.detach().float()
+                    )
         return found

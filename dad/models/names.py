@@ -1,7 +1,8 @@
 """Other spellings of Depth Anything's parameter names, turned into the official ones.
 
 Sources: Distill-Any-Depth `modeling/archs/dam/dam.py` (its large class wraps the encoder differently) and transformers'
-`models/depth_anything`: files on the Hugging Face hub keep the names of transformers 4, newer releases use other module names.
+`models/depth_anything`: files on the Hugging Face hub keep the names of transformers 4, newer releases use other module
+names.
 """
 
 import re

@@ -17,8 +17,8 @@ SHOWN = 6
 class DepthNetwork(nn.Module):
     """A network that maps its normalised input (B,3,H,W) to a map (B,1,H,W).
 
-    Subclasses hold parameters under the official checkpoint's names wherever a library's module lets them; where names differ they
-    override `from_official` and `to_official`.
+    Subclasses hold parameters under the official checkpoint's names wherever a library's module lets them; where names
+    differ they override `from_official` and `to_official`.
     """
 
     kind: Literal["disparity", "depth"] = "disparity"
@@ -49,7 +49,9 @@ class DepthNetwork(nn.Module):
         height, width = x.shape[-2:]
         multiple = self.config.patch
         if height % multiple or width % multiple:
-            raise UserError(f"input of {height}x{width} pixels: height and width must be multiples of the patch, {multiple}")
+            raise UserError(
+                f"input of {height}x{width} pixels: height and width must be multiples of the patch, {multiple}"
+            )
 
     def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """An official state dict under this module's names, without what the module derives by itself."""

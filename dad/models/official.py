@@ -1,5 +1,5 @@
-"""Weights of others: reading files without running what they hold, finding them by name, and building the network they belong
-to.
+"""Weights of others: reading files without running what they hold, finding them by name, and building the network they
+belong to.
 """
 
 import json
@@ -52,7 +52,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         found = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it wants to run {found[1]}" if found else _first_line(error)
         raise UserError(
-            f"{path} is refused: it is broken or holds more than tensors, and objects with code are not loaded ({reason})"
+            f"{path} is refused: it is broken or holds more than tensors, and objects with code are not loaded "
+            f"({reason})"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
         raise UserError(f"{path} is not a readable PyTorch file: {_first_line(error)}") from None
@@ -64,7 +65,9 @@ def _refuse_stand_in(path: Path) -> None:
     with open(path, "rb") as file:
         start = file.read(64).lstrip()
     if start.startswith(b"version https://git-lfs"):
-        raise UserError(f"{path} is a pointer of git LFS, not the weights: fetch them with `git lfs pull` in its repository")
+        raise UserError(
+            f"{path} is a pointer of git LFS, not the weights: fetch them with `git lfs pull` in its repository"
+        )
     if start[:1] == b"<":
         raise UserError(f"{path} is a web page, not weights: the download went wrong")
 
@@ -78,7 +81,11 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
     for wrapper in ("model", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    if not isinstance(content, Mapping) or not content or not all(isinstance(value, Tensor) for value in content.values()):
+    if (
+        not isinstance(content, Mapping)
+        or not content
+        or not all(isinstance(value, Tensor) for value in content.values())
+    ):
         raise UserError(f"{path} holds no state dict (a mapping of names to tensors)")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
@@ -86,8 +93,9 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
 def load_official(path: Path, name: str, *, network: str | None = None) -> DepthNetwork:
     """The network of an official file or folder, with its weights.
 
-    `name` is what the user called it (path or repository), which tells Depth Anything's version; `network` is its name among
-    `dad.models.config.NETWORKS` where the user gave it. Prints one line on stderr for weights that may not be used freely.
+    `name` is what the user called it (path or repository), which tells Depth Anything's version; `network` is its name
+    among `dad.models.config.NETWORKS` where the user gave it. Prints one line on stderr for weights that may not be
+    used freely.
     """
     config: NetworkConfig
     if path.is_dir():
@@ -132,7 +140,9 @@ def _read_folder(path: Path, name: str, network: str | None) -> tuple[NetworkCon
 
 def _described(config: NetworkConfig) -> str:
     """A config's numbers in one line, for messages."""
-    return ", ".join(f"{key} {value}" for key, value in config.model_dump().items() if key not in ("family", "layer_scale"))
+    return ", ".join(
+        f"{key} {value}" for key, value in config.model_dump().items() if key not in ("family", "layer_scale")
+    )
 
 
 def _read_genpercept(path: Path, name: str) -> tuple[GenPerceptConfig, dict[str, Tensor]]:
@@ -149,7 +159,9 @@ def _read_genpercept(path: Path, name: str) -> tuple[GenPerceptConfig, dict[str,
         files = [file for suffix in WEIGHTS for file in sorted((path / place).glob(f"*{suffix}"))]
         if not files or not (path / place / "config.json").exists():
             raise UserError(f"{name}/{place} needs a config.json and weights ({', '.join(WEIGHTS)})")
-        configs[part] = {key: value for key, value in _read_json(path / place / "config.json").items() if not key.startswith("_")}
+        configs[part] = {
+            key: value for key, value in _read_json(path / place / "config.json").items() if not key.startswith("_")
+        }
         state |= {f"{part}.{key}": value for key, value in read_state(files[0]).items()}
     fusion = {}
     if head.is_dir():

@@ -14,8 +14,10 @@ from dad.models.estimator import Estimator
 from dad.models.policy import InputPolicy
 
 SEAL = b"rN\n\ndad.sha256\x12@"
-"""What stands before the checksum at the end of an ONNX file: the head of one more entry of its metadata, which is how protobuf
-reads the two (field 14, 78 bytes: key `dad.sha256`, value of 64 characters). So the file stays an ONNX file for everybody."""
+"""What stands before the checksum at the end of an ONNX file: the head of one more entry of its metadata, which is how
+protobuf reads the two (field 14, 78 bytes: key `dad.sha256`, value of 64 characters). So the file stays an ONNX file
+for everybody.
+"""
 
 
 def onnx_file(path: Path) -> Path | None:
@@ -27,7 +29,9 @@ def onnx_file(path: Path) -> Path | None:
 
 
 class OnnxNetwork:
-    """A graph of onnxruntime instead of a network: called with normalised input (B,3,h,w), gives maps (B,1,h,w) on the CPU."""
+    """A graph of onnxruntime instead of a network: called with normalised input (B,3,h,w), gives maps (B,1,h,w) on the
+    CPU.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -51,7 +55,9 @@ class OnnxNetwork:
             self.kind = str(description.get("kind") or description["network"].get("target", "disparity"))
             self.config: Any = _config(description["network"])
         except (KeyError, TypeError, ValueError):
-            raise UserError(f"{path} carries no description of its network: it was not written by `dad export`") from None
+            raise UserError(
+                f"{path} carries no description of its network: it was not written by `dad export`"
+            ) from None
 
     def to(self, device: torch.device | str) -> "OnnxNetwork":
         """Only the CPU is there; raises UserError for any other device."""
@@ -69,14 +75,17 @@ class OnnxNetwork:
         return (rgb - mean) / std
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Run the graph; raises UserError for sizes that the network does not take, which the graph itself would cut or fail at."""
+        """Run the graph; raises UserError for sizes that the network does not take, which the graph itself would cut or
+        fail at.
+        """
         height, width = x.shape[-2:]
         if isinstance(self.config, MidasSwinConfig) and {height, width} != {self.config.size}:
             side = self.config.size
             raise UserError(f"input of {height}x{width} pixels: this Swin network takes {side}x{side} only")
         if height % self.config.patch or width % self.config.patch:
             raise UserError(
-                f"input of {height}x{width} pixels: height and width must be multiples of the patch, {self.config.patch}"
+                f"input of {height}x{width} pixels: height and width must be multiples of the patch, "
+                f"{self.config.patch}"
             )
         return torch.from_numpy(self.session.run(None, {"image": x.float().contiguous().numpy()})[0])
 
@@ -89,6 +98,8 @@ def _config(network: Any) -> Any:
     return TypeAdapter(NetworkConfig).validate_python(network)
 
 
-def load_onnx(path: Path, *, name: str, short_side: int | None = None, square: bool = False, device: str = "cpu") -> Estimator:
+def load_onnx(
+    path: Path, *, name: str, short_side: int | None = None, square: bool = False, device: str = "cpu"
+) -> Estimator:
     """An estimator over an ONNX file. Raises UserError, in one line, for files that `dad export` did not write."""
     return Estimator(OnnxNetwork(path), name=name, short_side=short_side, square=square, device=device)

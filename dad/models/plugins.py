@@ -1,8 +1,8 @@
-"""Models that are classes: those of other packages, `package.module:Class` and names under the entry point group `dad.teachers`,
-and the ones of this package that have no weights.
+"""Models that are classes: those of other packages, `package.module:Class` and names under the entry point group
+`dad.teachers`, and the ones of this package that have no weights.
 
-All are called with what `load` was given and the callable has parameters for (`device`, `short_side`, `square`); the result is
-an estimator: `name`, `kind`, `patch`, and a call from RGB (B,3,H,W) in [0,1] to maps (B,1,H,W).
+All are called with what `load` was given and the callable has parameters for (`device`, `short_side`, `square`); the
+result is an estimator: `name`, `kind`, `patch`, and a call from RGB (B,3,H,W) in [0,1] to maps (B,1,H,W).
 """
 
 import importlib.util
@@ -33,7 +33,11 @@ def is_class_name(name: str) -> bool:
 
 def is_plugin(name: str) -> bool:
     """Whether a name stands for a class. Imports nothing."""
-    return name in NO_SKILL or is_class_name(name) or ("/" not in name and name not in NETWORKS and name in entry_points(TEACHERS))
+    return (
+        name in NO_SKILL
+        or is_class_name(name)
+        or ("/" not in name and name not in NETWORKS and name in entry_points(TEACHERS))
+    )
 
 
 def _class_of(name: str) -> str:
@@ -53,7 +57,11 @@ def module_of(name: str) -> tuple[Path | None, str]:
         with current_folder():
             found = importlib.util.find_spec(module)
     except (Exception, SystemExit) as error:  # a package that is not there, or that raises
-        return None, f"{name}: the module {module!r} cannot be imported ({(str(error) or type(error).__name__).splitlines()[0]})"
+        return (
+            None,
+            f"{name}: the module {module!r} cannot be imported "
+            f"({(str(error) or type(error).__name__).splitlines()[0]})",
+        )
     if found is None:
         return None, f"{name}: there is no module {module!r} (it is looked for here and among the installed packages)"
     return (Path(found.origin) if found.origin and Path(found.origin).exists() else None), ""
@@ -62,8 +70,8 @@ def module_of(name: str) -> tuple[Path | None, str]:
 def plugin(name: str, **options: Any) -> "AnyEstimator | None":
     """The estimator that a class makes, or None if the name is not of one.
 
-    options: `device`, `short_side`, `square`; those are handed on that the callable has parameters for, and one that asks for
-    something else than the default is refused where it has none. Raises UserError in one line.
+    options: `device`, `short_side`, `square`; those are handed on that the callable has parameters for, and one that
+    asks for something else than the default is refused where it has none. Raises UserError in one line.
     """
     if not is_plugin(name):
         return None
@@ -74,7 +82,9 @@ def plugin(name: str, **options: Any) -> "AnyEstimator | None":
             said = f" ({' or '.join(allowed)})" if allowed else ""
             raise UserError(f"the model {name} has no {attribute}{said}, which an estimator needs (docs/teachers.md)")
     if not isinstance(made.patch, int) or isinstance(made.patch, bool) or made.patch < 1:
-        raise UserError(f"the model {name} has the patch {made.patch!r}: a whole number of pixels is needed (docs/teachers.md)")
+        raise UserError(
+            f"the model {name} has the patch {made.patch!r}: a whole number of pixels is needed (docs/teachers.md)"
+        )
     if not callable(made):
         raise UserError(f"the model {name} cannot be called with RGB (B,3,H,W) (docs/teachers.md)")
     from dad.models.inputs import TakesImages
@@ -93,7 +103,9 @@ def _call(make: Callable[..., Any], name: str, options: dict[str, Any]) -> Any:
     takes = {parameter.name for parameter in parameters}
     given = {key: value for key, value in options.items() if any_keyword or key in takes}
     # a size is a wish that an estimator with its own pre-processing may ignore; a device or a square input is not
-    ignored = [key for key, default in (("device", "cpu"), ("square", False)) if key not in given and options[key] != default]
+    ignored = [
+        key for key, default in (("device", "cpu"), ("square", False)) if key not in given and options[key] != default
+    ]
     if ignored:
         raise UserError(f"the model {name} takes no {' and no '.join(ignored)}: its call has no such parameter")
     try:
@@ -119,7 +131,9 @@ def _adapted(made: Any) -> "AnyEstimator":
 
         @torch.inference_mode()
         def predict(self, rgb: torch.Tensor) -> torch.Tensor:
-            """Predict; raises UserError for what the other package raises, and for a map of another shape than (B,1,H,W)."""
+            """Predict; raises UserError for what the other package raises, and for a map of another shape than
+            (B,1,H,W).
+            """
             try:
                 found = made(rgb)
             except Exception as error:

@@ -26,9 +26,9 @@ _MARKS: tuple[tuple[str, str], ...] = (
 def recognise(state: Mapping[str, Tensor], name: str, *, network: str | None = None, path: Path | None = None) -> str:
     """The name of the network that `state` belongs to. Strict loading afterwards checks every key.
 
-    `name` is the file's or repository's name; `network` what the caller says it is; `path` the file itself, which may be a link
-    whose target's name tells more. Raises UserError for unknown files, for Depth Anything files whose name tells no version, and
-    for contradictions.
+    `name` is the file's or repository's name; `network` what the caller says it is; `path` the file itself, which may
+    be a link whose target's name tells more. Raises UserError for unknown files, for Depth Anything files whose name
+    tells no version, and for contradictions.
     """
     found = _by_keys(state, name, network, path)
     if network is not None and network != found:
@@ -49,13 +49,16 @@ def _by_keys(state: Mapping[str, Tensor], name: str, network: str | None, path: 
             return known
     keys = shorten(sorted(state)) or "no tensors"
     raise UserError(
-        f"{name} is of no known network (Depth Anything v1, v2 or 3, Distill Any Depth, MiDaS v2.1 to v3.1, GenPercept): it "
+        f"{name} is of no known network (Depth Anything v1, v2 or 3, Distill Any Depth, MiDaS v2.1 to v3.1, "
+        "GenPercept): it "
         f"holds {keys}"
     )
 
 
 def _depth_anything_3(state: Mapping[str, Tensor], name: str) -> str:
-    """The monocular networks of Depth Anything 3; those of many views have other decoders and attention, and are refused."""
+    """The monocular networks of Depth Anything 3; those of many views have other decoders and attention, and are
+    refused.
+    """
     state = {key.removeprefix("model."): value for key, value in state.items()}
     known = {config.width: network for network, config in NETWORKS.items() if isinstance(config, DepthAnything3Config)}
     width = state["backbone.pretrained.cls_token"].shape[-1] if "backbone.pretrained.cls_token" in state else None
@@ -63,7 +66,9 @@ def _depth_anything_3(state: Mapping[str, Tensor], name: str) -> str:
         # the metric network has the same keys, but its depth has the unit of a camera that it is not told here
         raise UserError(f"{name} is named as a metric model; only relative depth is supported")
     if "head.scratch.sky_output_conv2.0.weight" not in state or width not in known:
-        raise UserError(f"{name} is of Depth Anything 3, of which only the monocular network (DA3MONO-LARGE) is supported")
+        raise UserError(
+            f"{name} is of Depth Anything 3, of which only the monocular network (DA3MONO-LARGE) is supported"
+        )
     return known[width]
 
 
@@ -79,14 +84,17 @@ def _depth_anything(state: Mapping[str, Tensor], name: str, network: str | None,
     ]
     if not sizes:
         raise UserError(
-            f"{name} looks like Depth Anything with tokens of dimension {width}, which is none of small (384), base (768) "
+            f"{name} looks like Depth Anything with tokens of dimension {width}, which is none of small (384), base "
+            "(768) "
             f"and large (1024)"
         )
     versions = {"v2"} if any(key.startswith("backbone.blocks.0.") for key in state) else set()
     versions |= version_in(name)
     if path is not None and path.resolve() != path.absolute():
         # a link's target has a name, too: its own always counts, its folders' where nothing else tells
-        versions |= version_in(path.resolve().name) or (set() if versions or network else version_in(str(path.resolve())))
+        versions |= version_in(path.resolve().name) or (
+            set() if versions or network else version_in(str(path.resolve()))
+        )
     if network is not None and network.startswith("depth-anything-"):
         versions.add(network.split("-")[2])
     if "metric" in "/".join(name.lower().split("/")[-2:]):

@@ -1,4 +1,5 @@
-"""Resizing images for networks and maps back, as upstream's code does: one statement of it, for estimators and for exports.
+"""Resizing images for networks and maps back, as upstream's code does: one statement of it, for estimators and for
+exports.
 
 Exports carry this file along as is, so it needs PyTorch (and torchvision for diffusion networks) only.
 """
@@ -15,7 +16,9 @@ Fit = Literal["lower", "upper", "minimal", "square", "longest", "area"]
 LARGEST_INPUT = 2**25
 """Pixels of the largest network input: more needs hours and memory that no machine here has."""
 LONGEST_INPUT = 16
-"""How many times its shorter side the longer one of an input may have, where the shorter is fixed: upstream has no end."""
+"""How many times its shorter side the longer one of an input may have, where the shorter is fixed: upstream has no
+end.
+"""
 
 
 def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) -> tuple[int, int]:
@@ -50,26 +53,33 @@ def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) ->
 
 
 def possible_size(height: int, width: int, size: int, multiple: int, fit: Fit) -> tuple[int, int]:
-    """`network_size`, where it is a size that a network can take. Raises ValueError, in one line, for images too elongated."""
+    """`network_size`, where it is a size that a network can take. Raises ValueError, in one line, for images too
+    elongated.
+    """
     found = network_size(height, width, size, multiple, fit)
     if min(found) < 1:
         raise ValueError(
-            f"an image of {height}x{width} pixels is too elongated for this network: its input of {size} pixels would have "
+            f"an image of {height}x{width} pixels is too elongated for this network: its input of {size} pixels would "
+            "have "
             f"{found[0]}x{found[1]} pixels; crop the image or choose a larger input size"
         )
     if found[0] * found[1] > LARGEST_INPUT:
-        raise ValueError(f"an input of {found[0]}x{found[1]} pixels is beyond reason, the limit is {LARGEST_INPUT}: lower the size")
+        raise ValueError(
+            f"an input of {found[0]}x{found[1]} pixels is beyond reason, the limit is {LARGEST_INPUT}: lower the size"
+        )
     if found[0] * found[1] > LONGEST_INPUT * max(size, 1) ** 2 and fit in ("lower", "minimal"):
         raise ValueError(
-            f"an image of {height}x{width} pixels is too elongated: the network's input would have {found[0]}x{found[1]} pixels, "
+            f"an image of {height}x{width} pixels is too elongated: the network's input would have "
+            f"{found[0]}x{found[1]} pixels, "
             f"and its longer side may be {LONGEST_INPUT} times the shorter; crop the image"
         )
     return found
 
 
 def resize_image(image: Tensor, size: tuple[int, int], fit: Fit) -> Tensor:
-    """The image (B,3,H,W) in [0,1] at a network's size (h,w): bicubic without antialiasing, which is what OpenCV's INTER_CUBIC
-    does; for diffusion networks (`longest`) as `resize_eight_bit`, for Depth Anything 3 (`area`) as `resize_by_area`.
+    """The image (B,3,H,W) in [0,1] at a network's size (h,w): bicubic without antialiasing, which is what OpenCV's
+    INTER_CUBIC does; for diffusion networks (`longest`) as `resize_eight_bit`, for Depth Anything 3 (`area`) as
+    `resize_by_area`.
     """
     if size == tuple(image.shape[-2:]):
         return image
@@ -83,7 +93,9 @@ def resize_image(image: Tensor, size: tuple[int, int], fit: Fit) -> Tensor:
 def resize_map(
     prediction: Tensor, size: tuple[int, int], fit: Fit, back: Literal["bilinear", "bicubic"], *, resized: bool
 ) -> Tensor:
-    """The map (B,1,h,w) at the image's size (H,W). `resized` says whether the image had been resized for the network."""
+    """The map (B,1,h,w) at the image's size (H,W). `resized` says whether the image had been resized for the
+    network.
+    """
     if fit == "longest":
         if tuple(prediction.shape[-2:]) != size:
             prediction = F.interpolate(prediction, size=size, mode="bilinear", align_corners=False, antialias=True)
@@ -94,7 +106,9 @@ def resize_map(
 
 
 def resize_eight_bit(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear with antialiasing on 8-bit values, as the diffusion pipelines resize their inputs; (B,3,H,W) in [0,1] both ways."""
+    """Bilinear with antialiasing on 8-bit values, as the diffusion pipelines resize their inputs; (B,3,H,W) in [0,1]
+    both ways.
+    """
     from torchvision.transforms.functional import InterpolationMode, resize
 
     pixels = (image * 255).round().clip(0, 255).to(torch.uint8)
@@ -102,10 +116,11 @@ def resize_eight_bit(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def resize_by_area(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """As Depth Anything 3 resizes an image (B,3,H,W) in [0,1] to `size` pixels: first to the longest side, then to multiples of the
-    patch, with 8 bits after each.
+    """As Depth Anything 3 resizes an image (B,3,H,W) in [0,1] to `size` pixels: first to the longest side, then to
+    multiples of the patch, with 8 bits after each.
 
-    A step that only shrinks takes the mean over the area of each new pixel (OpenCV's INTER_AREA), another one is bicubic.
+    A step that only shrinks takes the mean over the area of each new pixel (OpenCV's INTER_AREA), another one is
+    bicubic.
     """
     for target in (_longest_side(image.shape[-2], image.shape[-1], max(size)), size):
         height, width = image.shape[-2:]

@@ -12,7 +12,8 @@ from dad.models.linear import widen
 
 
 class ConvStem(nn.Module):
-    """Convolutional stages of halving resolution, (B,3,H,W) -> (B,width,H/patch,W/patch), with the maps of the last three strides.
+    """Convolutional stages of halving resolution, (B,3,H,W) -> (B,width,H/patch,W/patch), with the maps of the last
+    three strides.
 
     Two 3x3 convolutions with group normalisation per stage; channels double from stage to stage and end at `width`.
     """
@@ -46,9 +47,10 @@ def _conv(before: int, after: int, *, stride: int) -> list[nn.Module]:
 class DinoVisionTransformer(VisionTransformer):
     """timm's `vit_*_patch14_dinov2` under the official parameter names.
 
-    Differs from timm in one thing that changes every prediction away from the stored grid: the official code hands bicubic
-    interpolation a scale factor of (g + 0.1) / G instead of the size g, without antialiasing (facebookresearch/dinov2
-    `vision_transformer.py`, Depth-Anything-V2 `dinov2.py`). `mask_token` is in every official file and never used.
+    Differs from timm in one thing that changes every prediction away from the stored grid: the official code hands
+    bicubic interpolation a scale factor of (g + 0.1) / G instead of the size g, without antialiasing
+    (facebookresearch/dinov2 `vision_transformer.py`, Depth-Anything-V2 `dinov2.py`). `mask_token` is in every official
+    file and never used.
     """
 
     def __init__(
@@ -99,7 +101,9 @@ class DinoVisionTransformer(VisionTransformer):
         its ResNet's.
         """
         if not self.hybrid:
-            return self.forward_intermediates(x, indices=list(taps), norm=True, output_fmt="NCHW", intermediates_only=True)
+            return self.forward_intermediates(
+                x, indices=list(taps), norm=True, output_fmt="NCHW", intermediates_only=True
+            )
         maps = self.patch_embed.proj.maps(x)
         grid = maps[-1].permute(0, 2, 3, 1)
         tapped = []

@@ -31,11 +31,13 @@ METRICS = {"abs_rel": ("AbsRel", -1), "edge_abs_rel": ("AbsRel beside edges", -1
 def gather(
     study: StudyConfig, *, count: int = 24, draws: int = 2, runs: Sequence[Path] = (), device: str = "cpu"
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Measure a study's premises on `count` of its photos: the facts, and the patches' rows (`patch_rows`, with `model`).
+    """Measure a study's premises on `count` of its photos: the facts, and the patches' rows (`patch_rows`, with
+    `model`).
 
-    The facts are plain values: `study`, `photos`, `crop`, `groups`, `models` (teacher and assistant: local labels, frames), `leak`,
-    `shares` of the given finished `runs`, and `premises`: a list of name, statement, finding and `holds` (true, false, or null
-    where the interval includes no difference or nothing could be measured). Raises UserError as the study's own stages do.
+    The facts are plain values: `study`, `photos`, `crop`, `groups`, `models` (teacher and assistant: local labels,
+    frames), `leak`, `shares` of the given finished `runs`, and `premises`: a list of name, statement, finding and
+    `holds` (true, false, or null where the interval includes no difference or nothing could be measured). Raises
+    UserError as the study's own stages do.
     """
     photos = list(pictures(study, count))
     plan = LabelPlan(
@@ -66,7 +68,11 @@ def gather(
     facts = {
         "study": study.name,
         "labels": label_id(plan),
-        "photos": {"count": len(photos), "with_depth": sum(photo.depth is not None for photo in photos), "draws": draws},
+        "photos": {
+            "count": len(photos),
+            "with_depth": sum(photo.depth is not None for photo in photos),
+            "draws": draws,
+        },
         "crop": study.crop.model_dump(mode="json"),
         "groups": study.loss.groups,
         "models": models,
@@ -77,7 +83,9 @@ def gather(
 
 
 def interval(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Mean and 95 % interval of independent numbers (t), NaN left out: `mean`, `low`, `high`, `n`; None where they do not exist."""
+    """Mean and 95 % interval of independent numbers (t), NaN left out: `mean`, `low`, `high`, `n`; None where they do
+    not exist.
+    """
     found = np.asarray([value for value in values if np.isfinite(value)], float)
     if not len(found):
         return {"mean": None, "low": None, "high": None, "n": 0}
@@ -98,10 +106,14 @@ def by_photo(rows: list[dict[str, Any]], value: Any) -> list[float]:
 
 
 def local_facts(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Per metric: both labels' means, the share of patches where the local one is better, and the paired gain, by photo; and the
-    gain in AbsRel by class of `RATIOS`. Only counts where no patch has a truth."""
+    """Per metric: both labels' means, the share of patches where the local one is better, and the paired gain, by
+    photo; and the gain in AbsRel by class of `RATIOS`. Only counts where no patch has a truth.
+    """
     scored = [row for row in rows if "local_abs_rel" in row]
-    facts: dict[str, Any] = {"patches": len(rows), "scored": sum(bool(np.isfinite(row["local_abs_rel"])) for row in scored)}
+    facts: dict[str, Any] = {
+        "patches": len(rows),
+        "scored": sum(bool(np.isfinite(row["local_abs_rel"])) for row in scored),
+    }
     if not facts["scored"]:
         return facts
     for metric, (_, sign) in METRICS.items():
@@ -109,7 +121,9 @@ def local_facts(rows: list[dict[str, Any]]) -> dict[str, Any]:
         both = np.isfinite(local) & np.isfinite(cut)
         if not both.any():
             continue
-        gains = by_photo(scored, lambda row, metric=metric, sign=sign: sign * (row[f"local_{metric}"] - row[f"cut_{metric}"]))
+        gains = by_photo(
+            scored, lambda row, metric=metric, sign=sign: sign * (row[f"local_{metric}"] - row[f"cut_{metric}"])
+        )
         facts[metric] = {
             "local": float(local[both].mean()),
             "cut": float(cut[both].mean()),
@@ -122,7 +136,9 @@ def local_facts(rows: list[dict[str, Any]]) -> dict[str, Any]:
         if of:
             gain = interval(by_photo(of, lambda row: row["cut_abs_rel"] - row["local_abs_rel"]))
             better = float(np.mean([row["local_abs_rel"] < row["cut_abs_rel"] for row in of]))
-            facts["by_ratio"].append({"from": low, "to": min(high, 1.0), "patches": len(of), "better": better, "gain": gain})
+            facts["by_ratio"].append(
+                {"from": low, "to": min(high, 1.0), "patches": len(of), "better": better, "gain": gain}
+            )
     return facts
 
 
@@ -143,7 +159,9 @@ def _premises(facts: dict[str, Any], leaked: dict[str, dict[str, list[float]]]) 
             statement = f"The {role}'s label of a patch is better than its label of the square cut out there ({name})."
             found = of.get(metric)
             if found is None:
-                premises.append(_premise(f"local-{metric}-{role}", statement, "no photo has depth to compare with", None))
+                premises.append(
+                    _premise(f"local-{metric}-{role}", statement, "no photo has depth to compare with", None)
+                )
                 continue
             gain = found["gain"]
             both = f"{found['local']:.3f} against {found['cut']:.3f}"
@@ -158,17 +176,29 @@ def _premises(facts: dict[str, Any], leaked: dict[str, dict[str, list[float]]]) 
     else:
         premises.append(_premise("frames", statement, "the labels are flat", None))
     for other in ("local", "hybrid"):
-        statement = f"An error of one region moves all other labels further under global normalization than under {other}."
+        statement = (
+            f"An error of one region moves all other labels further under global normalization than under {other}."
+        )
         differences = [a - b for a, b in zip(leaked["global"]["0.1"], leaked[other]["0.1"], strict=True)]
         found = interval(differences)
         means = [facts["leak"][name]["0.1"]["mean"] for name in ("global", other)]
-        text = f"a tenth of the map wrong by a factor of 2: {means[0]:.3f} against {means[1]:.3f}; difference {_shown(found)}"
+        text = (
+            f"a tenth of the map wrong by a factor of 2: {means[0]:.3f} against {means[1]:.3f}; difference "
+            f"{_shown(found)}"
+        )
         premises.append(_premise(f"leak-{other}", statement, text, _sign(found)))
     if facts["shares"]:
-        ends = [sum(share for name, share in run["end"].items() if name in ("shared", "local_global")) for run in facts["shares"]]
-        statement = "The distillation terms are at least half of the objective at the end: their normalization can matter."
+        ends = [
+            sum(share for name, share in run["end"].items() if name in ("shared", "local_global"))
+            for run in facts["shares"]
+        ]
+        statement = (
+            "The distillation terms are at least half of the objective at the end: their normalization can matter."
+        )
         text = f"{min(ends):.0%} to {max(ends):.0%} over {len(ends)} runs"
-        premises.append(_premise("shares", statement, text, min(ends) >= 0.5 if max(ends) < 0.5 or min(ends) >= 0.5 else None))
+        premises.append(
+            _premise("shares", statement, text, min(ends) >= 0.5 if max(ends) < 0.5 or min(ends) >= 0.5 else None)
+        )
     return premises
 
 

@@ -1,4 +1,6 @@
-"""How far an error of one region reaches: what it does to the normalised labels of all other pixels (equations 1 to 6)."""
+"""How far an error of one region reaches: what it does to the normalised labels of all other pixels (equations 1 to
+6).
+"""
 
 import numpy as np
 import torch
@@ -9,12 +11,16 @@ from dad.distill.normalization import GROUPS, normalise
 from dad.study.normalizations import NORMALIZATIONS
 
 COMPARED = tuple(name for name, known in NORMALIZATIONS.items() if not known.logarithms)
-GROUPED = tuple(name for name in COMPARED if len(NORMALIZATIONS[name].segments) > 1 or NORMALIZATIONS[name].segments[:1] > (1,))
+GROUPED = tuple(
+    name for name in COMPARED if len(NORMALIZATIONS[name].segments) > 1 or NORMALIZATIONS[name].segments[:1] > (1,)
+)
 """Those that divide a map, and so depend on how (`loss.groups`)."""
 
 
 def keys(groups: str) -> dict[str, tuple[str, str]]:
-    """What is compared: a name -> normalization and groups; the study's own groups first, others with theirs in brackets."""
+    """What is compared: a name -> normalization and groups; the study's own groups first, others with theirs in
+    brackets.
+    """
     own = {name: (name, groups) for name in COMPARED}
     return own | {f"{name} ({other})": (name, other) for other in GROUPS if other != groups for name in GROUPED}
 
@@ -24,10 +30,10 @@ def leak(
 ) -> dict[str, float]:
     """Per entry of `keys`: the mean absolute change of the normalised label over the pixels outside a spoiled region.
 
-    label: (1,H,W), a teacher's map. The region (`dad.distill.noise.region`) covers `strength` of it and is wrong in scale. A
-    normalised map has a mean absolute deviation of 1 per context; the raw map (`none`) is divided by its own, so that all numbers
-    are in the same unit, and changes nowhere outside: 0 by construction. A wrong region also moves the borders of contexts, which
-    depend on the label's range or percentiles: those pixels change, too.
+    label: (1,H,W), a teacher's map. The region (`dad.distill.noise.region`) covers `strength` of it and is wrong in
+    scale. A normalised map has a mean absolute deviation of 1 per context; the raw map (`none`) is divided by its own,
+    so that all numbers are in the same unit, and changes nowhere outside: 0 by construction. A wrong region also moves
+    the borders of contexts, which depend on the label's range or percentiles: those pixels change, too.
     """
     spoiled = region(label, strength, rng)
     outside = spoiled == label
@@ -51,7 +57,9 @@ def leaks(
 
     Every photo's region is drawn from its id, in the same place for all strengths' first draw and all normalizations.
     """
-    found: dict[str, dict[str, list[float]]] = {name: {f"{strength:g}": [] for strength in strengths} for name in keys(groups)}
+    found: dict[str, dict[str, list[float]]] = {
+        name: {f"{strength:g}": [] for strength in strengths} for name in keys(groups)
+    }
     for photo, label in labels.items():
         for strength in strengths:
             rng = np.random.default_rng([ord(letter) for letter in photo][-32:])

@@ -1,4 +1,6 @@
-"""A teacher's labels of patches against its label of the whole square: which is nearer to the truth, and their frames."""
+"""A teacher's labels of patches against its label of the whole square: which is nearer to the truth, and their
+frames.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,9 +24,10 @@ LEAST = 0.25
 def patch_rows(estimator: Any, pictures: Iterable[Picture], plan: CropPlan, draws: int) -> list[dict[str, Any]]:
     """One row per patch of `draws` crops of every picture.
 
-    photo, draw, patch: which it is; ratio: the patch's side over the square's; scale, shift: the frame (`frame`) of the patch's own
-    label against its cut-out of the square's; and, with a truth, for each of the two labels aligned to it by itself (`marigold`
-    protocol): local_ and cut_ abs_rel, edge_abs_rel (beside depth edges) and boundary_f1; NaN where there is nothing to measure.
+    photo, draw, patch: which it is; ratio: the patch's side over the square's; scale, shift: the frame (`frame`) of the
+    patch's own label against its cut-out of the square's; and, with a truth, for each of the two labels aligned to it
+    by itself (`marigold` protocol): local_ and cut_ abs_rel, edge_abs_rel (beside depth edges) and boundary_f1; NaN
+    where there is nothing to measure.
     """
     rows = []
     for picture in pictures:
@@ -44,7 +47,9 @@ def patch_rows(estimator: Any, pictures: Iterable[Picture], plan: CropPlan, draw
                 row["scale"], row["shift"] = frame(local[number], cut[number], square[0])
                 if truth is not None:
                     depth = truth[y0:y1, x0:x1]
-                    row |= scores("local", local[number], depth, estimator.kind) | scores("cut", cut[number], depth, estimator.kind)
+                    row |= scores("local", local[number], depth, estimator.kind) | scores(
+                        "cut", cut[number], depth, estimator.kind
+                    )
                 rows.append(row)
     return rows
 
@@ -60,8 +65,8 @@ def _truth(depth: np.ndarray | None, x: int, y: int, side: int, flip: bool) -> n
 def frame(local: Tensor, cut: Tensor, square: Tensor) -> tuple[float, float]:
     """Scale and shift that take the cut-out to the patch's own label, by least squares: local = scale x cut + shift.
 
-    All maps (1,h,w), first normalised by the median and mean absolute deviation of the square's label, so that the shift is in
-    units of the whole map's spread and (1, 0) is the same frame. NaN for a cut-out without any spread.
+    All maps (1,h,w), first normalised by the median and mean absolute deviation of the square's label, so that the
+    shift is in units of the whole map's spread and (1, 0) is the same frame. NaN for a cut-out without any spread.
     """
     median = square.median()
     spread = (square - median).abs().mean().clamp(min=1e-12)

@@ -1,4 +1,6 @@
-"""Photos to measure premises on: a study's own, rendered with exact depth, its RGB-D pairs, or photographs without depth."""
+"""Photos to measure premises on: a study's own, rendered with exact depth, its RGB-D pairs, or photographs without
+depth.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ from dad.study.config import ScenePhotos, StudyConfig
 
 @dataclass(frozen=True)
 class Picture:
-    """A photo: id, rgb uint8 (H,W,3), and depth float32 (H,W), 0 where there is none; None where nothing is known of it."""
+    """A photo: id, rgb uint8 (H,W,3), and depth float32 (H,W), 0 where there is none; None where nothing is known of
+    it.
+    """
 
     id: str
     rgb: np.ndarray
@@ -24,7 +28,8 @@ class Picture:
 
 
 def pictures(study: StudyConfig, count: int) -> Iterator[Picture]:
-    """The first `count` photos of a study: rendered as the study renders them, or its pairs with depth and then its photos.
+    """The first `count` photos of a study: rendered as the study renders them, or its pairs with depth and then its
+    photos.
 
     A photo whose short side is below `crop.min_crop` is left out. Raises UserError where none is left.
     """
@@ -37,7 +42,8 @@ def pictures(study: StudyConfig, count: int) -> Iterator[Picture]:
                 return
     if not found:
         raise UserError(
-            f"no photo of the study {study.name} is large enough for crop.min_crop {study.crop.min_crop}: lower it, or give others"
+            f"no photo of the study {study.name} is large enough for crop.min_crop {study.crop.min_crop}: lower it, or "
+            "give others"
         )
 
 
@@ -58,7 +64,9 @@ def _own(study: StudyConfig, count: int) -> Iterator[Picture]:
     root = Path(study.photos.root).expanduser()
     if not root.is_dir():
         if study.samples is None:
-            raise UserError(f"photos.root {study.photos.root} is no folder: give the photos, or a study whose photos are rendered")
+            raise UserError(
+                f"photos.root {study.photos.root} is no folder: give the photos, or a study whose photos are rendered"
+            )
         return
     listing = find_photos(root)
     listing.places[:] = listing.places[: 4 * count]  # enough to choose from; the order is that of the names

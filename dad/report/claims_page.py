@@ -1,5 +1,5 @@
-"""All claims about a study's tables: `claims.md` for people, `claims.csv` for programs, and the log of the paper's discrepancies,
-which claims and tables cite.
+"""All claims about a study's tables: `claims.md` for people, `claims.csv` for programs, and the log of the paper's
+discrepancies, which claims and tables cite.
 """
 
 from pathlib import Path
@@ -14,7 +14,8 @@ from dad.study.tables import table_names, table_of
 
 
 def claims_files(study: StudyConfig, results: Path, out: Path) -> list[Path]:
-    """Judge every claim by the score files in RESULTS/<study>; writes OUT/claims.md, OUT/claims.csv and OUT/discrepancies.md.
+    """Judge every claim by the score files in RESULTS/<study>; writes OUT/claims.md, OUT/claims.csv and
+    OUT/discrepancies.md.
 
     A table without score files is not an error: its claims say that it was not run. The same files give the same bytes.
     """
@@ -41,11 +42,15 @@ def claims_markdown(study: StudyConfig, judged: list[Judged]) -> str:
 
 
 def discrepancies_page() -> str:
-    """Every note by where it lies: what is known, on what evidence, what is done about it here, which tables and claims cite it."""
+    """Every note by where it lies: what is known, on what evidence, what is done about it here, which tables and claims
+    cite it.
+    """
     return render("discrepancies.md.j2", cited_by=cited_by)
 
 
 def cited_by(note: str) -> list[str]:
     """The tables whose printed numbers, and the claims that, cite a note."""
     tables = [table.name for table in paper().tables.values() if any(note in row.notes for row in table.rows)]
-    return tables + [f"`{claim.id}`" for table in paper().tables.values() for claim in table.claims if note in claim.notes]
+    return tables + [
+        f"`{claim.id}`" for table in paper().tables.values() for claim in table.claims if note in claim.notes
+    ]

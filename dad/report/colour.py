@@ -13,9 +13,10 @@ ENDS = (2, 98)
 def colourise(disparity: NDArray[np.floating], *, like: NDArray[np.floating] | None = None) -> NDArray[np.uint8]:
     """An affine-invariant disparity map (H,W) as uint8 (H,W,3): red is near, blue is far.
 
-    The map's own 2nd and 98th percentiles are the ends of the scale (`Spectral_r`), so its scale and shift do not show. With
-    another map `like` they are those of its finite values, so that equal colours in both maps are equal values. A map without
-    spread gets the middle colour, pixels that are not finite are grey. For depth (larger = farther) pass its negative.
+    The map's own 2nd and 98th percentiles are the ends of the scale (`Spectral_r`), so its scale and shift do not show.
+    With another map `like` they are those of its finite values, so that equal colours in both maps are equal values. A
+    map without spread gets the middle colour, pixels that are not finite are grey. For depth (larger = farther) pass
+    its negative.
     """
     disparity = np.asarray(disparity, dtype=np.float64)
     finite = np.isfinite(disparity)
@@ -28,7 +29,9 @@ def colourise(disparity: NDArray[np.floating], *, like: NDArray[np.floating] | N
 
 
 def shaded(position: NDArray[np.floating], colours: str) -> NDArray[np.uint8]:
-    """Positions (H,W) on a colour scale of Matplotlib, 0 and 1 being its ends, as uint8 (H,W,3); grey where they are not finite."""
+    """Positions (H,W) on a colour scale of Matplotlib, 0 and 1 being its ends, as uint8 (H,W,3); grey where they are
+    not finite.
+    """
     import matplotlib
 
     finite = np.isfinite(position)
@@ -39,7 +42,8 @@ def shaded(position: NDArray[np.floating], colours: str) -> NDArray[np.uint8]:
 
 
 def shrunk(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
-    """A map (H,W) with its longest side at most `largest`: means over the finite pixels of each block, NaN where there is none.
+    """A map (H,W) with its longest side at most `largest`: means over the finite pixels of each block, NaN where there
+    is none.
 
     Sparse truth stays visible this way, and its edges are not mixed with what is not there.
     """
@@ -53,8 +57,12 @@ def shrunk(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
     return means.reshape(height, width)
 
 
-def smaller(pixels: NDArray[np.uint8], largest: int | None, how: Image.Resampling = Image.Resampling.LANCZOS) -> NDArray[np.uint8]:
-    """A picture (H,W,3) with its longest side at most `largest`; itself where it is no longer, or where there is no limit."""
+def smaller(
+    pixels: NDArray[np.uint8], largest: int | None, how: Image.Resampling = Image.Resampling.LANCZOS
+) -> NDArray[np.uint8]:
+    """A picture (H,W,3) with its longest side at most `largest`; itself where it is no longer, or where there is no
+    limit.
+    """
     if largest is None or max(pixels.shape[:2]) <= largest:
         return pixels
     image = Image.fromarray(np.ascontiguousarray(pixels))

@@ -40,18 +40,20 @@ TILE = 1.35
 def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: Path) -> Path:
     """Predict a few pictures with everything that stands in a table, a column each; writes OUT/<table>_photos.png.
 
-    Columns are the models above the rows (teachers, what students start from, no skill), then the rows: the model that is scored as
-    is, or the first seed's student; rows that were not run are named in the title. Reads the students from RESULTS/<study>/runs and
-    the photos from the manifest of the set that the table's first student is trained on.
+    Columns are the models above the rows (teachers, what students start from, no skill), then the rows: the model that
+    is scored as is, or the first seed's student; rows that were not run are named in the title. Reads the students from
+    RESULTS/<study>/runs and the photos from the manifest of the set that the table's first student is trained on.
 
-    Where the truth is known, maps are aligned to it by the study's first protocol and share its scale of colours; they carry their
-    AbsRel, and their errors stand below. Beside the sheet of all, every student gets a small one of its own, with its teacher, in
-    RESULTS/<study>/previews, which tracking attaches to its run.
+    Where the truth is known, maps are aligned to it by the study's first protocol and share its scale of colours; they
+    carry their AbsRel, and their errors stand below. Beside the sheet of all, every student gets a small one of its
+    own, with its teacher, in RESULTS/<study>/previews, which tracking attaches to its run.
     """
     from dad.models.estimator import load
 
     layout, form, rows = Layout(study, results), table_of(study, table), table_rows(study, table)
-    photos = [with_exact_depth(one) for one in photo_pictures(layout.manifest(training_photos(study, rows)), PER_SOURCE)]
+    photos = [
+        with_exact_depth(one) for one in photo_pictures(layout.manifest(training_photos(study, rows)), PER_SOURCE)
+    ]
     shown = [column.dataset for column in table_columns(study, table) if not column.over]
     pictures = [*photos, *pictures_of(layout, shown, PER_SOURCE)]
     columns: list[Column] = [("photo, truth", sheet_photos(pictures))]
@@ -65,7 +67,9 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
             columns.append((column_title(form, row), of_model(row.model)))
         elif row.cells:
             name, cell = next(iter(row.cells.items()))
-            columns.append((column_title(form, row), sheet_maps(load_student(layout, name), pictures, study.protocols[0])))
+            columns.append(
+                (column_title(form, row), sheet_maps(load_student(layout, name), pictures, study.protocols[0]))
+            )
             teacher = (f"teacher\n{short_name(cell.teacher)}", of_model(cell.teacher))
             _write(pictures, [columns[0], teacher, columns[-1]], name, layout.root / "previews" / f"{name}.png")
     lines = [f"Study {study.name}: {study.description}. Training photos and unseen images."]
@@ -75,7 +79,9 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
 
 
 def sheet_rows(pictures: list[Picture]) -> list[str]:
-    """The titles of the rows: place and file, in two lines that fit; a labelled picture has a second row below its own."""
+    """The titles of the rows: place and file, in two lines that fit; a labelled picture has a second row below its
+    own.
+    """
     titles = []
     for picture in pictures:
         titles += [f"{picture.place}\n{Path(picture.id).stem}", *(["truth, errors"] if picture.labelled else [])]

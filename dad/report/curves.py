@@ -27,6 +27,8 @@ def curves_figure(frame: Frame) -> Figure:
             axes.set(title=layout.label(form.facets, facet), xlabel=layout.heading(form.along).lower())
             axes.grid(axis="y")
         panels[0].set_ylabel(f"{column.title}: {paper().metrics[layout.metrics[0]].label},\ntimes the reference's")
-    entries = {label: handle for axes in grid[0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    entries = {
+        label: handle for axes in grid[0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(entries.values(), entries.keys(), loc="outside lower left", ncols=len(names), fontsize=8.5)
     return figure

@@ -41,8 +41,8 @@ Box = tuple[float, float, float, float]
 class Tile:
     """A picture uint8 (H,W,3), with a label in its corner, a box (x0, y0, x1, y1) and a dot (row, column) drawn on it.
 
-    What it is made from may be as large as it likes; it keeps no more pixels than are drawn, because all tiles of a sheet are in
-    memory together, and one at the size of ETH3D's images has 73 MB.
+    What it is made from may be as large as it likes; it keeps no more pixels than are drawn, because all tiles of a
+    sheet are in memory together, and one at the size of ETH3D's images has 73 MB.
     """
 
     pixels: NDArray[np.uint8]
@@ -59,8 +59,8 @@ class Tile:
 
 @dataclass(frozen=True)
 class Chart:
-    """Something that is drawn into axes, over one row or several; `inset` is left to its labels: inches on the left, top, right and
-    bottom.
+    """Something that is drawn into axes, over one row or several; `inset` is left to its labels: inches on the left,
+    top, right and bottom.
     """
 
     draw: "Callable[[Axes], object]"
@@ -75,7 +75,11 @@ Column = tuple[str, Sequence[Content]]
 
 
 def map_tile(
-    disparity: NDArray[np.floating], *, like: NDArray[np.floating] | None = None, label: str = "", box: Box | None = None
+    disparity: NDArray[np.floating],
+    *,
+    like: NDArray[np.floating] | None = None,
+    label: str = "",
+    box: Box | None = None,
 ) -> Tile:
     """A map (H,W), coloured on its own scale or another's (`dad.report.colour.colourise`).
 
@@ -92,9 +96,10 @@ def error_tile(error: NDArray[np.floating], label: str = "") -> Tile:
 class Grid:
     """A figure of rows and columns: a title above, column titles, row titles on the left, legends below.
 
-    heights: each row's height as a multiple of the tile's width; where they are not given the pictures of the first column decide.
-    widths: each column's share of `tile` inches, 1 by default. gaps: extra inches before a column, by its number. foot: inches
-    below the grid. Titles are broken into lines that fit. Places are in inches from the lower left corner.
+    heights: each row's height as a multiple of the tile's width; where they are not given the pictures of the first
+    column decide. widths: each column's share of `tile` inches, 1 by default. gaps: extra inches before a column, by
+    its number. foot: inches below the grid. Titles are broken into lines that fit. Places are in inches from the lower
+    left corner.
     """
 
     def __init__(
@@ -179,7 +184,9 @@ class Grid:
         from matplotlib.colors import Normalize
 
         ticks = {tick: f"{tick:g}" for tick in (0, WORST / 2, WORST)}
-        self.key(text, colours="magma", scale=Normalize(0, WORST), ticks=ticks, extend="max", column=column, below=below)
+        self.key(
+            text, colours="magma", scale=Normalize(0, WORST), ticks=ticks, extend="max", column=column, below=below
+        )
 
     def _put(self, row: int, column: int, content: Content) -> None:
         """What is in a place; a picture is whole and with its own aspect in the middle of it."""

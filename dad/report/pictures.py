@@ -1,7 +1,7 @@
 """Which images the figures show, and what estimators make of them.
 
-Images are chosen by their number alone, evenly over a benchmark or over the photos in the manifest's order, never by what is seen
-in them or in a prediction.
+Images are chosen by their number alone, evenly over a benchmark or over the photos in the manifest's order, never by
+what is seen in them or in a prediction.
 """
 
 import io
@@ -40,7 +40,9 @@ Region = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of a figure: rgb uint8 (H,W,3); for a labelled one depth float32 (H,W) in metres, mask bool (H,W) and its limits."""
+    """An image of a figure: rgb uint8 (H,W,3); for a labelled one depth float32 (H,W) in metres, mask bool (H,W) and
+    its limits.
+    """
 
     source: str
     """The data set's name, or `photos`."""
@@ -55,7 +57,9 @@ class Picture:
     def fitted(self, estimator: "AnyEstimator", protocol: str) -> Fitted:
         """The estimator's map of a labelled image, brought to the truth as a protocol says."""
         prediction, kind = predict(estimator, self.rgb), estimator.kind
-        return fit_image(prediction, self.depth, self.mask, kind=kind, protocol=protocol, dataset=self.limits, image=self.id)
+        return fit_image(
+            prediction, self.depth, self.mask, kind=kind, protocol=protocol, dataset=self.limits, image=self.id
+        )
 
     @property
     def labelled(self) -> bool:
@@ -64,12 +68,16 @@ class Picture:
 
     @cached_property
     def drawn_truth(self) -> NDArray[np.float64]:
-        """`true_disparity` of a labelled one at the size at which it is drawn: the colours of every column of a sheet follow it."""
+        """`true_disparity` of a labelled one at the size at which it is drawn: the colours of every column of a sheet
+        follow it.
+        """
         return shrunk(true_disparity(self), DRAWN)
 
     @property
     def place(self) -> str:
-        """Where it is from, as a reader knows it: a real benchmark in the paper's spelling, anything else by its own name."""
+        """Where it is from, as a reader knows it: a real benchmark in the paper's spelling, anything else by its own
+        name.
+        """
         return paper().dataset_name(self.source) or self.source
 
 
@@ -91,11 +99,15 @@ def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:
     for index in evenly(len(benchmark), count):
         sample = benchmark[index]
         where = getattr(benchmark, "root", None)
-        yield Picture(benchmark.name, sample.id, sample.rgb, sample.depth, sample.usable, dataset_rules(benchmark), where)
+        yield Picture(
+            benchmark.name, sample.id, sample.rgb, sample.depth, sample.usable, dataset_rules(benchmark), where
+        )
 
 
 def pictures_of(layout: Layout, datasets: Iterable[str], count: int, *, of_samples: int = 0) -> list[Picture]:
-    """`count` images of every data set, one data set after the other; of the real RGB-D pairs (samples) at least `of_samples`."""
+    """`count` images of every data set, one data set after the other; of the real RGB-D pairs (samples) at least
+    `of_samples`.
+    """
     found: list[Picture] = []
     for dataset in datasets:
         wanted = max(count, of_samples) if dataset == "samples" else count
@@ -106,16 +118,24 @@ def pictures_of(layout: Layout, datasets: Iterable[str], count: int, *, of_sampl
 def photo_pictures(manifest: Path, count: int, *, largest: int | None = LARGEST) -> list[Picture]:
     """`count` photos spread evenly over a manifest, shrunk to a longest side of `largest`."""
     if not manifest.is_file():
-        raise UserError(f"there is no manifest {manifest}: make it with `dad data manifest`, or by `snakemake {manifest}`")
+        raise UserError(
+            f"there is no manifest {manifest}: make it with `dad data manifest`, or by `snakemake {manifest}`"
+        )
     photos = open_photos(manifest)
     root = photos.root if isinstance(photos.root, Path) else None  # nothing lies beside photos behind a URL
-    return [Picture("photos", photos.id(i), smaller(photos.read(i), largest), root=root) for i in evenly(len(photos), count)]
+    return [
+        Picture("photos", photos.id(i), smaller(photos.read(i), largest), root=root) for i in evenly(len(photos), count)
+    ]
 
 
 def with_exact_depth(picture: Picture) -> Picture:
     """A photo that is a rendered scene, with its truth; any other as it is."""
     depth = scene_depth(picture)
-    return picture if depth is None or depth.shape != picture.rgb.shape[:2] else replace(picture, depth=depth, mask=depth > 0)
+    return (
+        picture
+        if depth is None or depth.shape != picture.rgb.shape[:2]
+        else replace(picture, depth=depth, mask=depth > 0)
+    )
 
 
 def scene_depth(picture: Picture) -> NDArray[np.float32] | None:
@@ -168,7 +188,9 @@ def own_map(estimator: "AnyEstimator", picture: Picture) -> Tile:
 
 
 def region_of(shape: tuple[int, ...], corner: tuple[float, float], size: float) -> Region:
-    """The part of a picture (H,W,...) whose upper left corner (row, column) and size are shares of its height and width."""
+    """The part of a picture (H,W,...) whose upper left corner (row, column) and size are shares of its height and
+    width.
+    """
     height, width = shape[:2]
     y, x = round(corner[0] * height), round(corner[1] * width)
     return x, y, min(x + round(size * width), width), min(y + round(size * height), height)
@@ -181,7 +203,9 @@ def cut(values: NDArray, region: Region) -> NDArray:
 
 
 def aligned_disparity(fitted: Fitted) -> NDArray[np.float64]:
-    """The whole map (H,W) as the protocol aligns it to the truth, in 1/metres (1/unit of the truth), larger = nearer."""
+    """The whole map (H,W) as the protocol aligns it to the truth, in 1/metres (1/unit of the truth), larger =
+    nearer.
+    """
     aligned = fitted.transform(fitted.prediction).astype(np.float64)
     with np.errstate(divide="ignore"):
         return aligned if fitted.rules.score_domain == "disparity" else 1 / aligned
@@ -202,7 +226,9 @@ def relative_error(fitted: Fitted) -> NDArray[np.float64]:
 
 
 def true_disparity(picture: Picture) -> NDArray[np.float64]:
-    """1/depth (H,W) of a labelled image to be looked at, NaN where there is none; the points of a sparse one are thickened."""
+    """1/depth (H,W) of a labelled image to be looked at, NaN where there is none; the points of a sparse one are
+    thickened.
+    """
     with np.errstate(divide="ignore"):
         return thickened(1 / picture.depth.astype(np.float64), picture.mask)
 

@@ -1,4 +1,6 @@
-"""The picture of a table: points and intervals of our rows beside the printed numbers, or heat maps where the table is a grid."""
+"""The picture of a table: points and intervals of our rows beside the printed numbers, or heat maps where the table is
+a grid.
+"""
 
 import math
 import textwrap
@@ -32,8 +34,8 @@ BESIDE = {"teacher": INK, "source": PALETTE[2], "no-skill": QUIET}
 
 
 def write_table_figure(frame: Frame, path: Path) -> None:
-    """The picture of a table as PNG (`path`) and SVG: curves where its file asks for them, heat maps of a grid, points with
-    intervals of every other table.
+    """The picture of a table as PNG (`path`) and SVG: curves where its file asks for them, heat maps of a grid, points
+    with intervals of every other table.
     """
     effects = None if frame.layout.curves else effects_of(frame)
     with styled():
@@ -45,11 +47,11 @@ def write_table_figure(frame: Frame, path: Path) -> None:
 
 
 def points_figure(frame: Frame) -> Figure:
-    """Panels per column and printed metric: ours with 95 % intervals, the paired differences that say more than two overlapping
-    intervals, and the printed numbers as hollow marks.
+    """Panels per column and printed metric: ours with 95 % intervals, the paired differences that say more than two
+    overlapping intervals, and the printed numbers as hollow marks.
 
-    Each has an axis of its own, because stand-ins and smaller networks are on another scale; errors are logarithmic, so that equal
-    distances are equal ratios. A table that the paper prints no numbers of has no panels for them.
+    Each has an axis of its own, because stand-ins and smaller networks are on another scale; errors are logarithmic, so
+    that equal distances are equal ratios. A table that the paper prints no numbers of has no panels for them.
     """
     table = _placed(frame)
     figure, panels = _panels(frame, table)
@@ -88,7 +90,9 @@ def _panels(frame: Frame, table: pd.DataFrame) -> tuple[Figure, list[tuple[Axes,
 
 
 def _point_plot(axes: Axes, rows: pd.DataFrame, shown: pd.Series, values: Sequence[str], **look: Any) -> None:
-    """Points of some of the rows at their places; a second and third value are the ends of an interval, given and not computed."""
+    """Points of some of the rows at their places; a second and third value are the ends of an interval, given and not
+    computed.
+    """
     if not shown.any():
         return
     labels, names = list(rows["line"].unique()), list(rows["part"].unique())
@@ -146,7 +150,9 @@ def _differences(axes: Axes, frame: Frame, column: Column, rows: pd.DataFrame) -
     ends = (TO_REFERENCE if frame.layout.reference else TO_BEST)[:3]
     _point_plot(axes, rows, rows[ends[1]].notna(), ends, markersize=5, markeredgewidth=0.9)
     axes.axvline(0, color=INK, linewidth=0.9)
-    axes.set_title(f"paired, minus {'its reference' if frame.layout.reference else 'the best row'}", loc="left", fontsize=9)
+    axes.set_title(
+        f"paired, minus {'its reference' if frame.layout.reference else 'the best row'}", loc="left", fontsize=9
+    )
 
 
 def _printed(axes: Axes, frame: Frame, column: Column, rows: pd.DataFrame) -> None:
@@ -206,7 +212,9 @@ def _legend(frame: Frame, blocks: Iterable[str]) -> list[Line2D]:
     if frame.printed:
         handles.append(Line2D([], [], color="none", **hollow, markeredgewidth=1.5, label="printed in the paper"))
     if frame.lines["foreign"].any():
-        handles.append(Line2D([], [], color="none", marker="x", markeredgecolor=QUIET, label="printed, under another protocol"))
+        handles.append(
+            Line2D([], [], color="none", marker="x", markeredgecolor=QUIET, label="printed, under another protocol")
+        )
     return handles
 
 
@@ -223,7 +231,9 @@ def grid_figure(frame: Frame, effects: Effects) -> Figure:
         end = max(1e-9, float(apart.abs().max().max()))
         colours = "viridis" if metric.better == "higher" else "viridis_r"
         around = {"cmap": "RdBu_r", "vmin": -end, "vmax": end}
-        _heat_map(left, frame, effects, values, cmap=colours, fmt=f".{paper().decimals}f", cbar_kws={"label": metric.arrow})
+        _heat_map(
+            left, frame, effects, values, cmap=colours, fmt=f".{paper().decimals}f", cbar_kws={"label": metric.arrow}
+        )
         _heat_map(right, frame, effects, apart, fmt="+.4f", cbar_kws={"label": "beyond the sum"}, **around)
         over = f", mean over {' and '.join(others)}" if others else ""
         left.set_title(f"{column.title}: {metric.label}{over}", loc="left")

@@ -55,9 +55,15 @@ def draw(facts: dict[str, Any], rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def _against(ax: "Axes", rows: list[dict[str, Any]]) -> None:
-    points = np.array([[row["cut_abs_rel"], row["local_abs_rel"]] for row in rows if "local_abs_rel" in row]).reshape(-1, 2)
+    points = np.array([[row["cut_abs_rel"], row["local_abs_rel"]] for row in rows if "local_abs_rel" in row]).reshape(
+        -1, 2
+    )
     points = points[np.isfinite(points).all(1)]
-    ax.set(title="Is a patch's own label better?", xlabel="AbsRel, cut out of the square's label", ylabel="AbsRel, own label")
+    ax.set(
+        title="Is a patch's own label better?",
+        xlabel="AbsRel, cut out of the square's label",
+        ylabel="AbsRel, own label",
+    )
     if not len(points):
         ax.text(0.5, 0.5, "no photo has depth", transform=ax.transAxes, ha="center", color=QUIET)
         return
@@ -65,7 +71,14 @@ def _against(ax: "Axes", rows: list[dict[str, Any]]) -> None:
     ax.plot([0, end], [0, end], color=QUIET, lw=0.8)
     ax.scatter(*points.T, s=9, color=PALETTE[0], alpha=0.5, lw=0)
     ax.set(xlim=(0, end), ylim=(0, end))
-    ax.text(0.97, 0.05, f"better in {(points[:, 1] < points[:, 0]).mean():.0%}", transform=ax.transAxes, ha="right", color=QUIET)
+    ax.text(
+        0.97,
+        0.05,
+        f"better in {(points[:, 1] < points[:, 0]).mean():.0%}",
+        transform=ax.transAxes,
+        ha="right",
+        color=QUIET,
+    )
 
 
 def _by_size(ax: "Axes", facts: dict[str, Any]) -> None:
@@ -79,7 +92,11 @@ def _by_size(ax: "Axes", facts: dict[str, Any]) -> None:
 
 
 def _frames(ax: "Axes", rows: list[dict[str, Any]]) -> None:
-    ax.set(title="Frames of patches against the square's", xlabel="patch side / square side", ylabel="scale of the patch's label")
+    ax.set(
+        title="Frames of patches against the square's",
+        xlabel="patch side / square side",
+        ylabel="scale of the patch's label",
+    )
     points = np.array([[row["ratio"], row["scale"]] for row in rows if np.isfinite(row["scale"])]).reshape(-1, 2)
     ax.axhline(1, color=QUIET, lw=0.8)
     if len(points):
@@ -89,11 +106,17 @@ def _frames(ax: "Axes", rows: list[dict[str, Any]]) -> None:
 
 
 def _leak(ax: "Axes", leak: dict[str, dict[str, Any]]) -> None:
-    ax.set(title="How far an error of one region reaches", xlabel="share of the map that is wrong", ylabel="change outside it")
+    ax.set(
+        title="How far an error of one region reaches",
+        xlabel="share of the map that is wrong",
+        ylabel="change outside it",
+    )
     own = {name: of for name, of in leak.items() if "(" not in name}
     for number, (name, of) in enumerate(own.items()):
         strengths = [float(strength) for strength in of]
         ax.plot(strengths, [one["mean"] for one in of.values()], marker="o", ms=4, color=PALETTE[number], label=name)
-        low, high = ([one[end] if one[end] is not None else one["mean"] for one in of.values()] for end in ("low", "high"))
+        low, high = (
+            [one[end] if one[end] is not None else one["mean"] for one in of.values()] for end in ("low", "high")
+        )
         ax.fill_between(strengths, low, high, color=PALETTE[number], alpha=0.15, lw=0)
     ax.legend()

@@ -1,4 +1,6 @@
-"""A study's results as they are published: what was rendered, and every per-image score, so that anyone can redo an interval."""
+"""A study's results as they are published: what was rendered, and every per-image score, so that anyone can redo an
+interval.
+"""
 
 import itertools
 import shutil
@@ -25,17 +27,20 @@ RENDERED = (".md", ".csv", ".tex", ".png", ".svg")
 
 
 def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list[Path]:
-    """Copy a study's tables, figures and claims from REPORTS and its premises into OUT; write OUT/scores.csv.xz and OUT/README.md.
+    """Copy a study's tables, figures and claims from REPORTS and its premises into OUT; write OUT/scores.csv.xz and
+    OUT/README.md.
 
-    The scores are of every table that has been rendered: a line per table, row, seed, data set and image, with all that was
-    measured of it under the study's first protocol, to seven digits. The same files give the same bytes. Raises UserError where
-    nothing is there.
+    The scores are of every table that has been rendered: a line per table, row, seed, data set and image, with all that
+    was measured of it under the study's first protocol, to seven digits. The same files give the same bytes. Raises
+    UserError where nothing is there.
     """
     tables = [name for name in known_tables(study) if (reports / f"{name}.csv").is_file()]
     if not tables:
         raise UserError(f"{reports} holds no table of study {study.name}: make one first, e.g. reports/table1.csv")
     layout = Layout(study, results)
-    names = sorted(path for path in reports.iterdir() if path.is_file() and path.suffix in RENDERED and path.name != "README.md")
+    names = sorted(
+        path for path in reports.iterdir() if path.is_file() and path.suffix in RENDERED and path.name != "README.md"
+    )
     # figures are pictures of maps and photographs, which are larger as SVG and no sharper
     names = [path for path in names if not (path.suffix == ".svg" and path.stem in FIGURES)]
     names += sorted(layout.premises.glob("premises.*")) if layout.premises.is_dir() else []
@@ -53,7 +58,9 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
                 shutil.copyfile(path, place)
         written.append(target)
     with atomic_path(out / "scores.csv.xz") as place:
-        scores.to_csv(place, index=False, lineterminator="\n", float_format="%.7g", compression={"method": "xz", "preset": 6})
+        scores.to_csv(
+            place, index=False, lineterminator="\n", float_format="%.7g", compression={"method": "xz", "preset": 6}
+        )
     runs = [run for cell in all_cells(study, tables) if (run := read_run_record(layout, cell))]
     commit, dirty = git_state()
     facts = {
@@ -80,7 +87,9 @@ def _scores(study: StudyConfig, table: str, results: Path) -> pd.DataFrame:
         for subject, group in itertools.product(row.subjects, study_groups(study, table)):
             lines = pd.read_csv(frame.files.scores(group, subject), dtype=str, keep_default_na=False)
             lines = lines[lines["protocol"] == frame.protocol]
-            parts.append(lines.assign(table=table, row=row.name, seed=str(row.cells[subject].seed) if row.cells else ""))
+            parts.append(
+                lines.assign(table=table, row=row.name, seed=str(row.cells[subject].seed) if row.cells else "")
+            )
     scores = pd.concat(parts, ignore_index=True)
     measured = [name for name in MEASURED if name in scores]
     scores[measured] = scores[measured].apply(pd.to_numeric, errors="coerce")  # "nan" is no number to pandas

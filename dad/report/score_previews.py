@@ -1,4 +1,6 @@
-"""What was scored, to look at: a picture per image with the photo, the truth, the aligned prediction and where it errs."""
+"""What was scored, to look at: a picture per image with the photo, the truth, the aligned prediction and where it
+errs.
+"""
 
 import math
 from collections import Counter
@@ -25,9 +27,9 @@ NAMES = {"abs_rel": "AbsRel", "delta1": "δ1", "rmse": "RMSE", "silog": "SILog",
 class ScorePreviews:
     """Draws some of the images that `dad.evaluation.evaluate.evaluate` scores; to be given to it as `on_scored`.
 
-    count: how many images of each data set, spread evenly over it; all where it has fewer. The place of one that could not be
-    scored is taken by the next. Written are FOLDER/<data set>/<id of the image, with the suffix .png>, each whole or not at
-    all, with the same bytes for the same input.
+    count: how many images of each data set, spread evenly over it; all where it has fewer. The place of one that could
+    not be scored is taken by the next. Written are FOLDER/<data set>/<id of the image, with the suffix .png>, each
+    whole or not at all, with the same bytes for the same input.
     """
 
     def __init__(self, folder: Path, *, count: int = 8) -> None:
@@ -83,6 +85,8 @@ def panels_of(scored: Scored) -> dict[str, NDArray[np.uint8]]:
 def caption_of(scored: Scored) -> str:
     """Model, protocol and numbers of one image."""
     row = scored.row
-    numbers = [f"{label} {row[name]:.4g}" for name, label in NAMES.items() if row[name] is not None and np.isfinite(row[name])]
+    numbers = [
+        f"{label} {row[name]:.4g}" for name, label in NAMES.items() if row[name] is not None and np.isfinite(row[name])
+    ]
     share = f"{row['n']} pixels scored ({row['n'] / scored.fitted.mask.size:.1%})"
     return "   ".join([scored.model, scored.fitted.rules.id, *numbers, share])

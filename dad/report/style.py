@@ -24,7 +24,9 @@ MARK = "#E8000B"
 
 
 def look_of(number: int) -> dict[str, str]:
-    """Colour and marker of the line or block with this number, counted from 0; with more than there are they begin anew."""
+    """Colour and marker of the line or block with this number, counted from 0; with more than there are they begin
+    anew.
+    """
     return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
 
 
@@ -32,7 +34,9 @@ GIVEN: dict[str, Any] = {
     "estimator": lambda values: values.iloc[0],
     "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max()),
 }
-"""For seaborn: the values of a place are a mean and, behind it, the ends of its interval, which are given and not computed."""
+"""For seaborn: the values of a place are a mean and, behind it, the ends of its interval, which are given and not
+computed.
+"""
 
 RC = {
     "font.family": "DejaVu Sans",
@@ -91,12 +95,14 @@ def draw_curve(axes: "Axes", lines: "pd.DataFrame", x: str, **look: Any) -> None
 
 
 def drawable(text: str) -> str:
-    """The text with escapes (`\\u7167`) for what the style's font has no sign for, instead of a box and a warning per letter."""
+    """The text with escapes (`\\u7167`) for what the style's font has no sign for, instead of a box and a warning."""
     from matplotlib.font_manager import findfont, get_font
 
     font = get_font(findfont(str(RC["font.family"])))
     signs = (letter.isspace() or font.get_char_index(ord(letter)) for letter in text)
-    return "".join(letter if sign else letter.encode("unicode_escape").decode() for letter, sign in zip(text, signs, strict=True))
+    return "".join(
+        letter if sign else letter.encode("unicode_escape").decode() for letter, sign in zip(text, signs, strict=True)
+    )
 
 
 def _escape_what_has_no_sign(figure: "Figure") -> None:

@@ -1,4 +1,6 @@
-"""A table's files, all rendered from its frame: CSV for programs, Markdown and pictures for people, LaTeX for papers."""
+"""A table's files, all rendered from its frame: CSV for programs, Markdown and pictures for people, LaTeX for
+papers.
+"""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +41,8 @@ SUFFIXES = (".csv", ".md", "_details.md", ".tex", ".png", ".svg")
 
 
 def table_files(study: StudyConfig, table: str, results: Path, out: Path) -> list[Path]:
-    """Render a table from RESULTS/<study>/scores and runs into OUT, a file per suffix; the same inputs give the same bytes.
+    """Render a table from RESULTS/<study>/scores and runs into OUT, a file per suffix; the same inputs give the same
+    bytes.
 
     Raises UserError as `load_frame` does; an absent provenance file or key is written as unknown.
     """
@@ -60,9 +63,10 @@ def write_texts(frame: Frame, out: Path) -> None:
 def csv_text(frame: Frame) -> str:
     """The frame's rows, numbers with six digits after the point, what does not exist empty.
 
-    `cell` is the ids of the row's cells or of its model; `paper` is the number printed for the benchmark in `stands_for` (empty:
-    for `dataset` itself); `difference_to_best` is to the best row of the table in this column and metric, `ref_difference` to the
-    row named by `reference`; `percent` is relative to the base row, as the paper's `paper_percent`.
+    `cell` is the ids of the row's cells or of its model; `paper` is the number printed for the benchmark in
+    `stands_for` (empty: for `dataset` itself); `difference_to_best` is to the best row of the table in this column and
+    metric, `ref_difference` to the row named by `reference`; `percent` is relative to the base row, as the paper's
+    `paper_percent`.
     """
     columns = [
         *("cell", *frame.layout.factors, "dataset", "protocol", "metric", *MEANS, "paper", *TO_BEST),
@@ -78,7 +82,10 @@ def page_facts(frame: Frame) -> dict[str, Any]:
     pairs = orderings(frame)
     notes = {note for line in frame.lines["notes"] for note in line.split()} | ({"D2"} if frame.printed else set())
     # a cell can stand in two rows
-    runs = [read_run_record(frame.files, name) for name in dict.fromkeys(name for row in frame.trained for name in row.cells)]
+    runs = [
+        read_run_record(frame.files, name)
+        for name in dict.fromkeys(name for row in frame.trained for name in row.cells)
+    ]
     cells = [next(iter(row.cells.values())) for row in frame.trained]  # seeds differ in nothing that is told of them
     return {
         "frame": frame,
@@ -108,7 +115,9 @@ def page_facts(frame: Frame) -> dict[str, Any]:
 
 
 def heads_of(frame: Frame, metric: str) -> list[tuple[Column, str]]:
-    """The value columns of a metric, `ours` or `printed` each; at the end the printed ones that this study has no data set for."""
+    """The value columns of a metric, `ours` or `printed` each; at the end the printed ones that this study has no data
+    set for.
+    """
     lines = frame.lines[(frame.lines["metric"] == metric) & frame.lines["paper"].notna()]
     printed = set(lines["dataset"])
     heads = []

@@ -1,1 +1,3 @@
-"""What runs: the configuration of a study, the cells of each table, the paper's printed numbers. No heavy imports here."""
+"""What runs: the configuration of a study, the cells of each table, the paper's printed numbers. No heavy imports
+here.
+"""

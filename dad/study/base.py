@@ -11,7 +11,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, mod
 from dad.errors import UserError
 from dad.reading import WrittenFloat, WrittenInt, plain, read_yaml
 
-__all__ = ["AddedLater", "Frozen", "SameResult", "as_text", "identity", "one_of", "parse_model", "problems_of", "read_yaml"]
+__all__ = [
+    "AddedLater",
+    "Frozen",
+    "SameResult",
+    "as_text",
+    "identity",
+    "one_of",
+    "parse_model",
+    "problems_of",
+    "read_yaml",
+]
 
 _SHOWN = 20
 """Problems named one by one."""
@@ -20,8 +30,8 @@ _SHOWN = 20
 class Frozen(BaseModel):
     """Immutable, and an unknown key is an error: a misspelt key must not silently mean the default.
 
-    Every field takes what a person would write for its type and nothing that only Python takes for it: `precision: no` and
-    `name: 123` are text, `steps: true` is no number, NaN and infinity are no settings.
+    Every field takes what a person would write for its type and nothing that only Python takes for it: `precision: no`
+    and `name: 123` are text, `steps: true` is no number, NaN and infinity are no settings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
@@ -58,7 +68,9 @@ def one_of(names: Iterable[str]) -> AfterValidator:
 
 
 class AddedLater:
-    """Marks a field (`Annotated[bool, AddedLater]`) that came after results: `identity` leaves it out at its default."""
+    """Marks a field (`Annotated[bool, AddedLater]`) that came after results: `identity` leaves it out at its
+    default.
+    """
 
 
 class SameResult:
@@ -66,8 +78,8 @@ class SameResult:
 
 
 def identity(model: BaseModel) -> dict[str, Any]:
-    """What a model's id is the hash of: all its values as JSON, without the fields marked `AddedLater` that are at their defaults,
-    and without those marked `SameResult`.
+    """What a model's id is the hash of: all its values as JSON, without the fields marked `AddedLater` that are at
+    their defaults, and without those marked `SameResult`.
 
     So a new key leaves the ids of everything that does not use it as they were.
     """
@@ -121,7 +133,9 @@ def _fitted_union(value: Any, options: list[Any]) -> Any:
             return fitted(value, fits[0]) if fits else value
     if any(isinstance(option, type) and issubclass(option, BaseModel) for option in map(_bare, options)):
         return value  # the model that is made of it knows more
-    scalars = [option for option in options if get_origin(option) is Literal or _bare(option) in (str, int, float, bool)]
+    scalars = [
+        option for option in options if get_origin(option) is Literal or _bare(option) in (str, int, float, bool)
+    ]
     numbers = [option for option in scalars if _bare(option) in (int, float, bool)]
     if isinstance(value, str):
         texts = [option for option in scalars if option not in numbers]
@@ -134,7 +148,9 @@ def _bare(annotation: Any) -> Any:
 
 
 def as_text(value: Any, allowed: tuple[Any, ...] | None = None) -> Any:
-    """A scalar as the text it was written as; with `allowed`, YAML 1.1's booleans become the word of these they stand for."""
+    """A scalar as the text it was written as; with `allowed`, YAML 1.1's booleans become the word of these they stand
+    for.
+    """
     if isinstance(value, bool):
         words = [word for word in ("yes", "on", "true") if value] or ["no", "off", "false"]
         return next((word for word in words if allowed and word in allowed), value)
@@ -168,7 +184,9 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
     for item in error.errors():
         where = ".".join(_printable(part) for part in item["loc"]) or "(top)"
         if item["type"] == "extra_forbidden":
-            problems.append(f"{where}: unknown key{did_you_mean(str(item['loc'][-1]), _known_keys(model, item['loc'][:-1]))}")
+            problems.append(
+                f"{where}: unknown key{did_you_mean(str(item['loc'][-1]), _known_keys(model, item['loc'][:-1]))}"
+            )
         elif item["type"] == "missing":
             problems.append(f"{where}: missing")
         else:

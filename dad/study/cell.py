@@ -45,7 +45,9 @@ class ScenePhotos(Frozen):
     height: Positive
     width: Positive
     style: Annotated[SceneStyle, AddedLater] = "plain"
-    """`plain`: simple bodies; `rich`: things with parts, real lenses and light; `foreign`: rich, but of another family."""
+    """`plain`: simple bodies; `rich`: things with parts, real lenses and light; `foreign`: rich, but of another
+    family.
+    """
 
     @model_validator(mode="after")
     def _every_kind(self) -> "ScenePhotos":
@@ -83,23 +85,30 @@ class NoiseConfig(Frozen):
     """How labels are spoiled on purpose (`dad.distill.noise`), a pure function of the crop. Not in the paper."""
 
     kind: Literal["region", "blur", "frame"]
-    """`region`: a rectangle is wrong in scale; `blur`: edges are lost; `frame`: the whole map has another scale and shift."""
+    """`region`: a rectangle is wrong in scale; `blur`: edges are lost; `frame`: the whole map has another scale and
+    shift.
+    """
     strength: Annotated[float, Field(gt=0, le=1)]
-    """`region`: the rectangle's share of the map; `blur`: standard deviation in tenths of the map's side; `frame`: standard
-    deviation of the logarithm of the scale, and of the shift in mean absolute deviations of the map."""
+    """`region`: the rectangle's share of the map; `blur`: standard deviation in tenths of the map's side; `frame`:
+    standard deviation of the logarithm of the scale, and of the shift in mean absolute deviations of the map.
+    """
 
 
 class LabelConfig(Frozen):
     """Where pseudo-labels come from."""
 
     mode: Literal["cached", "online", "shared"] = "cached"
-    """`cached`: computed once per teacher and crop plan and read by all cells; `online`: computed in the training loop; `shared`:
-    cached where two or more jobs read them, else online (`dad.study.storage`)."""
+    """`cached`: computed once per teacher and crop plan and read by all cells; `online`: computed in the training loop;
+    `shared`: cached where two or more jobs read them, else online (`dad.study.storage`).
+    """
     dtype: Literal["float16", "float32"] = "float16"
-    """How a label is stored; in the training loop it is rounded to it too, so that all modes train on the same numbers."""
+    """How a label is stored; in the training loop it is rounded to it too, so that all modes train on the same
+    numbers.
+    """
     precision: Annotated[Literal["no", "bf16"], AddedLater] = "no"
-    """Of the networks that are only read: teacher, assistant and the frozen encoder. `bf16`: torch's autocast, with the map's last
-    convolution in float32; `no`: float32 throughout."""
+    """Of the networks that are only read: teacher, assistant and the frozen encoder. `bf16`: torch's autocast, with the
+    map's last convolution in float32; `no`: float32 throughout.
+    """
     chunk: Annotated[Positive | None, AddedLater] = None
     """Crops that go through the teacher at once; null: all of a batch, with all their patches."""
     noise: Annotated[NoiseConfig | None, AddedLater] = None
@@ -122,10 +131,14 @@ class LossConfig(Frozen):
     gradient_scales: Positive = 4
     """Strides 1, 2, 4, ... of gradient matching."""
     gradient_normalization: Annotated[Literal["global", "own"], AddedLater] = "global"
-    """On which maps gradients are matched: globally normalised ones, or normalised as the cell's own loss normalises."""
+    """On which maps gradients are matched: globally normalised ones, or normalised as the cell's own loss
+    normalises.
+    """
     feature_encoder: Annotated[str | None, AddedLater] = None
-    """The frozen encoder of feature alignment, of the student's width and patch: `dinov2` (the paper's, of the student's size; with
-    `@FOLDER` its official files), `timm:NAME` (with `@FILE`), or a model's name or file. null: the student's own as it starts."""
+    """The frozen encoder of feature alignment, of the student's width and patch: `dinov2` (the paper's, of the
+    student's size; with `@FOLDER` its official files), `timm:NAME` (with `@FILE`), or a model's name or file. null: the
+    student's own as it starts.
+    """
     feature_margin: Annotated[float, Field(gt=0, le=1)] = 0.85
     """Tokens already more similar than this are left out (Depth Anything v1)."""
     allow_raw_assistant: bool = False
@@ -152,11 +165,13 @@ class OptimConfig(Frozen):
     checkpoint_every: Positive = 500
     """Steps between resumable checkpoints in the work folder."""
     micro_batch: Annotated[Positive | None, AddedLater] = None
-    """Images that a process runs through the student at once; their activations are computed again in the backward pass. The loss
-    is the whole batch's, to the rounding of sums. null: the batch."""
+    """Images that a process runs through the student at once; their activations are computed again in the backward
+    pass. The loss is the whole batch's, to the rounding of sums. null: the batch.
+    """
     compile: Annotated[Literal["inductor", "aot_eager"] | None, AddedLater] = None
-    """torch's compiler for the student's passes: `inductor`, or `aot_eager`, which only shows that a network can be compiled.
-    Equal to rounding."""
+    """torch's compiler for the student's passes: `inductor`, or `aot_eager`, which only shows that a network can be
+    compiled. Equal to rounding.
+    """
     activation_checkpointing: Annotated[bool, SameResult] = False
     """Whether the student's blocks keep only what goes into them and are computed again in the backward pass."""
 
@@ -178,16 +193,21 @@ class AssistantConfig(Frozen):
     share: Rate = 0.3
     """`select`: the probability that an iteration's labels are the assistant's (paper: 7:3)."""
     agreement: Annotated[float, Field(gt=0)] | None = 1.0
-    """`average`: a distance of the two normalised maps in mean absolute deviations. With `averaging: cut` pixels farther apart are
-    left out (null: none is); with `weights` it is the distance at which a pixel's weight has fallen to 1/e."""
+    """`average`: a distance of the two normalised maps in mean absolute deviations. With `averaging: cut` pixels
+    farther apart are left out (null: none is); with `weights` it is the distance at which a pixel's weight has fallen
+    to 1/e.
+    """
     averaging: Annotated[Literal["cut", "weights"], AddedLater] = "cut"
-    """`average`: how agreement counts. `weights`: as the paper says, "greater weight to pixels where the two teachers exhibit high
-    agreement" (it prints no formula); `cut`: all or nothing."""
+    """`average`: how agreement counts. `weights`: as the paper says, "greater weight to pixels where the two teachers
+    exhibit high agreement" (it prints no formula); `cut`: all or nothing.
+    """
 
     @model_validator(mode="after")
     def _weights_need_a_distance(self) -> "AssistantConfig":
         if self.averaging == "weights" and self.agreement is None:
-            raise ValueError("averaging: weights needs agreement, the distance at which a pixel's weight has fallen to 1/e")
+            raise ValueError(
+                "averaging: weights needs agreement, the distance at which a pixel's weight has fallen to 1/e"
+            )
         return self
 
 
@@ -204,7 +224,9 @@ class LabelPlan(Frozen):
     samples: Positive
     """Stream positions to label: steps x batch."""
     batch: Positive
-    """Crops per forward pass of the teacher: the training's batch, since a batch's composition can change a network's last bits."""
+    """Crops per forward pass of the teacher: the training's batch, since a batch's composition can change a network's
+    last bits.
+    """
     precision: Annotated[Literal["no", "bf16"], AddedLater] = "no"
     """See `LabelConfig`."""
     chunk: Annotated[Positive | None, AddedLater] = None
@@ -220,7 +242,9 @@ class Cell(Frozen):
     assistant: AssistantConfig | None = None
     """Set where `supervision` needs it, and only there."""
     supervision: Supervision = "teacher"
-    """Whose maps are the labels: the teacher's, the mean of both (`average`), or of one drawn per iteration (`select`)."""
+    """Whose maps are the labels: the teacher's, the mean of both (`average`), or of one drawn per iteration
+    (`select`).
+    """
     student: StudentConfig
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
     crop: CropConfig

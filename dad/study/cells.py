@@ -1,6 +1,7 @@
 """From a study to its cells: which students each table needs, under which ids, and which pseudo-labels they share.
 
-A table is a list of rows; a row has one cell per seed. Equal cells of different tables have equal ids and are trained once.
+A table is a list of rows; a row has one cell per seed. Equal cells of different tables have equal ids and are trained
+once.
 """
 
 import re
@@ -24,14 +25,15 @@ from dad.study.tables import known_tables, library_beside, seeds_of, table_names
 
 Role = Literal["row", "teacher", "source", "no-skill"]
 BESIDE: tuple[Role, ...] = ("teacher", "source", "no-skill")
-"""What is shown above the rows of a table: the teachers of its students, the networks these start from as they are shipped, and
-estimators without skill. A number between the last and the first has a floor and a ceiling."""
+"""What is shown above the rows of a table: the teachers of its students, the networks these start from as they are
+shipped, and estimators without skill. A number between the last and the first has a floor and a ceiling.
+"""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: its factors, and its cells by id (one per seed), a model that is scored as is, or the reason why there
-    is neither.
+    """One row of a table: its factors, and its cells by id (one per seed), a model that is scored as is, or the reason
+    why there is neither.
     """
 
     table: str
@@ -56,20 +58,29 @@ class Row:
 def cell_id(cell: Cell) -> str:
     """Readable slug and 8 hex digits of the config's hash."""
     digest = sha256_json(identity(cell))[:8]
-    teachers = model_slug(cell.teacher) + (f"+{model_slug(cell.assistant.model)}-{cell.supervision}" if cell.assistant else "")
+    teachers = model_slug(cell.teacher) + (
+        f"+{model_slug(cell.assistant.model)}-{cell.supervision}" if cell.assistant else ""
+    )
     count = f"-n{cell.photos.count}" if cell.photos.count else ""
-    return f"{cell.mode}-{cell.normalization}-{teachers}-to-{model_slug(cell.student.model)}{count}-s{cell.seed}-{digest}"
+    return (
+        f"{cell.mode}-{cell.normalization}-{teachers}-to-{model_slug(cell.student.model)}{count}-s{cell.seed}-{digest}"
+    )
 
 
 def model_id(model: str) -> str:
-    """Id of a model that is scored as is: `model-` and a readable slug, with a hash where the slug does not tell everything."""
+    """Id of a model that is scored as is: `model-` and a readable slug, with a hash where the slug does not tell
+    everything.
+    """
     slug = model_slug(model)
     return f"model-{slug}" if model == f"zoo/{slug}" or model == slug else f"model-{slug}-{sha256_json(model)[:8]}"
 
 
 def model_slug(model: str) -> str:
     """The last part of a model's name or path, fit for a file name."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".safetensors")).strip("-.") or "model"
+    return (
+        re.sub(r"[^A-Za-z0-9.]+", "-", model.rstrip("/").rsplit("/", 1)[-1].removesuffix(".safetensors")).strip("-.")
+        or "model"
+    )
 
 
 def loss_terms(cell: Cell) -> dict[str, float]:
@@ -78,10 +89,11 @@ def loss_terms(cell: Cell) -> dict[str, float]:
 
 
 def load_study(source: str) -> StudyConfig:
-    """Read and validate a study with its tables: a YAML file, or JSON text (how the workflow hands its configuration on).
+    """Read and validate a study with its tables: a YAML file, or JSON text (how the workflow hands its configuration
+    on).
 
-    The library of a file is the folder `tables` beside it, where there is one. From then on the study's `weights` say what models'
-    names stand for in this process.
+    The library of a file is the folder `tables` beside it, where there is one. From then on the study's `weights` say
+    what models' names stand for in this process.
     """
     if source.lstrip().startswith("{"):
         study = parse_model(StudyConfig, parse_mapping(source, source="study"), source="study")
@@ -93,7 +105,9 @@ def load_study(source: str) -> StudyConfig:
 
 
 def check_tables(study: StudyConfig) -> None:
-    """Raise UserError for the first mistake in the study's own tables; the library's are looked at when they are asked for."""
+    """Raise UserError for the first mistake in the study's own tables; the library's are looked at when they are asked
+    for.
+    """
     known = known_tables(study)
     for key, tables in (("changes", study.changes), ("table_seeds", study.table_seeds)):
         if unknown := [table for table in tables if table not in known]:
@@ -138,7 +152,9 @@ def _row(study: StudyConfig, layout: Table, row: TableRow, source: str) -> Row:
 
 
 def _changes(layout: Table, row: TableRow, source: str) -> dict[str, Any]:
-    """What a row changes in the study's plain student: what all rows do, what its levels do, and what it does by itself."""
+    """What a row changes in the study's plain student: what all rows do, what its levels do, and what it does by
+    itself.
+    """
     changes = dict(layout.base)
     for factor, level in row.row.items():
         known = layout.levels.get(factor, {})
@@ -161,7 +177,9 @@ def _check_estimators(study: StudyConfig, layout: Table) -> None:
 
 
 def all_cells(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[str, Cell]:
-    """Every cell of these tables by id; by default of those that the study makes (`known_tables` also has the library's)."""
+    """Every cell of these tables by id; by default of those that the study makes (`known_tables` also has the
+    library's).
+    """
     names = table_names(study) if tables is None else tables
     return {name: cell for table in names for row in table_rows(study, table) for name, cell in row.cells.items()}
 
@@ -179,7 +197,8 @@ def teacher_rows(study: StudyConfig, table: str) -> tuple[Row, ...]:
 
 
 def beside_rows(study: StudyConfig, table: str) -> tuple[Row, ...]:
-    """What is shown above a table's rows for comparison (`BESIDE`), as rows of their own; a model that has a row is left out.
+    """What is shown above a table's rows for comparison (`BESIDE`), as rows of their own; a model that has a row is
+    left out.
 
     A student that starts at random has no source, and neither has one that starts from a teacher that is shown.
     """
@@ -229,7 +248,9 @@ def find_cell(study: StudyConfig, name: str) -> Cell:
             break
     if len(matches) != 1:
         if matches:
-            listed = ", ".join(matches[:_LISTED]) + (f" and {len(matches) - _LISTED} more" if len(matches) > _LISTED else "")
+            listed = ", ".join(matches[:_LISTED]) + (
+                f" and {len(matches) - _LISTED} more" if len(matches) > _LISTED else ""
+            )
             raise UserError(f"{len(matches)} cells begin with {name!r} in study {study.name}: {listed}")
         near = did_you_mean(name, [begun for full in cells for begun in (full, "-".join(full.split("-")[:2]))])
         raise UserError(f"no cell {name!r} in study {study.name}; `dad matrix` lists the ids{near}")
@@ -243,7 +264,9 @@ def load_cell(source: str, study: str | None) -> Cell:
     if Path(source).is_file():
         return parse_model(Cell, read_yaml(source), source=source)
     if study is None:
-        raise UserError(f"cell {source!r} is neither a config file nor JSON: to name it by id, give its study with --config")
+        raise UserError(
+            f"cell {source!r} is neither a config file nor JSON: to name it by id, give its study with --config"
+        )
     return find_cell(load_study(study), source)
 
 

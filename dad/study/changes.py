@@ -1,4 +1,5 @@
-"""From what a row changes to the cell that is trained: dotted fields of `Cell`, and a few short words for what a study names.
+"""From what a row changes to the cell that is trained: dotted fields of `Cell`, and a few short words for what a study
+names.
 
 The short words, each for the field before the colon:
 
@@ -46,13 +47,17 @@ def cell_fields() -> tuple[str, ...]:
 
 def no_field(name: str) -> str:
     """What is wrong with a name that is none of `cell_fields`."""
-    return f"{name} is no field of a cell{did_you_mean(name, cell_fields())} (the fields are {', '.join(cell_fields())})"
+    return (
+        f"{name} is no field of a cell{did_you_mean(name, cell_fields())} (the fields are {', '.join(cell_fields())})"
+    )
 
 
 def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         parts = [
-            one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type) and issubclass(one, BaseModel)
+            one
+            for one in (field.annotation, *get_args(field.annotation))
+            if isinstance(one, type) and issubclass(one, BaseModel)
         ]
         for part in parts:
             yield from _leaves(part, f"{prefix}{name}.")
@@ -63,8 +68,8 @@ def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def make_cell(study: StudyConfig, changes: Mapping[str, Any], seed: int, source: str) -> Cell:
     """The study's plain student with these changes. `source` says in errors whose they are.
 
-    Raises Impossible where the study does not name what they need, and where the combination cannot be trained; UserError for a
-    field that there is not, and for a value that it cannot have.
+    Raises Impossible where the study does not name what they need, and where the combination cannot be trained;
+    UserError for a field that there is not, and for a value that it cannot have.
     """
     for name in changes:
         if name not in cell_fields():
@@ -94,13 +99,17 @@ def _plain(study: StudyConfig, changes: Mapping[str, Any], seed: int, source: st
         raise Impossible("the study names no assistant")
     if supervision == "teacher" and of_assistant:
         raise Impossible(f"supervision teacher has no assistant, so {of_assistant[0]} would change nothing")
-    kept = {"student", "photos", "crop", "labels", "loss", "optim"} | ({"assistant"} if supervision != "teacher" else set())
+    kept = {"student", "photos", "crop", "labels", "loss", "optim"} | (
+        {"assistant"} if supervision != "teacher" else set()
+    )
     described = study.model_dump(mode="json", include=kept)
     return described | PLAIN | {"teacher": _model(study, str(changes.get("teacher", study.teacher))), "seed": seed}
 
 
 def _model(study: StudyConfig, name: str) -> str:
-    """The model that a role, an architecture or a model's own name stands for; what the study does not name has been refused."""
+    """The model that a role, an architecture or a model's own name stands for; what the study does not name has been
+    refused.
+    """
     if name in ("teacher", "assistant"):
         return study.teacher if name == "teacher" or study.assistant is None else study.assistant.model
     return study.architectures[name].model if name in ARCHITECTURES else name  # type: ignore[index]
@@ -108,7 +117,9 @@ def _model(study: StudyConfig, name: str) -> str:
 
 def _set_student(study: StudyConfig, name: str, values: dict[str, Any], source: str) -> None:
     if name not in ARCHITECTURES:
-        raise UserError(f"{source}: student {name!r} is none of {', '.join(ARCHITECTURES)}; a model is named by student.model")
+        raise UserError(
+            f"{source}: student {name!r} is none of {', '.join(ARCHITECTURES)}; a model is named by student.model"
+        )
     architecture = study.architectures[name]  # type: ignore[index]
     values["student"] = {"model": architecture.model, "init": architecture.init}
     if architecture.size:
@@ -125,7 +136,9 @@ def _count(study: StudyConfig, value: Any, source: str) -> int | None:
         return study.scaling[-1] if study.scaling else study.photos.count
     if re.fullmatch(r"\d+", str(value)):
         return int(value)
-    raise UserError(f"{source}: photos {value!r} is no number of photos; give one, or `largest`, or `{EACH}` as a level")
+    raise UserError(
+        f"{source}: photos {value!r} is no number of photos; give one, or `largest`, or `{EACH}` as a level"
+    )
 
 
 def _set(values: dict[str, Any], name: str, value: Any, source: str) -> None:
@@ -149,7 +162,11 @@ def impossible(cell: Cell) -> str | None:
     if not views(cell.mode, cell.loss):
         dropped = [f"loss.{TERMS[name].weight}: 0" for name in MODES[cell.mode].compares]
         return f"{cell.mode} distillation with {' and '.join(dropped)} has no distillation term left"
-    if cell.supervision == "select" and not NORMALIZATIONS[cell.normalization].segments and not cell.loss.allow_raw_assistant:
+    if (
+        cell.supervision == "select"
+        and not NORMALIZATIONS[cell.normalization].segments
+        and not cell.loss.allow_raw_assistant
+    ):
         return (
             "an assistant's maps are bounded per image, so without normalization they contradict the teacher's "
             "(loss.allow_raw_assistant: true trains it all the same)"
@@ -161,12 +178,16 @@ def _no_tokens(study: StudyConfig, changes: Mapping[str, Any], cell: Cell) -> st
     """Why feature alignment cannot be asked of an architecture, or None."""
     name = str(changes.get("student"))
     if name in ARCHITECTURES and not study.architectures[name].feature and cell.loss.feature > 0:  # type: ignore[index]
-        return f"feature alignment (loss.feature) has no tokens to compare in {name} (architectures.{name}.feature: false)"
+        return (
+            f"feature alignment (loss.feature) has no tokens to compare in {name} (architectures.{name}.feature: false)"
+        )
     return None
 
 
 def scored_model(study: StudyConfig, roles: tuple[str, ...], row: str, source: str) -> str:
-    """The model that a row scores as is: the first of its roles that the study has. Raises Impossible where it has none."""
+    """The model that a row scores as is: the first of its roles that the study has. Raises Impossible where it has
+    none.
+    """
     reasons = []
     for role in roles:
         if role == "estimator":
@@ -183,5 +204,7 @@ def scored_model(study: StudyConfig, roles: tuple[str, ...], row: str, source: s
             return _model(study, role)
         else:
             known = ", ".join(("teacher", "assistant", "estimator", *ARCHITECTURES))
-            raise UserError(f"{source}: score {role!r} is none of {known} and no model (zoo/NAME, a path, or a name of a hub)")
+            raise UserError(
+                f"{source}: score {role!r} is none of {known} and no model (zoo/NAME, a path, or a name of a hub)"
+            )
     raise Impossible(reasons[0])

@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 from dad.study.base import Frozen
 
 MEASURED = ("boundary_f1", "edge_abs_rel", "centre_local_abs_rel", "centre_global_abs_rel")
-"""What is measured of every image beside the metrics that tables print; a claim can ask for it on any of a table's data sets."""
+"""What is measured of every image beside the metrics that tables print; a claim can ask for it on any of a table's data
+sets.
+"""
 ENDS = ("largest", "smallest")
 """Levels that stand for the ends of a factor that is a number."""
 
@@ -16,15 +18,16 @@ ENDS = ("largest", "smallest")
 class Comparison(Frozen):
     """Each of `rows` against each of `others`, on each of `datasets`.
 
-    A row is named by its factors. One that leaves a factor out stands for every row with the levels it gives; where both sides
-    leave the same factor out, rows are compared at equal levels of it. `largest` and `smallest` are levels of a factor that is a
-    number.
+    A row is named by its factors. One that leaves a factor out stands for every row with the levels it gives; where
+    both sides leave the same factor out, rows are compared at equal levels of it. `largest` and `smallest` are levels
+    of a factor that is a number.
     """
 
     relation: Literal["better", "close", "trend", "narrower"]
-    """`better`: each of `rows` is better than each of `others`; `close`: they differ little; `trend`: along a factor that is a
-    number, `rows` get better, or, with `others`, get farther ahead of them; `narrower`: of two rows each, the first of `rows` is
-    less far ahead of the second than the first of `others` is of theirs."""
+    """`better`: each of `rows` is better than each of `others`; `close`: they differ little; `trend`: along a factor
+    that is a number, `rows` get better, or, with `others`, get farther ahead of them; `narrower`: of two rows each, the
+    first of `rows` is less far ahead of the second than the first of `others` is of theirs.
+    """
     rows: Annotated[tuple[dict[str, str], ...], Field(min_length=1)]
     others: tuple[dict[str, str], ...] = ()
     """Empty only for a trend of `rows` by themselves."""
@@ -32,7 +35,9 @@ class Comparison(Frozen):
     """Columns of the table, or `average`."""
     metric: str = "abs_rel"
     other_metric: str | None = None
-    """`better`: what `others` are measured by where that is another metric of the same unit, e.g. after another alignment."""
+    """`better`: what `others` are measured by where that is another metric of the same unit, e.g. after another
+    alignment.
+    """
     factor: Annotated[float, Field(ge=1)] = 1.0
     """`better`: of the two values, the larger is at least this many times the smaller."""
     margin: Annotated[float, Field(gt=0)] | None = None

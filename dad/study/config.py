@@ -57,7 +57,9 @@ class BenchmarkConfig(Frozen):
     """A labelled evaluation set."""
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
-    """`scenes-indoor`, `scenes-outdoor`, `scenes-driving` (rendered here) or `samples` (a CSV manifest of RGB-D pairs)."""
+    """`scenes-indoor`, `scenes-outdoor`, `scenes-driving` (rendered here) or `samples` (a CSV manifest of RGB-D
+    pairs).
+    """
     root: str | None = None
     """Folder of the data, or a .tar of it; scenes are rendered where this is null."""
     list: str | None = None
@@ -93,8 +95,9 @@ class EvaluationConfig(Frozen):
     """How subjects predict the benchmarks."""
 
     precision: Literal["no", "bf16"] = "no"
-    """Of networks of this package, see `LabelConfig.precision`; models that run as their makers' code runs them stay in float32.
-    Part of what scores are: another one scores again."""
+    """Of networks of this package, see `LabelConfig.precision`; models that run as their makers' code runs them stay in
+    float32. Part of what scores are: another one scores again.
+    """
 
 
 class Architecture(Frozen):
@@ -148,10 +151,13 @@ class StudyConfig(Frozen):
     estimators: dict[str, str | None] = Field(default_factory=dict)
     """Further methods of Table 5 that are scored as is: level of `method` -> model; null leaves the row out."""
     weights: dict[str, str] = Field(default_factory=dict)
-    """Where the weights of models lie on this machine, by the model's name anywhere in the study. A cell's id holds the name, not
-    the place; its results belong to the file's contents."""
+    """Where the weights of models lie on this machine, by the model's name anywhere in the study. A cell's id holds the
+    name, not the place; its results belong to the file's contents.
+    """
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
-    """What the students of Tables 1 to 4 train on (the paper's 50K); a plain string is the folder of the user's own photos."""
+    """What the students of Tables 1 to 4 train on (the paper's 50K); a plain string is the folder of the user's own
+    photos.
+    """
     scaling: tuple[Positive, ...] = ()
     """Sizes of the nested photo sets of Fig. 7; Table 5's students train on the largest."""
     crop: CropConfig
@@ -169,19 +175,23 @@ class StudyConfig(Frozen):
     live_tracking: bool = False
     """Log to MLflow while training runs, too; otherwise finished runs are imported after the table is made."""
     students_per_job: Positive = 1
-    """Students that one process trains together where they read the same labels: the teacher runs once for all of them, and each
-    needs its own weights, gradients and moments in memory."""
+    """Students that one process trains together where they read the same labels: the teacher runs once for all of them,
+    and each needs its own weights, gradients and moments in memory.
+    """
     rates: CostRates | None = None
     """For the estimate of cost; null: only steps, crops and label storage are estimated."""
     table_seeds: dict[str, Annotated[tuple[Count, ...], Field(min_length=1), distinct]] = Field(default_factory=dict)
     """Seeds of single tables, by name, instead of `seeds`: more for those that the argument rests on."""
     changes: dict[str, Changes] = Field(default_factory=dict)
-    """What the students of a table differ in from the study's, by the table's name: dotted field of a cell -> value, as in a
-    table's `base`; a row's own changes go over it."""
+    """What the students of a table differ in from the study's, by the table's name: dotted field of a cell -> value, as
+    in a table's `base`; a row's own changes go over it.
+    """
     tables: dict[str, Table] = Field(default_factory=dict)
     """Tables of one's own, by the name of their files: made, scored and rendered like the paper's."""
     library: str | None = None
-    """Folder of further tables (NAME.yaml), which are made when they are asked for; null: `tables` beside the study's file."""
+    """Folder of further tables (NAME.yaml), which are made when they are asked for; null: `tables` beside the study's
+    file.
+    """
 
     @field_validator("photos", mode="before")
     @classmethod

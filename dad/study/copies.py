@@ -1,7 +1,8 @@
 """A finished folder that is copied, moved or checked out anew is finished.
 
-Snakemake goes by the times of files, and a copy has new ones in any order. So the times of a study's results are noted beside them,
-with their checksums, whenever the workflow has ended; a file that holds what was noted gets its time back before Snakemake looks.
+Snakemake goes by the times of files, and a copy has new ones in any order. So the times of a study's results are noted
+beside them, with their checksums, whenever the workflow has ended; a file that holds what was noted gets its time back
+before Snakemake looks.
 """
 
 import os
@@ -18,7 +19,9 @@ Note = tuple[int, int, str]
 
 
 def note_times(layout: Layout) -> None:
-    """Note the size, time and checksum of every result that the workflow knows by its time; unchanged ones are not read again."""
+    """Note the size, time and checksum of every result that the workflow knows by its time; unchanged ones are not read
+    again.
+    """
     path, (_, before) = layout.root / RECORD, _read(layout)
     now = {}
     for file in layout.timed_files():
@@ -33,7 +36,8 @@ def note_times(layout: Layout) -> None:
 
 
 def restore_times(layout: Layout) -> int:
-    """In a copy without the times of the original, give every result that still holds what was noted the time it had then.
+    """In a copy without the times of the original, give every result that still holds what was noted the time it had
+    then.
 
     The record itself says whether this is one: it knows its own time. Returns how many results had another time.
     """
@@ -44,7 +48,12 @@ def restore_times(layout: Layout) -> int:
     for file in layout.timed_files():
         size, changed, checksum = noted.get(layout.relative(file), (None, None, None))
         fact = file.stat()
-        if changed is not None and changed != fact.st_mtime_ns and size == fact.st_size and checksum == sha256_file(file):
+        if (
+            changed is not None
+            and changed != fact.st_mtime_ns
+            and size == fact.st_size
+            and checksum == sha256_file(file)
+        ):
             os.utime(file, ns=(changed, changed))
             restored += 1
     os.utime(layout.root / RECORD, ns=(moment, moment))
@@ -52,10 +61,14 @@ def restore_times(layout: Layout) -> int:
 
 
 def _read(layout: Layout) -> tuple[int, dict[str, Note]]:
-    """When the record was made and what it says; nothing if there is none or it is damaged, and times are then what they are."""
+    """When the record was made and what it says; nothing if there is none or it is damaged, and times are then what
+    they are.
+    """
     try:
         noted = read_json(layout.root / RECORD)
-        files = {name: (int(size), int(changed), str(checksum)) for name, (size, changed, checksum) in noted["files"].items()}
+        files = {
+            name: (int(size), int(changed), str(checksum)) for name, (size, changed, checksum) in noted["files"].items()
+        }
         return int(noted["noted"]), files
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0, {}

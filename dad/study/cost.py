@@ -1,4 +1,6 @@
-"""What a study costs before anything runs: steps, crops through teachers and students, hours at stated rates, label storage."""
+"""What a study costs before anything runs: steps, crops through teachers and students, hours at stated rates, label
+storage.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -66,8 +68,8 @@ def estimate(cells: Iterable[Cell], rates: CostRates | None, together: int = 1) 
 
 
 def online_crops(cells: Iterable[Cell], several: Views = frozenset()) -> dict[LabelPlan, int]:
-    """Crops and patches through each teacher that runs beside these cells, which one process trains: what several need counts once.
-    `several`: what of shared labels other processes read, too, so that it is stored.
+    """Crops and patches through each teacher that runs beside these cells, which one process trains: what several need
+    counts once. `several`: what of shared labels other processes read, too, so that it is stored.
 
     Where teacher and assistant take turns, which of them an iteration's labels are of is one draw for all cells.
     """
@@ -105,7 +107,9 @@ def cost_lines(study: StudyConfig) -> list[str]:
         cells = {name: cell for row in table_rows(study, table) for name, cell in row.cells.items()}
         if cells:
             lines.append(f"{table}: {estimate(cells.values(), study.rates, study.students_per_job).line()}")
-    lines.append(f"all, shared students once: {estimate(all_cells(study).values(), study.rates, study.students_per_job).line()}")
+    lines.append(
+        f"all, shared students once: {estimate(all_cells(study).values(), study.rates, study.students_per_job).line()}"
+    )
     if study.rates:
         lines.append(f"hours are of {study.rates.device}")
     return lines

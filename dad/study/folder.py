@@ -1,8 +1,9 @@
-"""The study folder: Snakefile, rules, configurations and profiles, of a checkout or as they ship with an installed package.
+"""The study folder: Snakefile, rules, configurations and profiles, of a checkout or as they ship with an installed
+package.
 
-One rule finds them: what lies in the current folder, else what ships with the package. In a checkout these are the files at its
-top; a wheel carries copies of the same files in `dad/study_folder`, which its build puts there (setup.py). `dad init` writes them
-into a folder of the user's.
+One rule finds them: what lies in the current folder, else what ships with the package. In a checkout these are the
+files at its top; a wheel carries copies of the same files in `dad/study_folder`, which its build puts there (setup.py).
+`dad init` writes them into a folder of the user's.
 """
 
 import contextlib
@@ -27,21 +28,29 @@ def shipped() -> Path:
 
 
 def default_study() -> str:
-    """The study of a verb without --config: config/mini.yaml of the current folder, else the one that ships with the package."""
+    """The study of a verb without --config: config/mini.yaml of the current folder, else the one that ships with the
+    package.
+    """
     return str(DEFAULT if DEFAULT.is_file() else shipped() / DEFAULT)
 
 
 def find_snakefile() -> Path:
-    """The workflow: of the current folder, else the one that ships with the package. Raises UserError where there is none."""
+    """The workflow: of the current folder, else the one that ships with the package. Raises UserError where there is
+    none.
+    """
     for folder in (Path(), shipped()):
         for name in ("Snakefile", "workflow/Snakefile"):
             if (folder / name).is_file():
                 return folder / name
-    raise UserError("there is no Snakefile here: write a study folder with `dad init DIR`, or go to the project's folder")
+    raise UserError(
+        "there is no Snakefile here: write a study folder with `dad init DIR`, or go to the project's folder"
+    )
 
 
 def study_files(root: Path) -> Iterator[str]:
-    """Names of the files of the study folder at `root`, relative to it, with slashes; hidden ones and caches are none of it."""
+    """Names of the files of the study folder at `root`, relative to it, with slashes; hidden ones and caches are none
+    of it.
+    """
     for part in PARTS:
         top = root / part
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
@@ -53,8 +62,9 @@ def study_files(root: Path) -> Iterator[str]:
 def write_study_folder(folder: Path) -> list[str]:
     """Write a study folder that runs anywhere; returns the names of the files that it consists of.
 
-    Files that are there and hold the same stay, so that an interrupted call is finished by the next. Raises UserError, before
-    anything is written, where a file is there and holds something else. When a file cannot be written, all that were are removed.
+    Files that are there and hold the same stay, so that an interrupted call is finished by the next. Raises UserError,
+    before anything is written, where a file is there and holds something else. When a file cannot be written, all that
+    were are removed.
     """
     source = shipped()
     files = {name: (source / name).read_bytes() for name in study_files(source)}
@@ -64,7 +74,9 @@ def write_study_folder(folder: Path) -> list[str]:
     taken = [name for name in missing if _there(folder, name)]
     if taken:
         listed = ", ".join(taken[:3]) + (f" and {len(taken) - 3} more" if len(taken) > 3 else "")
-        raise UserError(f"{folder} has files of its own where the study folder would be ({listed}): give another folder")
+        raise UserError(
+            f"{folder} has files of its own where the study folder would be ({listed}): give another folder"
+        )
     before = {path for name in missing for path in (folder / name).parents if path.exists()}
     done: list[Path] = []
     try:

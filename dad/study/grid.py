@@ -3,8 +3,9 @@
     grid: {loss.local_global: [0.25, 0.5, 1.0], normalization: [global, hybrid]}
     except: {loss.local_global: 1.0, normalization: global}
 
-makes one row for every combination but one. `where` keeps the combinations that have its levels, `except` drops those that have
-them; each is a mapping from factors to a level or a list of levels, or a list of such mappings, of which one has to fit.
+makes one row for every combination but one. `where` keeps the combinations that have its levels, `except` drops those
+that have them; each is a mapping from factors to a level or a list of levels, or a list of such mappings, of which one
+has to fit.
 """
 
 import itertools
@@ -49,8 +50,14 @@ def full_form(table: Mapping[str, Any]) -> dict[str, Any]:
         table["factors"] = list(first) if isinstance(first, dict) else []
     factors = _list("factors", table["factors"])
     rows = [_row(row, factors, table.get("columns", ())) for row in rows]
-    known = {factor: list(dict.fromkeys(row["row"][factor] for row in rows if factor in row.get("row", {}))) for factor in factors}
-    table |= {"rows": rows, "headings": {name: name for name in factors} | _mapping("headings", table.get("headings", {}))}
+    known = {
+        factor: list(dict.fromkeys(row["row"][factor] for row in rows if factor in row.get("row", {})))
+        for factor in factors
+    }
+    table |= {
+        "rows": rows,
+        "headings": {name: name for name in factors} | _mapping("headings", table.get("headings", {})),
+    }
     for key in ("labels", "levels"):
         of_factors = _mapping(key, table.get(key, {}))
         table[key] = {
@@ -91,9 +98,13 @@ def _grid(grid: Any) -> dict[str, list[str]]:
 
 def _combinations(grid: Mapping[str, list[str]], chosen: Mapping[str, Any]) -> list[dict[str, str]]:
     """The combinations that `where` keeps and `except` does not drop, in the order of the grid."""
-    rules = {key: [_choice(key, rule, grid) for rule in (of if isinstance(of, list) else [of])] for key, of in chosen.items()}
+    rules = {
+        key: [_choice(key, rule, grid) for rule in (of if isinstance(of, list) else [of])] for key, of in chosen.items()
+    }
     if (count := math.prod(map(len, grid.values()))) > MOST:
-        raise ValueError(f"grid has {count:,} combinations, and the most that are listed are {MOST:,}: name fewer values")
+        raise ValueError(
+            f"grid has {count:,} combinations, and the most that are listed are {MOST:,}: name fewer values"
+        )
     every = [dict(zip(grid, levels, strict=True)) for levels in itertools.product(*grid.values())]
     kept = [one for one in every if "where" not in rules or any(_fits(rule, one) for rule in rules["where"])]
     kept = [one for one in kept if not any(_fits(rule, one) for rule in rules.get("except", ()))]
@@ -108,7 +119,9 @@ def _choice(key: str, rule: Any, grid: Mapping[str, list[str]]) -> dict[str, set
     for factor, values in _mapping(key, rule).items():
         if factor not in grid:
             raise ValueError(f"{key}: {factor} is no factor of the grid; its factors are {', '.join(grid)}")
-        levels = [_among(grid[factor], level_text(value)) for value in (values if isinstance(values, list) else [values])]
+        levels = [
+            _among(grid[factor], level_text(value)) for value in (values if isinstance(values, list) else [values])
+        ]
         if strange := [level for level in levels if level not in grid[factor]]:
             raise ValueError(f"{key}.{factor}: {strange[0]} is not in the grid, which has {', '.join(grid[factor])}")
         found[factor] = set(levels)

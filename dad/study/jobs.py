@@ -79,8 +79,9 @@ def _most(needs: list[JobNeeds]) -> JobNeeds:
 
 
 class Jobs:
-    """The jobs of one study. What lies outside is recorded when it is first asked for; what is not there is left out, for the check
-    of the study to say. How students are divided into jobs follows from what the machine has (`lanes`) and what is asked for.
+    """The jobs of one study. What lies outside is recorded when it is first asked for; what is not there is left out,
+    for the check of the study to say. How students are divided into jobs follows from what the machine has (`lanes`)
+    and what is asked for.
     """
 
     def __init__(self, layout: Layout, *, lanes: Lanes | None = None, targets: Iterable[str] = ()) -> None:
@@ -130,8 +131,8 @@ class Jobs:
         return {kind: count for kind, count in counts.items() if count}
 
     def manifest_options(self, manifest: str) -> list[str]:
-        """The options of `dad data manifest` that say which photos are listed: scenes by kind, or as many of a folder as are drawn
-        from. Only these are read.
+        """The options of `dad data manifest` that say which photos are listed: scenes by kind, or as many of a folder
+        as are drawn from. Only these are read.
         """
         photos = self.manifests[manifest]
         if isinstance(photos, ScenePhotos):
@@ -142,10 +143,12 @@ class Jobs:
         return [f"--count={photos.count}", f"--min-side={max(sides)}"]
 
     def smaller_set(self, kind: str, count: int) -> Paths:
-        """The set of rendered photos that is there before this one: the sets are nested, each is rendered on top of another.
+        """The set of rendered photos that is there before this one: the sets are nested, each is rendered on top of
+        another.
 
-        The paper's tables' sets are a chain, each on the next smaller. A table of one's own that takes another number must not come
-        in between, or all that was trained on the larger ones would be made again: its set is part of the next larger one.
+        The paper's tables' sets are a chain, each on the next smaller. A table of one's own that takes another number
+        must not come in between, or all that was trained on the larger ones would be made again: its set is part of the
+        next larger one.
         """
         chain = rendered_counts(self._papers_cells.values(), kind)
         larger = [one for one in chain if one > count]
@@ -155,8 +158,8 @@ class Jobs:
         return [self._rendered_set(kind, one) for one in sets if one < count][-1:]
 
     def photos(self, photos: ScenePhotos | FolderPhotos) -> Paths:
-        """What says that the photos are there: the rendered sets, or the record of the user's folder. What lies behind a URL is not
-        watched: its manifest holds the photos' hashes.
+        """What says that the photos are there: the rendered sets, or the record of the user's folder. What lies behind
+        a URL is not watched: its manifest holds the photos' hashes.
         """
         if isinstance(photos, FolderPhotos) and is_remote(photos.root):
             return []
@@ -170,12 +173,16 @@ class Jobs:
         return [str(self.layout.manifest(photos)), *self.photos(photos)]
 
     def weights(self, *models: str) -> Paths:
-        """The records of models' weights, so that others under the same name make new results; nothing for names of a hub."""
+        """The records of models' weights, so that others under the same name make new results; nothing for names of a
+        hub.
+        """
         found = {model: locate(model) for model in dict.fromkeys(models)}
         # what a hub or a cache holds under a name is what that name stands for
         here = {model: one.path for model, one in found.items() if one.path and one.how in ("zoo", "path", "plugin")}
         endings = (*WEIGHTS, ".json", ".py")
-        return [path for model, place in here.items() for path in self._record(model_id(model), {"model": place}, endings)]
+        return [
+            path for model, place in here.items() for path in self._record(model_id(model), {"model": place}, endings)
+        ]
 
     def benchmarks(self, *groups: str) -> Paths:
         """What says that the benchmarks of these groups are there."""
@@ -187,7 +194,9 @@ class Jobs:
             return [str(self.layout.benchmark(dataset) / "scenes.json")]
         one = next(one for one in self.study.scored if one.dataset == dataset)
         sources = {"root": one.root, "list": one.list}
-        return self._record(f"benchmark-{dataset}", {name: Path(path) for name, path in sources.items() if path is not None})
+        return self._record(
+            f"benchmark-{dataset}", {name: Path(path) for name, path in sources.items() if path is not None}
+        )
 
     def group(self, *groups: str) -> list[BenchmarkConfig]:
         """The data sets of groups of benchmarks."""
@@ -212,14 +221,19 @@ class Jobs:
         """The options of `dad train` that name a cell's label caches."""
         options = {"teacher": "--labels", "assistant": "--assistant-labels"}
         plans = self.cells[cell].label_plans
-        return [f"{options[role]}={self.layout.labels(label_id(plans[role]))}" for role in self.storage.of(cell, self.cells[cell])]
+        return [
+            f"{options[role]}={self.layout.labels(label_id(plans[role]))}"
+            for role in self.storage.of(cell, self.cells[cell])
+        ]
 
     def trained_from(self, cell: str) -> Paths:
         """The weights that the training of a cell of the study reads."""
         return self.weights_of(cell, self.cells[cell])
 
     def weights_of(self, name: str, cell: Cell) -> Paths:
-        """The weights that a training reads: what the student starts from, and its teachers where they run beside it."""
+        """The weights that a training reads: what the student starts from, and its teachers where they run beside
+        it.
+        """
         stored, wanted = self.storage.of(name, cell), list(label_views(cell))
         beside = [plan.teacher for role, plan in cell.label_plans.items() if stored.get(role) != wanted]
         return self.weights(cell.student.model, *beside)
@@ -243,9 +257,13 @@ class Jobs:
         return options
 
     def score_options(self) -> list[str]:
-        """The options of `dad evaluate` that say under which protocols, and in another precision than float32, it is scored."""
+        """The options of `dad evaluate` that say under which protocols, and in another precision than float32, it is
+        scored.
+        """
         precision = self.study.evaluation.precision
-        return [f"--protocol={name}" for name in self.study.protocols] + ([f"--precision={precision}"] if precision != "no" else [])
+        return [f"--protocol={name}" for name in self.study.protocols] + (
+            [f"--precision={precision}"] if precision != "no" else []
+        )
 
     def table_cells(self, table: str) -> list[str]:
         """The cells of a table."""
@@ -333,7 +351,9 @@ class Jobs:
         paths = [path for cell in needs.cells for path in self.subject(cell)]
         paths += [str(self.layout.scores(group, subject)) for group, subject in needs.scores]
         paths += self.weights(*needs.models) + [path for dataset in needs.datasets for path in self.benchmark(dataset)]
-        return paths + ([str(self.layout.root / needs.manifest), *self.photos(self.study.photos)] if needs.manifest else [])
+        return paths + (
+            [str(self.layout.root / needs.manifest), *self.photos(self.study.photos)] if needs.manifest else []
+        )
 
     def _rendered_set(self, kind: str, count: int) -> str:
         return str(self.layout.photos(kind) / f"upto-{count}.json")

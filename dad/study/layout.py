@@ -1,7 +1,7 @@
 """Where every result of a study lies. The workflow, the report and the tracking all ask here.
 
-A study's results are in results/STUDY, its tables, figures and page in reports/STUDY; those of the default study, `mini`, are
-directly in reports/.
+A study's results are in results/STUDY, its tables, figures and page in reports/STUDY; those of the default study,
+`mini`, are directly in reports/.
 """
 
 from pathlib import Path
@@ -15,8 +15,9 @@ DEFAULT_STUDY = "mini"
 class Layout:
     """The paths of one study's results, relative to the folders `results` and `reports`.
 
-    root: everything that was computed for the study. reports: its tables, figures and page. A cell, subject (cell or model), group
-    of benchmarks, label cache, view or data set is given by its id; a wildcard of the workflow (`{cell}`) is as good as an id.
+    root: everything that was computed for the study. reports: its tables, figures and page. A cell, subject (cell or
+    model), group of benchmarks, label cache, view or data set is given by its id; a wildcard of the workflow (`{cell}`)
+    is as good as an id.
     """
 
     def __init__(self, study: StudyConfig, results: Path | str = "results", reports: Path | str = "reports") -> None:
@@ -34,7 +35,9 @@ class Layout:
 
     def run_files(self, cell: str) -> list[Path]:
         """The files of a trained student; the last one is written last."""
-        return [self.run(cell) / name for name in ("config.json", "model.safetensors", "metrics.csv", "provenance.json")]
+        return [
+            self.run(cell) / name for name in ("config.json", "model.safetensors", "metrics.csv", "provenance.json")
+        ]
 
     def work(self, cell: str) -> Path:
         """Folder of a training's checkpoints, which outlives an interrupted job."""
@@ -72,7 +75,9 @@ class Layout:
 
     @property
     def premises(self) -> Path:
-        """Folder of the study's premises: of the reports they lie with the results, for tables to say whether they hold."""
+        """Folder of the study's premises: of the reports they lie with the results, for tables to say whether they
+        hold.
+        """
         return self.root / "premises"
 
     def outside(self, name: str) -> Path:

@@ -1,4 +1,5 @@
-"""What a distillation mode is, and what eq. 9 adds up: labels, supervision, the loss and the lists of cells all read it here.
+"""What a distillation mode is, and what eq. 9 adds up: labels, supervision, the loss and the lists of cells all read it
+here.
 
 A mode is one entry of `MODES`, a term of the loss one of `TERMS`.
 """

@@ -1,4 +1,5 @@
-"""What a job needs: memory, minutes and a GPU, from the networks it runs (`needs.yaml`), the crops and the study's rates.
+"""What a job needs: memory, minutes and a GPU, from the networks it runs (`needs.yaml`), the crops and the study's
+rates.
 
 The rules of the workflow ask here for their resources, and `dad check` for its estimates. Nothing here imports torch.
 """
@@ -65,8 +66,8 @@ class JobNeeds:
 
     @property
     def threads(self) -> int:
-        """Beside a GPU others decode the photos (a thread needs 49 to 59 ms for one of SA-1B's, as long as a step takes for it), or
-        score the maps (3.2 s for one of ETH3D's under four protocols).
+        """Beside a GPU others decode the photos (a thread needs 49 to 59 ms for one of SA-1B's, as long as a step takes
+        for it), or score the maps (3.2 s for one of ETH3D's under four protocols).
         """
         return _DECODING if self.gpu else 1
 
@@ -102,12 +103,14 @@ def needs_of(model: str) -> NetworkNeeds:
 
 
 def training_gib(*cells: Cell) -> float:
-    """Estimated GiB of training these cells in one process: each one's weights, gradients and AdamW's two moments, the activations
-    of the largest, the frozen encoder, online teachers.
+    """Estimated GiB of training these cells in one process: each one's weights, gradients and AdamW's two moments, the
+    activations of the largest, the frozen encoder, online teachers.
     """
     students = [needs_of(cell.student.model) for cell in cells]
     total = _PROCESS_GIB + sum(4 * _gib(student.parameters) for student in students)
-    frozen = [0.9 * _gib(student.parameters) for cell, student in zip(cells, students, strict=True) if cell.loss.feature]
+    frozen = [
+        0.9 * _gib(student.parameters) for cell, student in zip(cells, students, strict=True) if cell.loss.feature
+    ]
     total += max(frozen, default=0.0)
     total += max(_activations_gib(cell) for cell in cells)
     # shared labels may be computed in the loop: that depends on what else is trained
@@ -116,13 +119,19 @@ def training_gib(*cells: Cell) -> float:
         # all estimators stay in memory, and one of them runs at a time
         plans = {plan: max(_patches(cell) for cell in online) for cell in online for plan in cell.label_plans.values()}
         total += sum(_gib(needs_of(plan.teacher).parameters) for plan in plans)
-        total += max(_pass_gib(plan.teacher, plan.crop.size, _at_once(plan, patches)) for plan, patches in plans.items())
+        total += max(
+            _pass_gib(plan.teacher, plan.crop.size, _at_once(plan, patches)) for plan, patches in plans.items()
+        )
     return total
 
 
 def _activations_gib(cell: Cell) -> float:
     scale = (cell.crop.size / _SIZE) ** 2 * (1.0 if cell.optim.precision == "no" else 0.75)
-    return needs_of(cell.student.model).train_gib * scale * min(cell.optim.micro_batch or cell.optim.batch, cell.optim.batch)
+    return (
+        needs_of(cell.student.model).train_gib
+        * scale
+        * min(cell.optim.micro_batch or cell.optim.batch, cell.optim.batch)
+    )
 
 
 def _patches(cell: Cell) -> int:
@@ -141,7 +150,9 @@ def _at_once(plan: LabelPlan, views: int) -> int:
 
 
 def scoring_gib(model: str) -> float:
-    """GiB of predicting benchmark images with a model, one at a time: measured, or estimated for 768 pixels of the shorter side."""
+    """GiB of predicting benchmark images with a model, one at a time: measured, or estimated for 768 pixels of the
+    shorter side.
+    """
     needs = needs_of(model)
     if needs.score_gib:
         return needs.score_gib
@@ -149,16 +160,19 @@ def scoring_gib(model: str) -> float:
 
 
 def training_hours(*cells: Cell, rates: CostRates | None) -> float | None:
-    """Of training these cells in one process at the study's rates, with the teachers' passes where labels are made in the loop;
-    None without rates.
+    """Of training these cells in one process at the study's rates, with the teachers' passes where labels are made in
+    the loop; None without rates.
     """
     if rates is None:
         return None
     hours = 0.0
     for cell in cells:
-        hours += cell.optim.steps * cell.optim.batch / rates.train.get(cell.student.model, rates.train["default"]) / 3600
+        hours += (
+            cell.optim.steps * cell.optim.batch / rates.train.get(cell.student.model, rates.train["default"]) / 3600
+        )
     return hours + sum(
-        crops / rates.label.get(plan.teacher, rates.label["default"]) / 3600 for plan, crops in online_crops(cells).items()
+        crops / rates.label.get(plan.teacher, rates.label["default"]) / 3600
+        for plan, crops in online_crops(cells).items()
     )
 
 
@@ -168,7 +182,9 @@ def train_needs(*cells: Cell, rates: CostRates | None = None) -> JobNeeds:
     models += [plan.teacher for cell in cells if cell.labels.mode != "cached" for plan in cell.label_plans.values()]
     gpu = any(needs_of(model).gpu for model in models)
     otherwise = 2880 * len(cells)
-    return JobNeeds(_megabytes(training_gib(*cells)), _minutes(training_hours(*cells, rates=rates), otherwise), int(gpu))
+    return JobNeeds(
+        _megabytes(training_gib(*cells)), _minutes(training_hours(*cells, rates=rates), otherwise), int(gpu)
+    )
 
 
 def label_needs(plan: LabelPlan, rates: CostRates | None = None) -> JobNeeds:
@@ -179,9 +195,13 @@ def label_needs(plan: LabelPlan, rates: CostRates | None = None) -> JobNeeds:
 
 
 def score_needs(model: str) -> JobNeeds:
-    """Of `dad evaluate`, of a contact sheet or of a figure that runs this model (or, for a student, the model it started from)."""
+    """Of `dad evaluate`, of a contact sheet or of a figure that runs this model (or, for a student, the model it
+    started from).
+    """
     gpu = needs_of(model).gpu
-    return JobNeeds(_megabytes(scoring_gib(model) + gpu * _SCORED_GIB * (_DECODING - 1)), 1440 if gpu else 240, int(gpu))
+    return JobNeeds(
+        _megabytes(scoring_gib(model) + gpu * _SCORED_GIB * (_DECODING - 1)), 1440 if gpu else 240, int(gpu)
+    )
 
 
 def _pass_gib(model: str, size: int, images: int) -> float:

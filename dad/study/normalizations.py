@@ -1,4 +1,6 @@
-"""What a normalization is (paper section 3.1): one entry of `NORMALIZATIONS`. The arithmetic is in `dad.distill.normalization`."""
+"""What a normalization is (paper section 3.1): one entry of `NORMALIZATIONS`. The arithmetic is in
+`dad.distill.normalization`.
+"""
 
 from dataclasses import dataclass
 
@@ -8,11 +10,14 @@ class Normalization:
     """A map is normalised inside contexts, by their median and mean absolute deviation."""
 
     segments: tuple[int, ...]
-    """Each S of these divides a map into S segments of its values, or into S x S tiles (`loss.groups`); a pixel's loss is the mean
-    over them. From coarse to fine each number divides the next. None at all: the maps are compared without normalization."""
+    """Each S of these divides a map into S segments of its values, or into S x S tiles (`loss.groups`); a pixel's loss
+    is the mean over them. From coarse to fine each number divides the next. None at all: the maps are compared without
+    normalization.
+    """
     logarithms: bool = False
-    """Whether the maps are compared by the spread of the logarithm of their ratio (`dad.distill.silog`) instead of by absolute
-    differences; only without segments."""
+    """Whether the maps are compared by the spread of the logarithm of their ratio (`dad.distill.silog`) instead of by
+    absolute differences; only without segments.
+    """
 
     def __post_init__(self) -> None:
         nested = all(fine % coarse == 0 for coarse, fine in zip(self.segments, self.segments[1:], strict=False))

@@ -1,8 +1,9 @@
-"""What a study reads from outside its results (photos, benchmarks, weights, protocols), as inputs the workflow can watch.
+"""What a study reads from outside its results (photos, benchmarks, weights, protocols), as inputs the workflow can
+watch.
 
-Each such thing has a record under results/STUDY/inputs: its files by name, with size, time and checksum. The rules that read the
-thing have the record as an input, and it is rewritten only when the contents differ. So exchanged photos run their jobs again, and
-a folder that was copied, moved or touched does not.
+Each such thing has a record under results/STUDY/inputs: its files by name, with size, time and checksum. The rules that
+read the thing have the record as an input, and it is rewritten only when the contents differ. So exchanged photos run
+their jobs again, and a folder that was copied, moved or touched does not.
 """
 
 import os
@@ -15,23 +16,25 @@ from dad.errors import UserError
 from dad.files import read_json, sha256_file, write_json
 
 HASHED_BYTES = 2 << 30
-"""Up to this size the contents of a thing are read (seconds, once). Beyond it a changed time counts as a change: sizes and times
-of terabytes are known at once, their checksums are not."""
+"""Up to this size the contents of a thing are read (seconds, once). Beyond it a changed time counts as a change: sizes
+and times of terabytes are known at once, their checksums are not.
+"""
 
 PACKAGE = Path(__file__).parents[1]
 
 Files = dict[str, list[Any]]
-"""Name of a file -> size, time of change in ns, checksum (None: not read), and the time of change that nobody can set (ctime), by
-which a file is found that was exchanged for one of equal size and set to its time."""
+"""Name of a file -> size, time of change in ns, checksum (None: not read), and the time of change that nobody can set
+(ctime), by which a file is found that was exchanged for one of equal size and set to its time.
+"""
 
 
 def record(path: Path, sources: Mapping[str, Path], suffixes: Iterable[str] = ()) -> Path:
-    """Bring the record at `path` up to date with `sources` (files or folders by a name of their own) and return its path.
-    `suffixes` limits folders to the files that count.
+    """Bring the record at `path` up to date with `sources` (files or folders by a name of their own) and return its
+    path. `suffixes` limits folders to the files that count.
 
-    The record is older than any result made from it while the contents stay: new times alone leave its own time as it is, and a
-    first record is as old as what it describes. What ships with the package is as old as can be: the time at which it was
-    installed says nothing.
+    The record is older than any result made from it while the contents stay: new times alone leave its own time as it
+    is, and a first record is as old as what it describes. What ships with the package is as old as can be: the time at
+    which it was installed says nothing.
 
     Raises UserError for a source that does not exist or cannot be read.
     """
@@ -81,7 +84,10 @@ def _read(path: Path) -> Files | None:
     """The last record; None if there is none or it is damaged, which makes a new one."""
     try:
         files = read_json(path)["files"]
-        return {name: [int(size), int(changed), checksum, int(since)] for name, (size, changed, checksum, since) in files.items()}
+        return {
+            name: [int(size), int(changed), checksum, int(since)]
+            for name, (size, changed, checksum, since) in files.items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -1,7 +1,7 @@
 """The paper: its tables with every number printed in them (`tables/*.yaml`), and what is common to them (`paper.yaml`).
 
-The printed numbers are shown beside ours and never subtracted from them: another benchmark, protocol or scale is not a difference
-of methods.
+The printed numbers are shown beside ours and never subtracted from them: another benchmark, protocol or scale is not a
+difference of methods.
 """
 
 import functools
@@ -41,11 +41,13 @@ class Note(Frozen):
 
     text: str
     evidence: Literal["paper", "upstream", "reported", "recalled"]
-    """`paper`: follows from the paper alone; `upstream`: read in a public repository; `reported`: by a third party, named;
-    `recalled`: from another paper, not looked up again."""
+    """`paper`: follows from the paper alone; `upstream`: read in a public repository; `reported`: by a third party,
+    named; `recalled`: from another paper, not looked up again.
+    """
     between: Literal["paper", "configs", "publications", "upstream", "open"]
-    """Where the discrepancy lies: within the paper; between it and its released configs, the publications it takes numbers from, or
-    the code it builds on; `open`: what the paper does not say."""
+    """Where the discrepancy lies: within the paper; between it and its released configs, the publications it takes
+    numbers from, or the code it builds on; `open`: what the paper does not say.
+    """
     choice: str | None = None
     """What is done about it here."""
     foreign: bool = False
@@ -80,18 +82,27 @@ class Paper(Frozen):
             self.check(table, name)
             for row in table.printed_rows:
                 if missing := [
-                    f"{factor}: {level}" for factor, level in row.row.items() if level not in table.labels.get(factor, {})
+                    f"{factor}: {level}"
+                    for factor, level in row.row.items()
+                    if level not in table.labels.get(factor, {})
                 ]:
                     raise ValueError(f"{name}: no label for {', '.join(missing)}")
         return self
 
     def check(self, table: Table, source: str) -> None:
-        """Refuse a table that names a data set, metric or note that there is not. Raises UserError with the one that it is."""
+        """Refuse a table that names a data set, metric or note that there is not. Raises UserError with the one that it
+        is.
+        """
         for column in table.columns:
-            for key, name, known in (("dataset", column.dataset, self.datasets), ("metric", column.metric, self.metrics)):
+            for key, name, known in (
+                ("dataset", column.dataset, self.datasets),
+                ("metric", column.metric, self.metrics),
+            ):
                 if name not in known:
                     raise UserError(f"{source}: columns: unknown {key} {name}; known: {', '.join(known)}")
-        cited = [note for row in table.rows for note in row.notes] + [note for claim in table.claims for note in claim.notes]
+        cited = [note for row in table.rows for note in row.notes] + [
+            note for claim in table.claims for note in claim.notes
+        ]
         if unknown := [note for note in cited if note not in self.notes]:
             raise UserError(f"{source}: unknown note {unknown[0]}")
 
@@ -110,8 +121,8 @@ class Paper(Frozen):
         return self.tables[name]
 
     def numbers(self, table: str | None = None) -> Iterator[Printed]:
-        """Every printed number, of one table or of all, in the order of print; dashes are left out. A table that is not the paper's
-        has none.
+        """Every printed number, of one table or of all, in the order of print; dashes are left out. A table that is not
+        the paper's has none.
         """
         for name, layout in self.tables.items():
             if table in (None, name):
@@ -126,11 +137,15 @@ class Paper(Frozen):
         return abs(first - second) <= self.noise_floor * (1 + 1e-6)
 
     def foreign(self, number: Printed) -> bool:
-        """Whether a printed number is known, or with good reason suspected, to follow another protocol than the paper's own."""
+        """Whether a printed number is known, or with good reason suspected, to follow another protocol than the paper's
+        own.
+        """
         return any(self.notes[note].foreign for note in number.notes)
 
     def dataset_name(self, dataset: str) -> str | None:
-        """The paper's spelling of a real benchmark's name (`eth3d` -> `ETH3D`), or None if the paper has no such benchmark."""
+        """The paper's spelling of a real benchmark's name (`eth3d` -> `ETH3D`), or None if the paper has no such
+        benchmark.
+        """
         return next((name for name in self.datasets if name.lower() == dataset.lower()), None)
 
 

@@ -19,10 +19,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def with_settings(model: Model, settings: Iterable[str], *, what: str) -> Model:
-    """The model with values replaced: `KEY=VALUE`, the key dotted, the value read as YAML; `what` names the model in messages.
+    """The model with values replaced: `KEY=VALUE`, the key dotted, the value read as YAML; `what` names the model in
+    messages.
 
-    Raises UserError for what is no such pair, for a key that is not there (with the nearest that is) and for a value that the key
-    does not take.
+    Raises UserError for what is no such pair, for a key that is not there (with the nearest that is) and for a value
+    that the key does not take.
     """
     settings = list(settings)
     if not settings:
@@ -53,7 +54,9 @@ def _put(values: dict[str, Any], key: str, value: Any, setting: str) -> None:
     while True:
         if isinstance(holder, list):
             if not parts[0].isdecimal() or int(parts[0]) >= len(holder):
-                raise UserError(f"--set {setting}: {parts[0]!r} is no number of one of these {len(holder)}, counted from 0")
+                raise UserError(
+                    f"--set {setting}: {parts[0]!r} is no number of one of these {len(holder)}, counted from 0"
+                )
             name, parts = int(parts[0]), parts[1:]
         elif isinstance(holder, dict):
             taken = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in holder), None)
@@ -62,7 +65,9 @@ def _put(values: dict[str, Any], key: str, value: Any, setting: str) -> None:
             name = ".".join(parts[: taken or 1])
             parts = parts[taken or 1 :]
         else:
-            raise UserError(f"--set {setting}: {key.removesuffix('.' + '.'.join(parts))} is one value and has no {parts[0]!r}")
+            raise UserError(
+                f"--set {setting}: {key.removesuffix('.' + '.'.join(parts))} is one value and has no {parts[0]!r}"
+            )
         if not parts:
             holder[name] = value
             return
@@ -72,10 +77,11 @@ def _put(values: dict[str, Any], key: str, value: Any, setting: str) -> None:
 
 
 def workflow_study(files: Sequence[str | Path], given: Iterable[str] | None) -> StudyConfig:
-    """The study of a run of the workflow: its configuration files, one over the other, and the `KEY=VALUE` of `--config` over them.
+    """The study of a run of the workflow: its configuration files, one over the other, and the `KEY=VALUE` of
+    `--config` over them.
 
-    Snakemake has read the same, but as YAML 1.1 and without noticing a key that is given twice. Raises UserError in one line for
-    what is no study, and for one that no machine could run.
+    Snakemake has read the same, but as YAML 1.1 and without noticing a key that is given twice. Raises UserError in one
+    line for what is no study, and for one that no machine could run.
     """
     values: dict[str, Any] = library_beside(files)
     for file in dict.fromkeys(map(str, files)):

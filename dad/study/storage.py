@@ -1,7 +1,8 @@
-"""Which pseudo-labels of a study lie on disk: all (`labels.mode: cached`), none (`online`), or those that pay (`shared`).
+"""Which pseudo-labels of a study lie on disk: all (`labels.mode: cached`), none (`online`), or those that pay
+(`shared`).
 
-With `shared` a view's labels are stored where two or more jobs are going to read them, and computed in the loop where one is: a job
-of several students is one reader. The students are the same in every case.
+With `shared` a view's labels are stored where two or more jobs are going to read them, and computed in the loop where
+one is: a job of several students is one reader. The students are the same in every case.
 """
 
 from collections import Counter
@@ -33,7 +34,9 @@ def stored_views(cell: Cell, several: Views) -> dict[str, list[str]]:
     """The views whose labels a cell reads from disk, by role; roles that have none are left out."""
     found = {}
     for role, plan in cell.label_plans.items():
-        views = [view for view in label_views(cell) if cell.labels.mode == "cached" or (label_id(plan), view) in several]
+        views = [
+            view for view in label_views(cell) if cell.labels.mode == "cached" or (label_id(plan), view) in several
+        ]
         if views and cell.labels.mode != "online":
             found[role] = views
     return found
@@ -42,8 +45,8 @@ def stored_views(cell: Cell, several: Views) -> dict[str, list[str]]:
 class LabelStorage:
     """What the trainings of one call of the workflow read from disk. `jobs`: those that are still to be done.
 
-    A trained student's labels are where its record says they were, so that a table that is added later trains nothing again. What
-    lies on disk already is read, however few read it.
+    A trained student's labels are where its record says they were, so that a table that is added later trains nothing
+    again. What lies on disk already is read, however few read it.
     """
 
     def __init__(self, layout: Layout, jobs: Iterable[Iterable[Cell]]) -> None:

@@ -1,6 +1,7 @@
 """The form of a table: what stands in its rows, how it is laid out, what the paper prints in it and says about it.
 
-The paper's tables (`dad/study/tables/*.yaml`), a study's own (its key `tables`) and the library's (`config/tables/*.yaml`) have it.
+The paper's tables (`dad/study/tables/*.yaml`), a study's own (its key `tables`) and the library's
+(`config/tables/*.yaml`) have it.
 """
 
 import math
@@ -23,7 +24,20 @@ AVERAGE = "average"
 
 TAKEN = (
     *("id", "table", "role", "row", "label", "block", "cell", "seed", "seeds", "steps", "dataset"),
-    *("title", "benchmark", "stands_for", "image", "scene", "metric", "protocol", "mean", "ci_low", "ci_high", "n", "best"),
+    *(
+        "title",
+        "benchmark",
+        "stands_for",
+        "image",
+        "scene",
+        "metric",
+        "protocol",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "n",
+        "best",
+    ),
     *("percent", "paper", "paper_best", "paper_percent", "notes", "foreign", "reason", "difference_to_best"),
     *("diff_low", "diff_high", "p_holm", "effect", "reference", "ref_difference", "ref_low", "ref_high", "ref_p_holm"),
     *("ref_effect", "ref_verdict"),
@@ -31,7 +45,9 @@ TAKEN = (
 """What stands beside a row's factors in a table's CSV and in lists of cells: no factor is called so."""
 
 Changes = dict[str, Any]
-"""What differs from the study's plain student: dotted field of `Cell` -> value (`dad.study.changes` has the short words)."""
+"""What differs from the study's plain student: dotted field of `Cell` -> value (`dad.study.changes` has the short
+words).
+"""
 
 
 def row_name(levels: Mapping[str, str]) -> str:
@@ -55,8 +71,10 @@ class TableRow(Frozen):
     train: Changes | None = None
     """What its student changes beside what its levels say."""
     score: tuple[str, ...] = ()
-    """A model that is scored as is, instead of a student: `teacher`, `assistant`, the name of an architecture (`midas-l`), a model,
-    or `estimator`, what the study's `estimators` name under this row. Of several, the first that the study has."""
+    """A model that is scored as is, instead of a student: `teacher`, `assistant`, the name of an architecture
+    (`midas-l`), a model, or `estimator`, what the study's `estimators` name under this row. Of several, the first that
+    the study has.
+    """
     values: tuple[float | None, ...] = ()
     """What the paper prints; None: a dash in print; empty: the row is not in print."""
     percent: tuple[float | None, ...] | None = None
@@ -117,7 +135,9 @@ class Curves(Frozen):
 
 
 class Table(Frozen):
-    """One table. Beside these keys its file may hold `grid`, `where` and `except` (`dad.study.grid`), from which rows are made."""
+    """One table. Beside these keys its file may hold `grid`, `where` and `except` (`dad.study.grid`), from which rows
+    are made.
+    """
 
     key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     """Name of its files, from the file or key it stands in."""
@@ -128,7 +148,9 @@ class Table(Frozen):
     title: str
     caption: str = ""
     factors: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Which factors make a row, in the order of print. One that is a field of a cell changes that field to its level."""
+    """Which factors make a row, in the order of print. One that is a field of a cell changes that field to its
+    level.
+    """
     block: tuple[str, ...] = ()
     """The factors whose levels group the rows into blocks, each with its own best value."""
     headings: dict[str, str] = Field(default_factory=dict)
@@ -150,8 +172,9 @@ class Table(Frozen):
     percent_of: dict[str, str] | None = None
     """The percentages are relative to the row with these factors replaced."""
     reference: tuple[Reference, ...] = ()
-    """What paired differences are taken to, by the first rule that fits a row; none at all: the table's best row. Levels alone are
-    one rule for all rows."""
+    """What paired differences are taken to, by the first rule that fits a row; none at all: the table's best row.
+    Levels alone are one rule for all rows.
+    """
     rows: Annotated[tuple[TableRow, ...], Field(min_length=1)]
     """All rows, those of the grid first."""
     claims: tuple[Claim, ...] = ()
@@ -200,10 +223,14 @@ class Table(Frozen):
         named |= {f"reference.{part}": getattr(rule, part) for rule in self.reference for part in ("of", "against")}
         for key, factors in named.items():
             if strange := [factor for factor in factors if factor not in self.factors]:
-                raise ValueError(f"{key}: {strange[0]} is no factor of this table; its factors are {', '.join(self.factors)}")
+                raise ValueError(
+                    f"{key}: {strange[0]} is no factor of this table; its factors are {', '.join(self.factors)}"
+                )
 
     def _told_apart(self) -> None:
-        """Refuse names and labels under which two different things would be one, and levels that are to be numbers and are none."""
+        """Refuse names and labels under which two different things would be one, and levels that are to be numbers and
+        are none.
+        """
         if twice := [factor for factor in self.factors if self.factors.count(factor) > 1]:
             raise ValueError(f"factors: {twice[0]} is there twice")
         if taken := [factor for factor in self.factors if factor in TAKEN]:
@@ -213,7 +240,9 @@ class Table(Frozen):
             if twice := [label for label in shown if shown.count(label) > 1]:
                 raise ValueError(f"labels.{factor}: two levels are both written {twice[0]!r}")
         if self.curves and not self.reference:
-            raise ValueError("curves: they are of the error relative to each row's reference, and this table has no reference")
+            raise ValueError(
+                "curves: they are of the error relative to each row's reference, and this table has no reference"
+            )
         if self.curves:
             self._numbers("curves.along", self.curves.along, self.rows)
 
@@ -223,7 +252,9 @@ class Table(Frozen):
                 raise ValueError(f"{key}: {factor} has the level {level!r}, which is no number")
 
     def check_claim(self, claim: Claim) -> None:
-        """Raise UserError for a claim about rows or columns that there are not; columns left to the default are not known yet."""
+        """Raise UserError for a claim about rows or columns that there are not; columns left to the default are not
+        known yet.
+        """
         columns = {(column.dataset, column.metric) for column in self.columns}
         if self.average:
             columns |= {(AVERAGE, metric) for metric in self.metrics}
@@ -272,7 +303,9 @@ class Table(Frozen):
         return tuple(dict.fromkeys(column.dataset for column in self.columns))
 
     def reference_of(self, factors: Mapping[str, str]) -> dict[str, str] | None:
-        """The factors of the row that the row with these factors is compared with, or None; no row is its own reference."""
+        """The factors of the row that the row with these factors is compared with, or None; no row is its own
+        reference.
+        """
         for rule in self.reference:
             if rule.of.items() <= factors.items():
                 reference = {**factors, **rule.against}
@@ -299,4 +332,6 @@ class Table(Frozen):
     def printed(self, row: Mapping[str, str], dataset: str, metric: str) -> Printed | None:
         """The number printed for these factors in this column, or None."""
         wanted = (dict(row), dataset, metric)
-        return next((number for number in self.numbers() if (number.row, number.dataset, number.metric) == wanted), None)
+        return next(
+            (number for number in self.numbers() if (number.row, number.dataset, number.metric) == wanted), None
+        )

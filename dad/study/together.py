@@ -1,7 +1,7 @@
 """Which students one job trains: those that read the same labels share the photos, the crops and the teacher's pass.
 
-A result belongs to its cell, and the grouping is how it was made: it follows the machine and the call, and no student is trained
-again because another call groups otherwise.
+A result belongs to its cell, and the grouping is how it was made: it follows the machine and the call, and no student
+is trained again because another call groups otherwise.
 """
 
 import itertools
@@ -33,7 +33,8 @@ class Lanes:
 def companies(cells: Mapping[str, Cell]) -> list[list[str]]:
     """Cells by id, divided into those that one job could train: of one label plan, and of one assistant at most.
 
-    A company stands where its first cell stands, and its cells are in their order; those without an assistant are with the first.
+    A company stands where its first cell stands, and its cells are in their order; those without an assistant are with
+    the first.
     """
     found: dict[tuple[LabelPlan, str], list[list[str]]] = {}
     for name, cell in cells.items():
@@ -45,12 +46,14 @@ def companies(cells: Mapping[str, Cell]) -> list[list[str]]:
         else:
             of_labels.append([name])
     order = {name: number for number, name in enumerate(cells)}
-    return sorted((company for of_labels in found.values() for company in of_labels), key=lambda company: order[company[0]])
+    return sorted(
+        (company for of_labels in found.values() for company in of_labels), key=lambda company: order[company[0]]
+    )
 
 
 def groups(cells: Mapping[str, Cell], most: int, fits: Fits | None = None) -> list[list[str]]:
-    """Cells by id in groups of up to `most` that `fits` does not refuse; all are in one of them, and the groups of a company are of
-    one size or differ by one.
+    """Cells by id in groups of up to `most` that `fits` does not refuse; all are in one of them, and the groups of a
+    company are of one size or differ by one.
     """
     return [group for company in companies(cells) for group in _divided(company, -(-len(company) // most), fits)]
 
@@ -58,15 +61,17 @@ def groups(cells: Mapping[str, Cell], most: int, fits: Fits | None = None) -> li
 def largest(sizes: Sequence[int], most: int, jobs: int) -> int:
     """How many students a job has at most where companies of these sizes are trained, so many jobs side by side.
 
-    As few as leave no more jobs than that, for then the longest of them ends soonest; `most` where even that leaves more, for then
-    every further job is one more pass of the teacher and nothing ends sooner.
+    As few as leave no more jobs than that, for then the longest of them ends soonest; `most` where even that leaves
+    more, for then every further job is one more pass of the teacher and nothing ends sooner.
     """
     enough = (size for size in range(1, most + 1) if sum(-(-count // size) for count in sizes) <= jobs)
     return next(enough, most)
 
 
 def _divided(company: list[str], parts: int, fits: Fits | None) -> list[list[str]]:
-    """A company in so many groups of one size, or in more where these have no room; one student alone is left to the check."""
+    """A company in so many groups of one size, or in more where these have no room; one student alone is left to the
+    check.
+    """
     while True:
         small, more = divmod(len(company), parts)
         ends = [0]

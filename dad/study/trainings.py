@@ -1,7 +1,8 @@
 """The trainings of one call of the workflow: which students are trained together in one job, and which alone.
 
-Students that are trained already stay with those they were trained with, whatever the grouping is now: Snakemake compares the job
-that made a result with the one that would make it now. So results are made again for new contents and never for a new grouping.
+Students that are trained already stay with those they were trained with, whatever the grouping is now: Snakemake
+compares the job that made a result with the one that would make it now. So results are made again for new contents and
+never for a new grouping.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +19,9 @@ from dad.study.tables import table_names
 from dad.study.together import Lanes, companies, groups, largest
 
 PLANNED = "trainings.json"
-"""In results/STUDY: the jobs of several students, by name, for the machines of a cluster, which know only a job's name."""
+"""In results/STUDY: the jobs of several students, by name, for the machines of a cluster, which know only a job's
+name.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Company:
 class Trainings:
     """How the students of a study are divided into jobs.
 
-    tables: their ids by table; cells: all of them by id. targets: what is asked of the workflow, as paths. gpus: how many GPUs
-    the training of one asks for; gib: the memory that training several together takes.
+    tables: their ids by table; cells: all of them by id. targets: what is asked of the workflow, as paths. gpus: how
+    many GPUs the training of one asks for; gib: the memory that training several together takes.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class Trainings:
         self._finished = {name for name in cells if all(path.is_file() for path in layout.run_files(name))}
         kept = self._kept()
         self._asked_for = self._asked(targets)
-        planned = self._planned({name: cell for name, cell in cells.items() if name not in self._finished}, self._asked_for)
+        planned = self._planned(
+            {name: cell for name, cell in cells.items() if name not in self._finished}, self._asked_for
+        )
         self.together: dict[str, Company] = {self._name(one.whole): one for one in [*kept, *planned]}
         """The jobs of several students, by name."""
         self._divide()
@@ -111,7 +116,9 @@ class Trainings:
         return [Company(tuple(cells), whole) for whole, cells in found.items()]
 
     def _trained_with(self, cell: str) -> tuple[str, ...]:
-        """Whom a finished student says that it was trained with, itself among them; nobody where its record cannot be read."""
+        """Whom a finished student says that it was trained with, itself among them; nobody where its record cannot be
+        read.
+        """
         try:
             whole = tuple(map(str, read_json(self._layout.run(cell) / "provenance.json")["company"]))
         except (UserError, ValueError, KeyError, TypeError):
@@ -121,8 +128,8 @@ class Trainings:
     def _planned(self, new: Mapping[str, Cell], asked: set[str]) -> list[Company]:
         """Companies of students that are not trained.
 
-        Students of one table come together, so that a table asked for by itself costs little more than its own; what is asked for
-        is divided so that the machine is used.
+        Students of one table come together, so that a table asked for by itself costs little more than its own; what is
+        asked for is divided so that the machine is used.
         """
         most = self._layout.study.students_per_job
         found: list[Company] = []
@@ -135,7 +142,9 @@ class Trainings:
                 sizes = [len(company) for cells in of_kind for company in companies(cells)]
                 size = largest(sizes, most, self._lanes.jobs(gpus)) if is_asked else most
                 for cells in of_kind:
-                    several = [tuple(group) for group in groups(cells, size, self._fits if gpus else None) if len(group) > 1]
+                    several = [
+                        tuple(group) for group in groups(cells, size, self._fits if gpus else None) if len(group) > 1
+                    ]
                     found += [Company(group, group) for group in several]
         return found
 
@@ -152,7 +161,9 @@ class Trainings:
         return self._lanes.gpu_gib is None or self._gib(*(self._cells[name] for name in group)) <= self._lanes.gpu_gib
 
     def _asked(self, targets: Iterable[str]) -> set[str]:
-        """The students that these files are made from, as far as their names tell; all that the study makes where no name does."""
+        """The students that these files are made from, as far as their names tell; all that the study makes where no
+        name does.
+        """
         found: set[str] = set()
         for target in targets:
             path = PurePath(target)

@@ -34,12 +34,16 @@ class ZooScenes(Frozen):
     @property
     def options(self) -> list[str]:
         """Its options of `dad data scenes`, but for the kind."""
-        values = {key: value for key, value in self.model_dump(mode="json").items() if key != "kinds" and value is not None}
+        values = {
+            key: value for key, value in self.model_dump(mode="json").items() if key != "kinds" and value is not None
+        }
         return [f"--{key}={value}" for key, value in values.items()]
 
 
 class AutoencoderRecipe(Frozen):
-    """How a diffusion network's autoencoder is trained before the rest: to give back the scenes and maps that it gets."""
+    """How a diffusion network's autoencoder is trained before the rest: to give back the scenes and maps that it
+    gets.
+    """
 
     kl: Weight = 1e-3
     """Weight of the latents' divergence from a unit normal (mean over their elements) beside the L1 reconstruction."""
@@ -52,32 +56,42 @@ class ZooRecipe(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     network: NetworkConfig
     init: Annotated[str, Field(pattern=r"^(efficientnet-lite0|zoo/[a-z0-9-]+)$")] | None = None
-    """What the network starts from: `efficientnet-lite0`, ImageNet weights for the encoder of the family midas-small at width and
-    depth 1.0 (`dad.models.imagenet`); `zoo/NAME`, all weights of another member of the same network; null: random ones."""
+    """What the network starts from: `efficientnet-lite0`, ImageNet weights for the encoder of the family midas-small at
+    width and depth 1.0 (`dad.models.imagenet`); `zoo/NAME`, all weights of another member of the same network; null:
+    random ones.
+    """
     scenes: ZooScenes
     size: Positive
     """Side in pixels of the network's input."""
     min_crop: Positive
     """Smallest side of the random square cut from a scene."""
     gradient: Weight = 2.0
-    """Weight of gradient matching beside the affine-invariant loss (Depth Anything v2 has 1 : 2), or a diffusion network's L1."""
+    """Weight of gradient matching beside the affine-invariant loss (Depth Anything v2 has 1 : 2), or a diffusion
+    network's L1.
+    """
     anchor: Weight = 0.0
-    """Weight of a term that keeps the output's scale, which the affine-invariant loss leaves free, from drifting. A study without
-    normalization suffers from that very freedom, so a teacher for it is better off without; a diffusion network's maps are bounded
-    and have no such term."""
+    """Weight of a term that keeps the output's scale, which the affine-invariant loss leaves free, from drifting. A
+    study without normalization suffers from that very freedom, so a teacher for it is better off without; a diffusion
+    network's maps are bounded and have no such term.
+    """
     autoencoder: AutoencoderRecipe | None = None
-    """The training that comes first where the network has an autoencoder, and only there; afterwards the autoencoder is frozen."""
+    """The training that comes first where the network has an autoencoder, and only there; afterwards the autoencoder is
+    frozen.
+    """
     optim: OptimConfig
     refine: OptimConfig | None = None
-    """A last training from the weights so far, a warm restart: lower rates, other crops; null: none. In a diffusion network the
-    autoencoder's decoder moves too."""
+    """A last training from the weights so far, a warm restart: lower rates, other crops; null: none. In a diffusion
+    network the autoencoder's decoder moves too.
+    """
     seed: Count = 0
     """Of the initial weights and of the first training's crops; every further training takes the next one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "ZooRecipe":
         if (self.network.family == "genpercept") != (self.autoencoder is not None):
-            raise ValueError(f"autoencoder belongs to the family genpercept and must be given there, not to {self.network.family}")
+            raise ValueError(
+                f"autoencoder belongs to the family genpercept and must be given there, not to {self.network.family}"
+            )
         if self.scenes.textures is not None and self.scenes.style == "plain":
             raise ValueError("scenes of style plain have no textures: leave scenes.textures out or take style rich")
         if self.init == "efficientnet-lite0" and self.network.family != "midas-small":
@@ -99,4 +113,6 @@ class ZooRecipe(Frozen):
 
 def recipes(folder: Path) -> dict[str, ZooRecipe]:
     """The members of the zoo by name: a file each."""
-    return {path.stem: parse_model(ZooRecipe, read_yaml(path), source=str(path)) for path in sorted(folder.glob("*.yaml"))}
+    return {
+        path.stem: parse_model(ZooRecipe, read_yaml(path), source=str(path)) for path in sorted(folder.glob("*.yaml"))
+    }

@@ -24,7 +24,9 @@ CONTENT_VERSION = 6
 """Raised when the same files are to be shown differently, so that an import refreshes every run."""
 
 CONFIG = "with."
-"""Begins the names of params that are no factor: MLflow's Compare page draws the first params, by name, in which runs differ."""
+"""Begins the names of params that are no factor: MLflow's Compare page draws the first params, by name, in which runs
+differ.
+"""
 
 CURVE_POINTS = 2000
 """Longer curves are thinned to about this many steps; the attached metrics.csv has all of them."""
@@ -68,13 +70,17 @@ def run_files(folder: Path, subject: str) -> Files:
 
 
 def read_run(study: str, subject: str, files: Files, rows: Sequence[Row], row: Row | None) -> RunContent:
-    """A finished cell, or a model scored as it is, as the table of `row` shows it; `rows` are those it fills in all tables.
+    """A finished cell, or a model scored as it is, as the table of `row` shows it; `rows` are those it fills in all
+    tables.
 
-    Raises OSError, ValueError, KeyError, TypeError or AttributeError when a file is missing, damaged, or not what it should be.
+    Raises OSError, ValueError, KeyError, TypeError or AttributeError when a file is missing, damaged, or not what it
+    should be.
     """
     facts: dict[str, Any] = {}
     if "provenance.json" in files:
-        facts = read_record(files["provenance.json"], files=("config.json", "metrics.csv"), cure=f"train {subject} again")
+        facts = read_record(
+            files["provenance.json"], files=("config.json", "metrics.csv"), cure=f"train {subject} again"
+        )
     scores, tags = _scores(files, subject, facts)
     if "provenance.json" in files:
         config = read_json(files["config.json"])
@@ -97,7 +103,11 @@ def read_run(study: str, subject: str, files: Files, rows: Sequence[Row], row: R
 def flatten(value: Any, name: str = "") -> dict[str, str]:
     """Nested mappings as dotted keys; lists become comma-separated text, None becomes `null`."""
     if isinstance(value, Mapping):
-        return {key: text for item in value for key, text in flatten(value[item], f"{name}.{item}" if name else str(item)).items()}
+        return {
+            key: text
+            for item in value
+            for key, text in flatten(value[item], f"{name}.{item}" if name else str(item)).items()
+        }
     if isinstance(value, list | tuple):
         return {name: ", ".join(str(item) for item in value)}
     return {name: value if isinstance(value, str) else json.dumps(value)}
@@ -108,9 +118,9 @@ def shown_as(
 ) -> tuple[str, dict[str, str], dict[str, str]]:
     """Name, tags and params of a run; `config` is the resolved config of the cell, empty for an untrained model.
 
-    By its name, row and seed (the id where no table is known), runs of a table are told apart. Tags are what it is found and
-    grouped by, what is no factor of this table too, so that runs can be searched alike in all of them. Params are the factors by
-    their names, then as `with.<key>` what else is in the config: a factor has one name.
+    By its name, row and seed (the id where no table is known), runs of a table are told apart. Tags are what it is
+    found and grouped by, what is no factor of this table too, so that runs can be searched alike in all of them. Params
+    are the factors by their names, then as `with.<key>` what else is in the config: a factor has one name.
     """
     flat = flatten(config)
     seed = {"seed": flat["seed"]} if config else {}
@@ -143,7 +153,9 @@ def is_shown(step: int, steps: int) -> bool:
 
 
 def row_points(row: Mapping[str, Any]) -> dict[tuple[str, int], float]:
-    """A row of the step log as points. Values that are absent or not finite are left out: MLflow stores inf as 1.8e308."""
+    """A row of the step log as points. Values that are absent or not finite are left out: MLflow stores inf as
+    1.8e308.
+    """
     step = int(row["step"])
     values = {key: float(value) for key, value in row.items() if key != "step" and value not in ("", None)}
     return {(metric_key(key), step): value for key, value in values.items() if math.isfinite(value)}
@@ -159,7 +171,8 @@ def _curve(path: Path, steps: int, started: int, finished: int) -> list[Point]:
 
 
 def score_points(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The benchmark means as `<metric>/<dataset> <protocol>`: the UI draws them as bars over runs, a section per metric.
+    """The benchmark means as `<metric>/<dataset> <protocol>`: the UI draws them as bars over runs, a section per
+    metric.
 
     The protocol's name stands without its version where the data set was scored under one protocol of that name.
     """
@@ -175,7 +188,9 @@ def score_points(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _scores(files: Files, subject: str, run: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
-    """Points and tags of a subject's score summaries, of which there is one per group of benchmarks; `run` is its record."""
+    """Points and tags of a subject's score summaries, of which there is one per group of benchmarks; `run` is its
+    record.
+    """
     summaries = []
     for path in [path for name, path in files.items() if name.startswith("scores-") and name.endswith(".json")]:
         summaries.append(read_record(path, files=(path.with_suffix(".csv").name,), cure=f"evaluate {subject} again"))
@@ -199,20 +214,23 @@ def _milliseconds(moment: str) -> int:
 
 
 def table_files(reports: Path, table: str) -> Files:
-    """A table's rendered files that exist: `table1.*`, `table1_*`, and the figures made of its cells; none without its numbers, as
-    figures by themselves can be of any study.
+    """A table's rendered files that exist: `table1.*`, `table1_*`, and the figures made of its cells; none without its
+    numbers, as figures by themselves can be of any study.
     """
     patterns = [f"{name}{rest}" for name in (table, *figures_of(table)) for rest in (".*", "_*.*")]
     endings = (".csv", ".md", ".tex", ".png", ".svg", ".pdf")
-    found = {path.name: path for pattern in patterns for path in sorted(reports.glob(pattern)) if path.suffix in endings}
+    found = {
+        path.name: path for pattern in patterns for path in sorted(reports.glob(pattern)) if path.suffix in endings
+    }
     return found if f"{table}.csv" in found else {}
 
 
 def read_table(study: StudyConfig, table: str, children: Sequence[RunContent], cells: int, files: Files) -> RunContent:
     """A table's own run, above those of its rows: its numbers, and the rendered table and figures where there are any.
 
-    cells: how many the table has; `children` are its runs with results. Raises UserError when the table was rendered for other
-    cells than the study's (reports of an older version of it), ValueError or KeyError when it is not a table, OSError too.
+    cells: how many the table has; `children` are its runs with results. Raises UserError when the table was rendered
+    for other cells than the study's (reports of an older version of it), ValueError or KeyError when it is not a table,
+    OSError too.
     """
     lines = _table_lines(files[f"{table}.csv"], study, table) if files else []
     protocols = [line["protocol"] for _, line in lines] or [child.tags.get("protocol") for child in children]
@@ -220,13 +238,20 @@ def read_table(study: StudyConfig, table: str, children: Sequence[RunContent], c
     dirty = any(child.tags.get("git_dirty") == "true" for child in children)
     page, title = files.get(f"{table}.md"), f"{table_of(study, table).name}: {table_of(study, table).title}"
     started, finished = min(child.started for child in children), max(child.finished for child in children)
-    tags = {"dad.study": study.name, "dad.table": table, "title": title, "seeds": ", ".join(map(str, seeds_of(study, table)))}
+    tags = {
+        "dad.study": study.name,
+        "dad.table": table,
+        "title": title,
+        "seeds": ", ".join(map(str, seeds_of(study, table))),
+    }
     tags |= {"cells": str(cells), "cells finished": str(sum("seed" in child.tags for child in children))}
     tags |= {"protocol": ", ".join(dict.fromkeys(filter(None, protocols)))} | source_tags(f"dad table {table}")
     tags |= code_tags(commits[0], dirty) if len(commits) == 1 else {"git_commit": ", ".join(commits)} if commits else {}
     tags["mlflow.note.content"] = title if page is None else describe(page.read_text(encoding="utf-8"))
     # one slash, because MLflow's charts make a section of everything before the last one
-    means = {f"table/{row} {line['dataset']} {line['metric']}": float(line["mean"]) for row, line in lines if line["mean"]}
+    means = {
+        f"table/{row} {line['dataset']} {line['metric']}": float(line["mean"]) for row, line in lines if line["mean"]
+    }
     points = [(metric_key(key), 0, value, finished) for key, value in means.items() if math.isfinite(value)]
     return RunContent(table, tags, {}, points, started, finished, files)
 

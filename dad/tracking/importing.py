@@ -1,4 +1,6 @@
-"""`track import`: an experiment per table, in it the table's own run and below it a run per finished cell, as the files say."""
+"""`track import`: an experiment per table, in it the table's own run and below it a run per finished cell, as the files
+say.
+"""
 
 import contextlib
 import itertools
@@ -44,19 +46,26 @@ class Imported:
 
 
 def import_results(
-    results: Path, uri: str, *, studies: Iterable[StudyConfig] = (), reports: Path | None = None, tables: Iterable[str] = ()
+    results: Path,
+    uri: str,
+    *,
+    studies: Iterable[StudyConfig] = (),
+    reports: Path | None = None,
+    tables: Iterable[str] = (),
 ) -> Imported:
     """Show every finished cell under `results` (one folder per study) in the MLflow store at `uri`.
 
-    A cell is finished when `<study>/runs/<cell>/provenance.json` exists; its scores and preview are added when they are there.
-    `studies` tell which tables a cell belongs to: it has a run in the experiment `<study>/<table>` of each of them, below the
-    table's own run; a model that is scored as it is has one, too, without curves. A cell goes into the experiment `<study>`
-    where its study is not given or no longer has it. The table's run gets the rendered table and its figures from `reports`, where
-    they are and were rendered from the same cells. `tables` restricts the import to some tables.
+    A cell is finished when `<study>/runs/<cell>/provenance.json` exists; its scores and preview are added when they are
+    there. `studies` tell which tables a cell belongs to: it has a run in the experiment `<study>/<table>` of each of
+    them, below the table's own run; a model that is scored as it is has one, too, without curves. A cell goes into the
+    experiment `<study>` where its study is not given or no longer has it. The table's run gets the rendered table and
+    its figures from `reports`, where they are and were rendered from the same cells. `tables` restricts the import to
+    some tables.
 
-    A run made from the same contents is left alone, any other goes to MLflow's trash and is made anew; so what was broken off, or
-    changed in MLflow's pages, ends as one run per cell. Runs without files are kept; those still shown as running although their
-    process on this host has ended are marked as killed. What cannot be read is named in the answer and left out.
+    A run made from the same contents is left alone, any other goes to MLflow's trash and is made anew; so what was
+    broken off, or changed in MLflow's pages, ends as one run per cell. Runs without files are kept; those still shown
+    as running although their process on this host has ended are marked as killed. What cannot be read is named in the
+    answer and left out.
 
     Raises UserError for a folder that does not exist, an unknown table, or a store that cannot be used.
     """
@@ -72,7 +81,9 @@ def import_results(
             study = next((study for study in studies if study.name == folder.name), None)
             # a table that is imported by itself does not change what is said of its cells
             names = chosen.get(folder.name, ())
-            places = {} if study is None else tables_by_cell(study, dict.fromkeys(chosen_tables(study, (), reports) + names))
+            places = (
+                {} if study is None else tables_by_cell(study, dict.fromkeys(chosen_tables(study, (), reports) + names))
+            )
             into = _Import(store, folder, places, report)
             for table in names if study is not None else ():
                 into.show_table(study, table, {} if reports is None else table_files(reports, table))
@@ -100,7 +111,9 @@ class _Import:
     report: Imported
 
     def show_table(self, study: StudyConfig, table: str, files: Files) -> None:
-        """One table: its own run first, since the others name it, then those of its rows. `files` are its rendered ones."""
+        """One table: its own run first, since the others name it, then those of its rows. `files` are its rendered
+        ones.
+        """
         here = {subject: row for subject, rows in self.places.items() for row in rows if row.table == table}
         children = self._read(here)
         if not children:
@@ -144,7 +157,9 @@ class _Import:
             self.report.skipped[what] = str(error) if isinstance(error, UserError) else first_line(error)
 
     def _read(self, subjects: Mapping[str, Row | None]) -> dict[str, RunContent]:
-        """The cells and models with results, as what they are shown; a damaged one is noted once, however many tables it is in."""
+        """The cells and models with results, as what they are shown; a damaged one is noted once, however many tables
+        it is in.
+        """
         found = {}
         for subject, row in subjects.items():
             files = run_files(self.folder, subject)
@@ -154,7 +169,9 @@ class _Import:
                     found[subject] = read_run(self.folder.name, subject, files, self.places.get(subject, ()), row)
         return found
 
-    def _show_all(self, home: str, contents: Mapping[str, RunContent], link: Mapping[str, str]) -> list[tuple[str, Any]]:
+    def _show_all(
+        self, home: str, contents: Mapping[str, RunContent], link: Mapping[str, str]
+    ) -> list[tuple[str, Any]]:
         """Show the contents; returns the runs of other subjects in the experiment `home`, with these."""
         existing = self.store.runs(self.folder.name, home)
         for subject, content in contents.items():

@@ -20,18 +20,18 @@ _logger = logging.getLogger(__name__)
 class LiveTracker:
     """A listener of `dad.distill.train.train` that writes the step log's rows to MLflow as they come.
 
-    Use as a context manager around the training. The run appears with the first rows, so that a training that never gets
-    there leaves no trace. The newest unfinished run of the cell is taken up again and goes on after its last step; a finished
-    one, whose files are being made anew, goes to MLflow's trash. Rows are written when the step log hands them over (every 25
-    steps, every 10 seconds, and before each checkpoint): holding them back any longer would leave a gap after a killed
-    training resumes from its checkpoint.
+    Use as a context manager around the training. The run appears with the first rows, so that a training that never
+    gets there leaves no trace. The newest unfinished run of the cell is taken up again and goes on after its last step;
+    a finished one, whose files are being made anew, goes to MLflow's trash. Rows are written when the step log hands
+    them over (every 25 steps, every 10 seconds, and before each checkpoint): holding them back any longer would leave a
+    gap after a killed training resumes from its checkpoint.
 
-    The run ends as FINISHED, as FAILED (with the tag `dad.error`) when the training raises, as KILLED on SIGTERM or Ctrl-C.
-    After SIGKILL it stays RUNNING until the cell is trained again or `import_results` sees that its process has ended. An
-    import replaces the run by one with scores and files.
+    The run ends as FINISHED, as FAILED (with the tag `dad.error`) when the training raises, as KILLED on SIGTERM or
+    Ctrl-C. After SIGKILL it stays RUNNING until the cell is trained again or `import_results` sees that its process has
+    ended. An import replaces the run by one with scores and files.
 
-    `tables` are the cell's rows as `tables_by_cell` gives them: the run goes into the first table's experiment, below that
-    table's own run; an import adds the others. Without any it goes into the study's own experiment.
+    `tables` are the cell's rows as `tables_by_cell` gives them: the run goes into the first table's experiment, below
+    that table's own run; an import adds the others. Without any it goes into the study's own experiment.
 
     The first failure of MLflow gives one warning and switches the tracker off. Only a URI of an unsupported kind raises
     (UserError, on construction, before work is spent).
@@ -66,7 +66,9 @@ class LiveTracker:
             self._store.log(self._run_id, points=points)
             self._last_step = int(max([self._last_step, *(row["step"] for row in fresh)]))
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ending.close()
         if self._store is None or self._run_id is None:
             return

@@ -24,7 +24,8 @@ START_SECONDS = 120
 
 
 def experiment_pages(study: StudyConfig, uri: str, server: str, tables: Iterable[str] = ()) -> dict[str, str]:
-    """Table -> address of its experiment's page on a server, for those of the tables (by default the study's) that were imported.
+    """Table -> address of its experiment's page on a server, for those of the tables (by default the study's) that were
+    imported.
 
     Raises UserError for an unknown table, a store that cannot be used, and one without any of these experiments.
     """
@@ -46,10 +47,14 @@ def experiment_pages(study: StudyConfig, uri: str, server: str, tables: Iterable
     return pages
 
 
-def show_pages(study: StudyConfig, uri: str, *, tables: Iterable[str] = (), port: int = 5000, browser: bool = True) -> None:
-    """Start MLflow's server on a local store, print the pages of the tables, open the first, and wait until it is ended.
+def show_pages(
+    study: StudyConfig, uri: str, *, tables: Iterable[str] = (), port: int = 5000, browser: bool = True
+) -> None:
+    """Start MLflow's server on a local store, print the pages of the tables, open the first, and wait until it is
+    ended.
 
-    A store that is a server already is only opened. Raises UserError as `experiment_pages`, and where the port is taken.
+    A store that is a server already is only opened. Raises UserError as `experiment_pages`, and where the port is
+    taken.
     """
     if not uri.startswith("sqlite:"):
         _open(experiment_pages(study, uri, uri.rstrip("/"), tables), browser)
@@ -61,7 +66,18 @@ def show_pages(study: StudyConfig, uri: str, *, tables: Iterable[str] = (), port
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise UserError(f"port {port} is taken; choose another with --port")
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", check_uri(uri), "--port", str(port), "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "ui",
+        "--backend-store-uri",
+        check_uri(uri),
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     # without an exception the server would go on by itself
     with tempfile.TemporaryFile() as said, exits_on_sigterm():
         process = subprocess.Popen(command, env=SETTINGS | os.environ, stdout=said, stderr=said)

@@ -12,7 +12,9 @@ import psutil
 
 
 def this_process() -> str:
-    """Value of the tag `dad.process`: host, process id and the process's start in seconds, which tells reused ids apart."""
+    """Value of the tag `dad.process`: host, process id and the process's start in seconds, which tells reused ids
+    apart.
+    """
     return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.0f}"
 
 
@@ -34,7 +36,10 @@ def exits_on_sigterm() -> Iterator[None]:
 
     The exit status is the one that a shell reports for a process ended by this signal.
     """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
         yield
         return
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

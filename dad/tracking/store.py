@@ -1,7 +1,8 @@
 """The MLflow store: which addresses are accepted, how it is opened, and how a run of ours is found, made and removed.
 
-A run of ours is found by its tags `dad.study` and `dad.cell` (a table's run: `dad.table`), an experiment of ours by its tag
-`dad.experiment`: never by MLflow's ids, which a rebuilt store has new, or by names, which people change in MLflow's pages.
+A run of ours is found by its tags `dad.study` and `dad.cell` (a table's run: `dad.table`), an experiment of ours by its
+tag `dad.experiment`: never by MLflow's ids, which a rebuilt store has new, or by names, which people change in MLflow's
+pages.
 """
 
 import contextlib
@@ -43,16 +44,20 @@ Point = tuple[str, int, float, int]
 def check_uri(uri: str) -> str:
     """The tracking URI with an absolute path; raises UserError for a kind of store that is not supported.
 
-    Supported: `sqlite:///FILE` and `http(s)://SERVER`. MLflow from 3.13 on refuses file stores, so they are refused here
-    before work is spent.
+    Supported: `sqlite:///FILE` and `http(s)://SERVER`. MLflow from 3.13 on refuses file stores, so they are refused
+    here before work is spent.
     """
     scheme = urlsplit(uri).scheme
     if scheme in ("http", "https"):
         return uri
     if scheme in ("", "file"):
-        raise UserError(f"the tracking URI {uri!r} is a file store, which MLflow no longer supports: use sqlite:///mlflow.db")
+        raise UserError(
+            f"the tracking URI {uri!r} is a file store, which MLflow no longer supports: use sqlite:///mlflow.db"
+        )
     if scheme != "sqlite" or not uri.startswith("sqlite:///") or uri == "sqlite:///":
-        raise UserError(f"the tracking URI {shown(uri)!r} is not supported: use sqlite:///mlflow.db or http://SERVER:5000")
+        raise UserError(
+            f"the tracking URI {shown(uri)!r} is not supported: use sqlite:///mlflow.db or http://SERVER:5000"
+        )
     return f"sqlite:///{database_of(uri)}"
 
 
@@ -86,7 +91,9 @@ class Store:
     database: Path | None
 
     def experiment(self, name: str) -> str:
-        """Id of our experiment of this name, whatever it is called by now; made, or taken out of the trash, if need be."""
+        """Id of our experiment of this name, whatever it is called by now; made, or taken out of the trash, if need
+        be.
+        """
         from mlflow.entities import ViewType
 
         query = f"tags.`dad.experiment` = '{name}'"
@@ -112,12 +119,15 @@ class Store:
             path = Path(unquote(location.path))
             if not path.is_relative_to(self.database.parent / "mlruns") and not path.exists():
                 raise UserError(
-                    f"experiment {experiment.name} in {self.uri} keeps its artifacts in {path}, which is gone (was the folder "
+                    f"experiment {experiment.name} in {self.uri} keeps its artifacts in {path}, which is gone (was the "
+                    "folder "
                     "moved?): remove the database and import again, it is rebuilt from the files"
                 )
 
     def runs(self, study: str, experiment: str | None = None) -> dict[str, list[Any]]:
-        """Our runs of a study (in one experiment) by subject, newest first: the id of a cell or model, "" for a table's own run."""
+        """Our runs of a study (in one experiment) by subject, newest first: the id of a cell or model, "" for a table's
+        own run.
+        """
         homes = [experiment] if experiment else [item.experiment_id for item in self.client.search_experiments()]
         order = {"filter_string": f"tags.`dad.study` = '{study}'", "order_by": ["attributes.start_time DESC"]}
         runs: dict[str, list[Any]] = {}
@@ -157,7 +167,9 @@ class Store:
         tags: Mapping[str, str] | None = None,
         points: Sequence[Point] = (),
     ) -> None:
-        """Write to a run. MLflow's client cuts values that are too long, and sends what is too much in several requests."""
+        """Write to a run. MLflow's client cuts values that are too long, and sends what is too much in several
+        requests.
+        """
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(key, value, milliseconds, step) for key, step, value, milliseconds in points]
@@ -176,7 +188,8 @@ def readable_errors(uri: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         if "out-of-date database schema" in str(error):
             raise UserError(
-                f"{shown(uri)} was made by another version of MLflow: run `mlflow db upgrade {shown(uri)}`, or remove it and "
+                f"{shown(uri)} was made by another version of MLflow: run `mlflow db upgrade {shown(uri)}`, or remove "
+                "it and "
                 "import again, it is rebuilt from the files"
             ) from None
         raise UserError(f"the tracking store {shown(uri)} cannot be used ({first_line(error)})") from None
@@ -185,11 +198,11 @@ def readable_errors(uri: str) -> Iterator[None]:
 def connect(uri: str) -> Store:
     """Open the store at `uri`. An SQLite database that is missing, or was left half made, is made.
 
-    Artifacts of a local store go into `mlruns/` beside the database. MLflow keeps their absolute paths, so after moving the
-    folder the database has to be removed and rebuilt by an import.
+    Artifacts of a local store go into `mlruns/` beside the database. MLflow keeps their absolute paths, so after moving
+    the folder the database has to be removed and rebuilt by an import.
 
-    Raises UserError where MLflow is not installed, for an unsupported URI, a server that does not answer, a file that is not a
-    database, or a database of another MLflow version.
+    Raises UserError where MLflow is not installed, for an unsupported URI, a server that does not answer, a file that
+    is not a database, or a database of another MLflow version.
     """
     uri = check_uri(uri)
     for name, value in SETTINGS.items():
@@ -209,7 +222,8 @@ def connect(uri: str) -> Store:
             return Store(client, uri, None)
         database = database_of(uri)
         database.parent.mkdir(parents=True, exist_ok=True)
-        # processes that all open a missing database at once would break each other's set-up, and MLflow's own lock does not help
+        # processes that all open a missing database at once would break each other's set-up, and MLflow's own lock does
+        # not help
         with _locked(database, "lock"):
             if not _is_made(database):
                 _make(database)
@@ -217,7 +231,9 @@ def connect(uri: str) -> Store:
 
 
 def _make(database: Path) -> None:
-    """Make a database with MLflow's tables: beside its place, so that one whose making ends early leaves nothing half made."""
+    """Make a database with MLflow's tables: beside its place, so that one whose making ends early leaves nothing half
+    made.
+    """
     from mlflow import MlflowClient
 
     with scratch_folder(database.parent) as folder:
@@ -237,7 +253,9 @@ def _is_made(database: Path) -> bool:
         with contextlib.closing(sqlite3.connect(database)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if tables and "experiments" not in tables:
-                raise UserError(f"{database} is not MLflow's: it holds {', '.join(sorted(tables)[:3])}; name another file")
+                raise UserError(
+                    f"{database} is not MLflow's: it holds {', '.join(sorted(tables)[:3])}; name another file"
+                )
             return any(connection.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() for name in tables)
     except sqlite3.DatabaseError as error:
         raise UserError(f"{database} cannot be used as an SQLite database ({error})") from None
@@ -249,4 +267,6 @@ def _locked(database: Path, name: str) -> Iterator[None]:
         with filelock.FileLock(f"{database}.{name}", timeout=LOCK_SECONDS):
             yield
     except filelock.Timeout:
-        raise UserError(f"another process has been using {database} for {LOCK_SECONDS} s: end it and try again") from None
+        raise UserError(
+            f"another process has been using {database} for {LOCK_SECONDS} s: end it and try again"
+        ) from None

@@ -1,7 +1,9 @@
-"""How a table's experiment is shown at first: its factors and metrics as columns, its curves, and nothing else, as charts.
+"""How a table's experiment is shown at first: its factors and metrics as columns, its curves, and nothing else, as
+charts.
 
-MLflow's pages keep a view of an experiment that somebody shares in a tag, and show it again for a link that names it: the one way
-to choose columns and charts from outside. Measured with MLflow 3.17, whose pages ignore a view that they do not understand.
+MLflow's pages keep a view of an experiment that somebody shares in a tag, and show it again for a link that names it:
+the one way to choose columns and charts from outside. Measured with MLflow 3.17, whose pages ignore a view that they do
+not understand.
 """
 
 import base64
@@ -28,9 +30,9 @@ WIDTH, LETTER = 50, 7
 def table_view(layout: Table, runs: Sequence[RunContent], parent: RunContent) -> str:
     """The value of `VIEW_TAG` for a table with these runs below `parent`.
 
-    Columns are the factors, the seed, and the table's metrics on every data set. Sorted by the first of these the runs stand in one
-    list, whereas MLflow's own order hides them below the table's run. MLflow draws a bar chart for every metric without steps, of
-    which there are more than a hundred; here they are columns only.
+    Columns are the factors, the seed, and the table's metrics on every data set. Sorted by the first of these the runs
+    stand in one list, whereas MLflow's own order hides them below the table's run. MLflow draws a bar chart for every
+    metric without steps, of which there are more than a hundred; here they are columns only.
     """
     factors = list(dict.fromkeys(name for run in runs for name in run.params if not name.startswith(CONFIG)))
     scores = Counter(key for run in runs for key, *_ in run.points if "/" in key)
@@ -49,7 +51,10 @@ def table_view(layout: Table, runs: Sequence[RunContent], parent: RunContent) ->
         "compareRunSections": [{"uuid": CURVES, "name": "Model metrics", "display": True, "isReordered": False}],
     }
     if shown:
-        view |= {"orderByKey": f"metrics.`{shown[0]}`", "orderByAsc": paper().metrics[layout.metrics[0]].better == "lower"}
+        view |= {
+            "orderByKey": f"metrics.`{shown[0]}`",
+            "orderByAsc": paper().metrics[layout.metrics[0]].better == "lower",
+        }
     return _packed(view)
 
 

@@ -35,8 +35,9 @@ _REFUSED = re.compile(r"(\w*(?:Exception|Error))(?: in .*)?:$")
 class Events:
     """Reads the lines of one run of Snakemake.
 
-    total, done: jobs. planned: jobs left by rule. running: jobs by Snakemake's number. seconds: what finished jobs took, by rule.
-    failed: jobs that failed. refused: what Snakemake (or the study's check) would not start for. idle: nothing was to be done.
+    total, done: jobs. planned: jobs left by rule. running: jobs by Snakemake's number. seconds: what finished jobs
+    took, by rule. failed: jobs that failed. refused: what Snakemake (or the study's check) would not start for. idle:
+    nothing was to be done.
     """
 
     def __init__(self) -> None:
@@ -111,8 +112,8 @@ class Events:
     def time_left(self, known: dict[str, float], parallel: int) -> float | None:
         """Estimated seconds until all jobs are done.
 
-        A rule's jobs take what they took so far in this run; rules that have not run yet what `known` says of them, times how much
-        slower than `known` this run is. None until something has finished.
+        A rule's jobs take what they took so far in this run; rules that have not run yet what `known` says of them,
+        times how much slower than `known` this run is. None until something has finished.
         """
         if not self.seconds:
             return None

@@ -21,8 +21,8 @@ def outcome(
 ) -> str:
     """The tables among `targets` (or, for a whole study, the first one that is there) as text, and where everything is.
 
-    `reports` is the study's folder of reports, `config` the study's file where it is not the default, `settings` what --set
-    replaced in it, `uri` its MLflow store. The commands that are named speak of the same study.
+    `reports` is the study's folder of reports, `config` the study's file where it is not the default, `settings` what
+    --set replaced in it, `uri` its MLflow store. The commands that are named speak of the same study.
     """
     files = [Path(target) for target in targets]
     named = [target for target in files if target.suffix in (".csv", ".md") and target.parent == reports]
@@ -59,8 +59,9 @@ def _words(page: Path) -> str:
 
 
 def table_text(page: Path) -> str:
-    """The first table of a Markdown page for a terminal, under the page's title. Where it does not fit, long labels are broken into
-    lines, and what the page says besides our numbers is left out: intervals first, then notes, then the printed numbers.
+    """The first table of a Markdown page for a terminal, under the page's title. Where it does not fit, long labels are
+    broken into lines, and what the page says besides our numbers is left out: intervals first, then notes, then the
+    printed numbers.
     """
     text = page.read_text(encoding="utf-8")
     rows = _first_table(text)
@@ -93,7 +94,8 @@ def _without_printed(rows: list[list[str]]) -> list[list[str]]:
 def _first_table(text: str) -> list[list[str]]:
     lines = text.splitlines()
     start = next(
-        (i for i, line in enumerate(lines) if line.startswith("|") and lines[i + 1 : i + 2] and "---" in lines[i + 1]), None
+        (i for i, line in enumerate(lines) if line.startswith("|") and lines[i + 1 : i + 2] and "---" in lines[i + 1]),
+        None,
     )
     if start is None:
         return []
@@ -113,7 +115,9 @@ def _plain(cell: str) -> str:
 
 
 def _aligned(rows: list[list[str]], width: int) -> str:
-    """Columns under headings that are broken into lines of words; so is the widest column where that is wider than `width`."""
+    """Columns under headings that are broken into lines of words; so is the widest column where that is wider than
+    `width`.
+    """
     columns = max(map(len, rows))
     head, *body = [row + [""] * (columns - len(row)) for row in rows]
     widths = [max([len(row[i]) for row in body] or [0]) for i in range(columns)]
@@ -124,7 +128,10 @@ def _aligned(rows: list[list[str]], width: int) -> str:
     widths[widest] = max(widths[widest] - max(0, over), min(widths[widest], _LABEL))
     heads[widest] = _wrapped(head[widest], widths[widest])
     deep = max(map(len, heads))
-    lines = [[*zip(*([""] * (deep - len(one)) + one for one in heads), strict=True)], [["-" * width for width in widths]]]
+    lines = [
+        [*zip(*([""] * (deep - len(one)) + one for one in heads), strict=True)],
+        [["-" * width for width in widths]],
+    ]
     for row in body:
         lines.append([*itertools.zip_longest(*(_wrapped(cell, widths[i]) for i, cell in enumerate(row)), fillvalue="")])
     flat = itertools.chain.from_iterable(lines)

@@ -54,7 +54,12 @@ def run_workflow(request: Request) -> int:
     study = with_settings(load_study(file), request.settings, what=file)
     layout = Layout(study)
     tell = partial(
-        outcome, layout.reports, request.targets, config=request.config, settings=request.settings, uri=study.tracking_uri
+        outcome,
+        layout.reports,
+        request.targets,
+        config=request.config,
+        settings=request.settings,
+        uri=study.tracking_uri,
     )
     cores = request.cores or usable_cores()
     command = [sys.executable, "-m", "snakemake", *_arguments(request, study, snakefile, cores)]
@@ -105,7 +110,12 @@ def _followed(command: list[str], log: Path, events: Events, progress: RunProgre
         file.write(f"\n$ {shlex.join(command)}\n")
         # a session of its own: Ctrl-C comes to this process alone, which hands it on once
         process = subprocess.Popen(
-            command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
         ended_by(signal.SIGTERM)
         lines: queue.Queue[str | None] = queue.Queue()

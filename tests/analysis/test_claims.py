@@ -77,8 +77,8 @@ def test_a_data_set_that_is_missing_leaves_a_claim_undecided(load, make_study, p
 
 def test_orderings_are_the_printed_pairs_beyond_the_noise_floor(load, paper_like):
     found = orderings(load(paper_like))
-    # 28 pairs per data set; within 0.001 on ETH3D: 0.057 twice, 0.064 twice and 0.065; on DIODE: 0.238 and 0.239 twice each, 0.244
-    # and 0.245
+    # 28 pairs per data set; within 0.001 on ETH3D: 0.057 twice, 0.064 twice and 0.065; on DIODE: 0.238 and 0.239 twice
+    # each, 0.244 and 0.245
     assert len(found) == (28 - 4) + (28 - 7)
     assert all(pair.printed[0] < pair.printed[1] for pair in found)
 
@@ -89,20 +89,26 @@ def test_reversed_orderings_are_named(load, study, results, write_scores, paper_
         return 0.5 if tuple(row.factors.values()) == ("shared", "hybrid") and dataset == "scenes-outdoor" else value
 
     reversed_pairs = [pair for pair in orderings(load(level)) if pair.verdict == "did not hold"]
-    assert {(pair.rows[0].name, pair.column.dataset) for pair in reversed_pairs} == {("shared-hybrid", "scenes-outdoor")}
+    assert {(pair.rows[0].name, pair.column.dataset) for pair in reversed_pairs} == {
+        ("shared-hybrid", "scenes-outdoor")
+    }
     assert all(pair.interval.high < 0 for pair in reversed_pairs)
     page = page_of(study, results)
     assert f"reversed in {len(reversed_pairs)}." in page
     assert "- scenes-outdoor, Shared-Context Distillation: " in page
 
 
-def test_the_page_has_a_line_per_claim_and_tells_what_came_out_otherwise_first_in_numbers(study, results, write_scores, paper_like):
+def test_the_page_has_a_line_per_claim_and_tells_what_came_out_otherwise_first_in_numbers(
+    study, results, write_scores, paper_like
+):
     def level(row, dataset, seed):
         return 0.3 if tuple(row.factors.values()) == ("shared", "hybrid") else paper_like(row, dataset, seed)
 
     write_scores(study, results, level)
     frame = load_frame(study, "table1", results)
-    section = page_of(study, results).split("## What came out otherwise than in the paper")[1].split("## How to read")[0]
+    section = (
+        page_of(study, results).split("## What came out otherwise than in the paper")[1].split("## How to read")[0]
+    )
     lines = [line for line in section.splitlines() if line.startswith("- **")]
     verdicts = [line.split("**")[1].lower() for line in lines]
     assert verdicts == sorted(verdicts, key=("did not hold", "undecided", "held").index)
@@ -111,10 +117,8 @@ def test_the_page_has_a_line_per_claim_and_tells_what_came_out_otherwise_first_i
     for line, verdict in zip(lines, verdicts, strict=True):
         headline = "no normalization fails badly" in line
         assert ("**Here**, on " in line) == (verdict == "did not hold" or headline)
-    hybrid, other = (
-        f"{frame.value(frame.row_of({'mode': 'shared', 'normalization': name}), frame.columns[0], 'abs_rel')['mean']:.3f}"
-        for name in ("hybrid", "global")
-    )
+    rows = [frame.row_of({"mode": "shared", "normalization": name}) for name in ("hybrid", "global")]
+    hybrid, other = (f"{frame.value(row, frame.columns[0], 'abs_rel')['mean']:.3f}" for row in rows)
     assert f"Hybrid Norm. {hybrid}, Global Norm. {other} (printed 0.057 and 0.064)" in section
 
 
@@ -201,16 +205,23 @@ def test_a_claim_can_ask_for_what_tables_do_not_print(study, results, write_scor
 
 
 @pytest.mark.parametrize(("scale", "verdict"), [(1.0, "held"), (1e-4, "undecided")])
-def test_what_lies_below_a_metrics_floor_decides_nothing(scale, verdict, study, results, write_scores, edit_scores, paper_like):
+def test_what_lies_below_a_metrics_floor_decides_nothing(
+    scale, verdict, study, results, write_scores, edit_scores, paper_like
+):
     paths = write_scores(study, results, paper_like, table="table2")
     for path in paths.values():
-        edit_scores(path, lambda lines: [{**line, "boundary_f1": str(scale * float(line["boundary_f1"]))} for line in lines])
+        edit_scores(
+            path, lambda lines: [{**line, "boundary_f1": str(scale * float(line["boundary_f1"]))} for line in lines]
+        )
     frame = load_frame(study, "table2", results)
     finding = finding_of(frame, "ours-sharper-than-base")
     assert finding.verdict == verdict
     assert {check.says_nothing for check in finding.checks} == {verdict == "undecided"}
     if verdict == "undecided":  # a design that would decide it there is not, and no p value
-        assert all(line["p"] == line["p_against"] == "" and "needed_seeds" not in line for line in map(check_line, finding.checks))
+        assert all(
+            line["p"] == line["p_against"] == "" and "needed_seeds" not in line
+            for line in map(check_line, finding.checks)
+        )
     write_texts(frame, results / "reports")
     told = "the metric says nothing here" in (results / "reports" / "table2_details.md").read_text()
     assert told == (verdict == "undecided")

@@ -100,7 +100,9 @@ def test_table_statistics_by_hand():
     # pairs are found by image and seed, not by the order of the lines
     shuffled = pd.concat([scores.iloc[:1], scores.iloc[1:].sample(frac=1, random_state=1)])
     for frame in (scores, shuffled):
-        table = table_statistics(frame, {"abs_rel": "lower", "delta1": "higher"}, {"x": ("x",)}, {}).set_index(["row", "metric"])
+        table = table_statistics(frame, {"abs_rel": "lower", "delta1": "higher"}, {"x": ("x",)}, {}).set_index(
+            ["row", "metric"]
+        )
         assert table.loc[("b", "abs_rel"), "mean"] == pytest.approx(0.3)
         assert table.loc[("b", "abs_rel"), "difference_to_best"] == pytest.approx(0.1)
         assert table.loc[("b", "delta1"), "difference_to_best"] == pytest.approx(-0.1)
@@ -151,8 +153,12 @@ def test_an_estimator_without_seeds_is_paired_with_every_seed():
 def test_differences_to_a_reference_are_a_family_of_their_own():
     rng = np.random.default_rng(12)
     base = rng.random((1, 25))
-    scores = tidy({"base": {"x": base}, "ours": {"x": base - 0.05 * rng.random((1, 25))}, "other": {"x": rng.random((1, 25))}})
-    table = table_statistics(scores, {"abs_rel": "lower"}, {"x": ("x",)}, {"ours": "base", "other": "base"}).set_index("row")
+    scores = tidy(
+        {"base": {"x": base}, "ours": {"x": base - 0.05 * rng.random((1, 25))}, "other": {"x": rng.random((1, 25))}}
+    )
+    table = table_statistics(scores, {"abs_rel": "lower"}, {"x": ("x",)}, {"ours": "base", "other": "base"}).set_index(
+        "row"
+    )
     values = {row: value_table(scores, ["abs_rel"])[row, "x", "abs_rel"][0] for row in ("base", "ours", "other")}
     raw = [stats.ttest_rel(values[row], values["base"]).pvalue for row in ("ours", "other")]
     assert table.loc[["ours", "other"], "ref_p_holm"].tolist() == pytest.approx(holm(raw).tolist())
@@ -164,7 +170,9 @@ def test_differences_to_a_reference_are_a_family_of_their_own():
 
 def test_an_averaged_column_pools_the_images_and_averages_the_means():
     scores = tidy({"a": {"x": [[0.1, 0.3]], "y": [[0.6, 0.6, 0.6]]}, "b": {"x": [[0.2, 0.4]], "y": [[0.5, 0.7, 0.9]]}})
-    table = table_statistics(scores, {"abs_rel": "lower"}, {"average": ("x", "y"), "x": ("x",)}, {}).set_index(["row", "dataset"])
+    table = table_statistics(scores, {"abs_rel": "lower"}, {"average": ("x", "y"), "x": ("x",)}, {}).set_index(
+        ["row", "dataset"]
+    )
     assert table.loc[("a", "average"), "mean"] == pytest.approx(0.4)
     assert table.loc[("b", "average"), "difference_to_best"] == pytest.approx(0.1)
     assert table.loc[("a", "average"), ["n", "seeds"]].tolist() == [5, 1]

@@ -11,7 +11,12 @@ from dad.analysis.estimates import average_of, design, mean_of
 
 def crossed(rng, seeds, images, *, seed=1.0, image=1.0, rest=1.0, mean=0.0):
     """Scores of the two-way random model with these standard deviations."""
-    return mean + rng.normal(0, seed, (seeds, 1)) + rng.normal(0, image, (1, images)) + rng.normal(0, rest, (seeds, images))
+    return (
+        mean
+        + rng.normal(0, seed, (seeds, 1))
+        + rng.normal(0, image, (1, images))
+        + rng.normal(0, rest, (seeds, images))
+    )
 
 
 def test_one_seed_is_students_interval_over_images():
@@ -31,13 +36,21 @@ def test_identical_images_leave_students_interval_over_seeds():
 
 
 def test_variance_components_are_those_of_a_mixed_model():
-    # balanced data with positive components: analysis of variance and REML give the same estimates (Searle et al. 1992, 4.8)
+    # balanced data with positive components: analysis of variance and REML give the same estimates (Searle et al. 1992,
+    # 4.8)
     values = crossed(np.random.default_rng(3), 6, 40, seed=0.5, image=1.0, rest=0.3)
     seeds, images = values.shape
     long = pd.DataFrame(
-        {"y": values.ravel(), "seed": np.repeat(np.arange(seeds), images), "image": np.tile(np.arange(images), seeds), "all": 1}
+        {
+            "y": values.ravel(),
+            "seed": np.repeat(np.arange(seeds), images),
+            "image": np.tile(np.arange(images), seeds),
+            "all": 1,
+        }
     )
-    model = sm.MixedLM.from_formula("y ~ 1", groups="all", vc_formula={"s": "0 + C(seed)", "i": "0 + C(image)"}, data=long)
+    model = sm.MixedLM.from_formula(
+        "y ~ 1", groups="all", vc_formula={"s": "0 + C(seed)", "i": "0 + C(image)"}, data=long
+    )
     fit = model.fit(reml=True)
     component = dict(zip(model.exog_vc.names, fit.vcomp, strict=True))
     estimate = mean_of(values)
@@ -75,7 +88,9 @@ def test_an_average_over_data_sets_keeps_its_level():
     for _ in range(2000):
         seeds = rng.normal(0, 0.2, (3, 1))  # one training, scored on both
         sets = ((1, 40), (2, 60))
-        parts = [seeds + rng.normal(0, spread, (1, images)) + rng.normal(0, 0.2, (3, images)) for spread, images in sets]
+        parts = [
+            seeds + rng.normal(0, spread, (1, images)) + rng.normal(0, 0.2, (3, images)) for spread, images in sets
+        ]
         interval = average_of(parts)
         covered += interval.low <= 0 <= interval.high
     # a little wide where seeds and images have like parts, as Cochran says of his approximation

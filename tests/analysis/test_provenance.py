@@ -48,7 +48,9 @@ def told(study, results, write_scores, paper_like):
     write_json(layout.premises / "premises.json", {"premises": premises})
     frame = load_frame(study, "table1", results)
     write_texts(frame, results / "reports")
-    return frame, {suffix: (results / "reports" / f"table1{suffix}").read_text() for suffix in (".md", "_details.md", ".tex")}
+    return frame, {
+        suffix: (results / "reports" / f"table1{suffix}").read_text() for suffix in (".md", "_details.md", ".tex")
+    }
 
 
 def test_every_page_of_the_table_tells_it_once(told):

@@ -7,7 +7,9 @@ from dad.analysis import scores
 from dad.errors import UserError
 
 
-@pytest.mark.parametrize(("metric", "value"), [("abs_rel", "inf"), ("abs_rel", "-0.5"), ("abs_rel", "-inf"), ("delta1", "-1")])
+@pytest.mark.parametrize(
+    ("metric", "value"), [("abs_rel", "inf"), ("abs_rel", "-0.5"), ("abs_rel", "-inf"), ("delta1", "-1")]
+)
 def test_tables_refuse_scores_that_no_sound_evaluation_gives(tmp_path, monkeypatch, metric, value):
     monkeypatch.setattr(scores, "_require_own", lambda path, subject: None)
     line = {"model": "m", "dataset": "d", "protocol": "p", "protocol_hash": "0", "image": "a", "scene": "s", "n": 5}

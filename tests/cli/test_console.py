@@ -1,4 +1,6 @@
-"""What the console says before and beside the work: help in sentences, near names, single values, the check of a study."""
+"""What the console says before and beside the work: help in sentences, near names, single values, the check of a
+study.
+"""
 
 import json
 import re
@@ -82,7 +84,9 @@ def test_an_ambiguous_cell_lists_those_it_could_be(capsys):
 
 
 def test_a_value_is_set_on_the_study_and_on_a_cell(capsys):
-    assert main(["matrix", "--config", MINI, "--set", "optim.steps=40", "--set", "seeds=[0, 1]", "--table", "table1"]) == 0
+    assert (
+        main(["matrix", "--config", MINI, "--set", "optim.steps=40", "--set", "seeds=[0, 1]", "--table", "table1"]) == 0
+    )
     told = capsys.readouterr()
     assert len(told.out.splitlines()) == 1 + 16
     assert "16 students, 640 steps" in told.err

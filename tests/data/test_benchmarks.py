@@ -24,12 +24,19 @@ def scenes(tmp_path, pixels, encoded):
 
 
 def write_header(root, kind):
-    (root / "scenes.json").write_text(json.dumps({"kind": kind, "count": 3, "seed": 70, "height": 30, "width": 40, "version": 1}))
+    (root / "scenes.json").write_text(
+        json.dumps({"kind": kind, "count": 3, "seed": 70, "height": 30, "width": 40, "version": 1})
+    )
 
 
 def test_driving_scenes_are_scored_on_their_lidar(scenes, pixels):
     benchmark = open_benchmark("scenes-driving", scenes)
-    assert (benchmark.name, benchmark.min_depth, benchmark.max_depth, benchmark.align_max_res) == ("scenes-driving", 1e-3, 80, None)
+    assert (benchmark.name, benchmark.min_depth, benchmark.max_depth, benchmark.align_max_res) == (
+        "scenes-driving",
+        1e-3,
+        80,
+        None,
+    )
     samples = list(benchmark)
     assert [(sample.id, sample.scene, sample.unit) for sample in samples] == [
         (f"rgb/{i:06d}.png", f"driving-{70 + i}", "m") for i in range(3)
@@ -75,7 +82,17 @@ def test_scenes_that_are_not_whole_are_refused(scenes):
 
 
 def test_an_unknown_benchmark_is_refused_with_the_allowed_names(tmp_path):
-    names = ["nyuv2", "kitti", "eth3d", "scannet", "diode", "scenes-indoor", "scenes-outdoor", "scenes-driving", "samples"]
+    names = [
+        "nyuv2",
+        "kitti",
+        "eth3d",
+        "scannet",
+        "diode",
+        "scenes-indoor",
+        "scenes-outdoor",
+        "scenes-driving",
+        "samples",
+    ]
     with pytest.raises(UserError, match=f"'nyu', allowed are {', '.join(names)}"):
         open_benchmark("nyu", tmp_path)
     assert list(BENCHMARKS) == names
@@ -109,7 +126,12 @@ def pairs(make_folder, pixels, encoded):
 def test_depth_and_disparity_are_read(pairs):
     folder, depth, disparity = pairs
     benchmark = open_benchmark("samples", folder)
-    assert (len(benchmark), benchmark.min_depth, benchmark.max_depth, benchmark.align_max_res) == (2, 1e-3, math.inf, None)
+    assert (len(benchmark), benchmark.min_depth, benchmark.max_depth, benchmark.align_max_res) == (
+        2,
+        1e-3,
+        math.inf,
+        None,
+    )
     room, stereo = benchmark
     assert (room.id, room.scene, room.unit) == ("a.png", "NYUv2/indoor", "m")
     assert np.allclose(room.depth, depth / 1000, rtol=1e-6)
@@ -212,7 +234,9 @@ CAMERAS = {
 
 @pytest.fixture
 def annotated(pairs, encoded):
-    """annotated([(mask, camera), (mask, camera)]) lists the two pairs with these; returns (benchmark, depth, disparity, chosen)."""
+    """annotated([(mask, camera), (mask, camera)]) lists the two pairs with these; returns (benchmark, depth, disparity,
+    chosen).
+    """
     folder, depth, disparity = pairs
     chosen = np.random.default_rng(1).random((30, 40)) < 0.3
     masks = {
@@ -229,7 +253,10 @@ def annotated(pairs, encoded):
 
     def make(fields):
         rows = ["a.png,a_gt.png,depth,0.001,{},{}", "sub/b.jpg,b_gt.png,disparity,0.25,{},{}"]
-        lines = ["rgb,gt,kind,scale,mask,camera", *(row.format(*field) for row, field in zip(rows, fields, strict=True))]
+        lines = [
+            "rgb,gt,kind,scale,mask,camera",
+            *(row.format(*field) for row, field in zip(rows, fields, strict=True)),
+        ]
         (folder / "manifest.csv").write_text("\n".join(lines))
         return open_benchmark("samples", folder), depth, disparity, chosen
 

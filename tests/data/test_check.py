@@ -45,7 +45,9 @@ def test_benchmarks_are_decoded_and_damaged_images_named(make_folder, encoded, p
     names = "abc"
     files = {f"{name}.png": encoded(pixels(1)) for name in names} | {f"{name}_gt.png": encoded(depth) for name in names}
     files["c_gt.png"] = encoded(np.zeros_like(depth))
-    files["manifest.csv"] = "\n".join(["rgb,gt,kind,scale", *(f"{name}.png,{name}_gt.png,depth,0.001" for name in names)]).encode()
+    files["manifest.csv"] = "\n".join(
+        ["rgb,gt,kind,scale", *(f"{name}.png,{name}_gt.png,depth,0.001" for name in names)]
+    ).encode()
     root = make_folder(files)
     report = check("samples", root)
     assert report.ok

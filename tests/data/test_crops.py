@@ -56,7 +56,9 @@ def test_draws_do_not_depend_on_what_was_drawn_before(case, other):
     other[0].draw(*other[1:])
     assert plan.draw(*photo) == first
     assert (
-        CropPlan(**{name: value for name, value in plan.canonical().items() if name not in ("filter", "rule")}).draw(*photo)
+        CropPlan(**{name: value for name, value in plan.canonical().items() if name not in ("filter", "rule")}).draw(
+            *photo
+        )
         == first
     )
 
@@ -71,7 +73,8 @@ def test_plans_stay_paired_across_patches_size_and_context(case, patches, size):
     assert (crop.x, crop.y, crop.side, crop.flip) == (shared.x, shared.y, shared.side, shared.flip)
     swapped = {"square": "center", "center": "square"}[plan.context]
     assert (
-        CropPlan(seed=plan.seed, min_crop=plan.min_crop, size=size, flip=plan.flip, context=swapped).draw(*photo).flip == crop.flip
+        CropPlan(seed=plan.seed, min_crop=plan.min_crop, size=size, flip=plan.flip, context=swapped).draw(*photo).flip
+        == crop.flip
     )
 
 
@@ -126,7 +129,8 @@ def test_every_pixel_of_the_square_is_seen_often():
         for x, y in plan.draw("a", 0, 100, 100).patches:
             covered[y : y + 56, x : x + 56] = True
         seen += covered
-    # a corner needs its patch at both edges, a half each; the share of a border that purely random positions see is near 0
+    # a corner needs its patch at both edges, a half each; the share of a border that purely random positions see is
+    # near 0
     assert 0.18 < seen[0, 0] / 800 < 0.32
     assert seen.min() / 800 > 0.18
     assert seen.mean() / 800 > 0.75
@@ -241,7 +245,9 @@ def test_the_stream_passes_over_all_photos_once_an_epoch(ids, seed, random):
 
 def test_epochs_and_seeds_have_orders_of_their_own():
     ids = [f"{i}.jpg" for i in range(30)]
-    orders = {tuple(SampleOrder(ids, seed)(30 * epoch + i)[0] for i in range(30)) for seed in range(4) for epoch in range(4)}
+    orders = {
+        tuple(SampleOrder(ids, seed)(30 * epoch + i)[0] for i in range(30)) for seed in range(4) for epoch in range(4)
+    }
     assert len(orders) == 16
     with pytest.raises(UserError, match="at least one photo"):
         SampleOrder([], 0)
@@ -263,9 +269,16 @@ def test_the_loader_gives_equal_tensors_for_any_number_of_workers(make_folder, p
     item, position = stream[7], 12
     which, draw = SampleOrder(photos.ids, plan.seed)(position)
     crop = plan.draw(photos.id(which), draw, *photos.size(which))
-    assert (item["index"], item["draw"], item["photo_id"], item["side"]) == (position, draw, photos.id(which), crop.side)
+    assert (item["index"], item["draw"], item["photo_id"], item["side"]) == (
+        position,
+        draw,
+        photos.id(which),
+        crop.side,
+    )
     expected = plan.views(photos.read(which), crop)
-    assert all(torch.equal(item[name], torch.from_numpy(getattr(expected, name))) for name in ("square", "patches", "boxes"))
+    assert all(
+        torch.equal(item[name], torch.from_numpy(getattr(expected, name))) for name in ("square", "patches", "boxes")
+    )
     assert torch.equal(CropStream(photos, plan, 0, 60)[12]["square"], item["square"])
 
 
@@ -280,7 +293,9 @@ def test_leaving_the_patches_pixels_out_changes_nothing_else(make_folder, photo_
 def test_eight_bit_pixels_become_the_same_numbers_where_they_are_needed(make_folder, photo_files):
     photos = open_photos(make_folder(photo_files))
     plan = CropPlan(seed=1, min_crop=24, size=16, patches=2)
-    for plain, small in zip(CropStream(photos, plan, 0, 6), CropStream(photos, plan, 0, 6, eight_bit=True), strict=True):
+    for plain, small in zip(
+        CropStream(photos, plan, 0, 6), CropStream(photos, plan, 0, 6, eight_bit=True), strict=True
+    ):
         for view in ("square", "patches"):
             assert small[view].dtype == torch.uint8
             assert torch.equal(unit(small[view]), plain[view])

@@ -22,7 +22,9 @@ def test_header_and_rows_say_what_is_there(make_folder, photo_files, tmp_path, c
     assert (header["count"], header["seed"], header["duplicates"], header["unreadable"]) == (12, 3, 0, {})
     text = "".join(sorted(f"{row['id']} {row['sha256']}\n" for row in rows))
     assert header["digest"] == hashlib.sha256(text.encode()).hexdigest()
-    assert [row["id"] for row in rows] == sorted(photo_files, key=lambda i: hashlib.sha256(f"3:{i}".encode()).hexdigest())
+    assert [row["id"] for row in rows] == sorted(
+        photo_files, key=lambda i: hashlib.sha256(f"3:{i}".encode()).hexdigest()
+    )
     assert capsys.readouterr().out == ""
 
 
@@ -77,7 +79,9 @@ def test_shards_hold_the_same_photos_as_a_folder(make_folder, photo_files, tmp_p
     assert (header["count"], header["duplicates"], header["unreadable"]) == (13, 1, {})
     mixed = open_photos(tmp_path / "photos.jsonl")
     where = {name: folder.ids.index(name) for name in names}
-    shards = {f"sa_000000.tar/{name}": name for name in names[:7]} | {f"deep/sa_000001.TAR/{name}": name for name in names[7:]}
+    shards = {f"sa_000000.tar/{name}": name for name in names[:7]} | {
+        f"deep/sa_000001.TAR/{name}": name for name in names[7:]
+    }
     assert set(mixed.ids) == set(shards) | {"deep/loose.jpg"}
     for i, photo_id in enumerate(mixed.ids):
         j = where[shards.get(photo_id, names[0])]
@@ -173,7 +177,9 @@ def test_progress_without_a_terminal_is_plain_lines(make_folder, photo_files, tm
     assert capsys.readouterr().err == ""
 
 
-def test_of_a_large_folder_only_the_photos_asked_for_are_read(make_folder, photo_files, tmp_path, encoded, pixels, monkeypatch):
+def test_of_a_large_folder_only_the_photos_asked_for_are_read(
+    make_folder, photo_files, tmp_path, encoded, pixels, monkeypatch
+):
     from dad.data import manifest
 
     files = photo_files | {"small.png": encoded(pixels(8, 8), "PNG"), "broken.jpg": b"no image"}

@@ -73,7 +73,9 @@ def test_an_image_smaller_than_the_crop_is_named(make_folder, encoded):
 
 def test_kitti_without_a_list_is_not_guessed(kitti, monkeypatch):
     monkeypatch.setattr(PUBLISHED["kitti"], "known", 1)
-    with pytest.raises(UserError, match=r"holds 2 labelled images, the list of kitti has 1 of them.*give its list file"):
+    with pytest.raises(
+        UserError, match=r"holds 2 labelled images, the list of kitti has 1 of them.*give its list file"
+    ):
         open_benchmark("kitti", kitti)
 
 
@@ -205,9 +207,14 @@ def test_diode_takes_its_mask_alone(make_folder, encoded, pixels, tmp_path, outd
     for sample in benchmark:
         assert np.array_equal(sample.mask, np.arange(30)[:, None].repeat(40, 1) > 0)
         assert (sample.depth[0, 0], sample.depth[1, 0], sample.depth[2, 0]) == (0, np.float32(0.1), 400)
-    expected = f"{listed_as}/scene_00022/scan_00196/b.png" if listed_as else f"{root}{outdoor}/scene_00022/scan_00196/b.png"
+    expected = (
+        f"{listed_as}/scene_00022/scan_00196/b.png" if listed_as else f"{root}{outdoor}/scene_00022/scan_00196/b.png"
+    )
     assert benchmark.image(1) == expected
-    assert {f"{kind}/scene_00022/scan_00196/b.png" for kind in ("outdoor", "outdoors")} <= {expected, *benchmark[1].aliases}
+    assert {f"{kind}/scene_00022/scan_00196/b.png" for kind in ("outdoor", "outdoors")} <= {
+        expected,
+        *benchmark[1].aliases,
+    }
 
 
 def test_the_training_part_of_diode_is_not_scored(make_folder, encoded, pixels):
@@ -382,7 +389,8 @@ def test_check_tells_which_part_is_short(make_folder, encoded, pixels, tmp_path,
     folder = make_folder(diode_files(encoded, pixels))
     report = check("diode", folder)
     assert report.missing == [
-        "only 2 of 771 images (indoor: 1 of 325, outdoor: 1 of 446): scores are comparable with published ones for all only"
+        "only 2 of 771 images (indoor: 1 of 325, outdoor: 1 of 446): scores are comparable with published ones for all "
+        "only"
     ]
     assert "val.tar.gz" in report.advice
     monkeypatch.setattr(PUBLISHED["diode"], "known", 2)

@@ -92,7 +92,9 @@ class Ranges(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(shards):
-    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *arguments: Ranges(*arguments, directory=str(shards)))
+    made = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), lambda *arguments: Ranges(*arguments, directory=str(shards))
+    )
     made.given, made.ranges, made.failures = 0, True, 0
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
@@ -193,7 +195,9 @@ def test_loader_processes_read_from_a_server_too(url, tmp_path):
 
 
 def test_a_url_that_cannot_be_listed_is_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"memory://nothing.* no photo can be read under memory://nothing|no photo can be read"):
+    with pytest.raises(
+        UserError, match=r"memory://nothing.* no photo can be read under memory://nothing|no photo can be read"
+    ):
         make_manifest("memory://nothing", tmp_path / "m.jsonl")
     with pytest.raises(UserError, match="cannot be listed|no photo can be read"):
         make_manifest("http://127.0.0.1:9/photos", tmp_path / "m.jsonl")
@@ -215,5 +219,9 @@ def test_a_study_of_photos_behind_a_url(memory, tmp_path):
 def test_roots_have_the_manners_of_paths():
     root = RemoteRoot("s3://bucket/photos/")
     assert str(root / "a" / "b.TAR") == "s3://bucket/photos/a/b.TAR"
-    assert ((root / "b.TAR").name, (root / "b.TAR").suffix, str((root / "b.TAR").parent)) == ("b.TAR", ".TAR", str(root))
+    assert ((root / "b.TAR").name, (root / "b.TAR").suffix, str((root / "b.TAR").parent)) == (
+        "b.TAR",
+        ".TAR",
+        str(root),
+    )
     assert root == RemoteRoot("s3://bucket/photos") and root.resolve() is root

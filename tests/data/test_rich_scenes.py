@@ -1,4 +1,6 @@
-"""Rich scenes: pure functions of the seed, exact depth under any lens, closed bodies, textures that leave geometry alone."""
+"""Rich scenes: pure functions of the seed, exact depth under any lens, closed bodies, textures that leave geometry
+alone.
+"""
 
 import json
 import os
@@ -197,7 +199,9 @@ def test_folders_name_their_style_and_textures(tmp_path):
     write_scenes(tmp_path / "plain", **options)
     write_scenes(tmp_path / "rich", **options, style="rich")
     write_scenes(tmp_path / "textured", **options, style="rich", textures=str(tmp_path / "photos"))
-    plain, rich, textured = (json.loads((tmp_path / name / "scenes.json").read_text()) for name in ("plain", "rich", "textured"))
+    plain, rich, textured = (
+        json.loads((tmp_path / name / "scenes.json").read_text()) for name in ("plain", "rich", "textured")
+    )
     assert plain == {"kind": "indoor", "seed": 0, "height": 24, "width": 32, "samples": 2, "version": 1, "count": 1}
     assert rich["style"] == "rich"
     assert "textures" not in rich

@@ -29,7 +29,9 @@ def test_depth_does_not_depend_on_the_colours_rays(kind):
     assert np.array_equal(one.depth, two.depth)
 
 
-@pytest.mark.parametrize(("kind", "nearest", "farthest"), [("indoor", 0.05, 30), ("outdoor", 0.3, 80), ("driving", 0.3, 80)])
+@pytest.mark.parametrize(
+    ("kind", "nearest", "farthest"), [("indoor", 0.05, 30), ("outdoor", 0.3, 80), ("driving", 0.3, 80)]
+)
 def test_ranges_and_sky(kind, nearest, farthest):
     skies = []
     for seed in range(6):
@@ -75,7 +77,9 @@ def test_depth_of_a_floor_in_closed_form(plane_scene):
     expected = np.where(expected < 50, expected, 0)
     inside = (np.abs(expected - 50) > 1) & (np.abs(descent) > 1e-3)
     either = np.abs(scene.depth - expected) / np.maximum(expected, 1)
-    mirrored = np.where((level2 := -s * x + c * y) * np.cos(0.2) + np.sin(0.2) > 0, 1.5 / (level2 * np.cos(0.2) + np.sin(0.2)), 0)
+    mirrored = np.where(
+        (level2 := -s * x + c * y) * np.cos(0.2) + np.sin(0.2) > 0, 1.5 / (level2 * np.cos(0.2) + np.sin(0.2)), 0
+    )
     mirrored = np.where(mirrored < 50, mirrored, 0)
     other = np.abs(scene.depth - mirrored) / np.maximum(mirrored, 1)
     # the roll's sign is a convention; the geometry must fit one of the two exactly
@@ -159,7 +163,9 @@ def test_a_damaged_scene_is_named_and_rendered_again(tmp_path, name):
     if "camera" not in name:  # which no score is made of
         scenes = open_benchmark("scenes-indoor", tmp_path)
         assert scenes[0].depth.shape == (24, 32)
-        with pytest.raises(UserError, match=f"{name} cannot be read .its contents do not fit the recorded checksum.: render"):
+        with pytest.raises(
+            UserError, match=f"{name} cannot be read .its contents do not fit the recorded checksum.: render"
+        ):
             scenes[1]
     write_scenes(tmp_path, **options)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == whole
@@ -210,5 +216,7 @@ def test_folders_and_sizes_that_cannot_be_are_refused_before_work(tmp_path):
 def test_what_cannot_be_drawn_is_refused_before_anything_is_written(tmp_path):
     for wrong in ({"seed": -1}, {"height": 0}, {"samples": 0}):
         with pytest.raises(UserError, match="a scene needs"):
-            write_scenes(tmp_path / "s", kind="indoor", count=1, **{"seed": 0, "height": 32, "width": 32, "samples": 1} | wrong)
+            write_scenes(
+                tmp_path / "s", kind="indoor", count=1, **{"seed": 0, "height": 32, "width": 32, "samples": 1} | wrong
+            )
     assert not (tmp_path / "s").exists()

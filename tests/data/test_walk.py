@@ -84,7 +84,9 @@ def test_every_verb_that_searches_finds_the_same(folder, capsys):
     assert {name.rpartition("photos/")[2] for name in images.left_out} == PROBLEMS.keys()
 
 
-@pytest.mark.parametrize(("path", "passed"), [("a/b.jpg", False), (".a/b.jpg", True), ("a/._b.jpg", True), ("__MACOSX/b", True)])
+@pytest.mark.parametrize(
+    ("path", "passed"), [("a/b.jpg", False), (".a/b.jpg", True), ("a/._b.jpg", True), ("__MACOSX/b", True)]
+)
 def test_hidden_names(path, passed):
     assert hidden(path) == passed
 

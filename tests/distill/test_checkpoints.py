@@ -1,4 +1,6 @@
-"""Interrupted trainings with something amiss in their work folder: the checkpoint before is taken, or nothing, never a guess."""
+"""Interrupted trainings with something amiss in their work folder: the checkpoint before is taken, or nothing, never a
+guess.
+"""
 
 import errno
 import json
@@ -49,7 +51,9 @@ def flip(path, step=5003):
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [flip, lambda path: path.write_bytes(b"\0" * 5000), lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "damage", [flip, lambda path: path.write_bytes(b"\0" * 5000), lambda path: path.write_bytes(b"")]
+)
 def test_a_damaged_checkpoint_is_left_for_the_one_before(broken_off, damage, capsys):
     work, go_on = broken_off
     damage(work / "last.pt")

@@ -13,8 +13,9 @@ VARIANTS = ["hdn", "paper"]
 
 
 def maps(seed, dtype, step):
-    """Prediction and target (3,1,17,22) and a mask that leaves the last image nothing; rounded to `step`, so that there are ties,
-    flat contexts, and several pixels that hold a median."""
+    """Prediction and target (3,1,17,22) and a mask that leaves the last image nothing; rounded to `step`, so that there
+    are ties, flat contexts, and several pixels that hold a median.
+    """
     generator = torch.Generator().manual_seed(seed)
     target = torch.rand(3, 1, 17, 22, dtype=torch.float64, generator=generator) * 8
     prediction = target * 0.5 + torch.rand(target.shape, dtype=torch.float64, generator=generator) * 4
@@ -27,7 +28,9 @@ def maps(seed, dtype, step):
 
 
 def both(prediction, target, mask, weight, normalization, groups, variant):
-    """Errors and gradients of both ways; images count differently, so that a gradient of the wrong image would be seen."""
+    """Errors and gradients of both ways; images count differently, so that a gradient of the wrong image would be
+    seen.
+    """
     contexts = contexts_of(target, mask, normalization, groups, variant)
     for way in (context_errors, by_level):
         leaf = prediction.flatten(1).clone().requires_grad_()
@@ -48,7 +51,9 @@ def test_both_ways_are_one(variant, groups, normalization, step, weighted, dtype
     (errors, gradient), (expected, of_expected) = both(prediction, target, mask, weight, normalization, groups, variant)
     assert errors[2] == 0 and (gradient[2] == 0).all() and (gradient[:2] != 0).any()
     torch.testing.assert_close(errors, expected)
-    if dtype == torch.float64 or not step:  # where maps coincide, the sign of a difference is that of float32's rounding
+    if (
+        dtype == torch.float64 or not step
+    ):  # where maps coincide, the sign of a difference is that of float32's rounding
         torch.testing.assert_close(gradient, of_expected)
 
 
@@ -57,7 +62,9 @@ def test_both_ways_are_one(variant, groups, normalization, step, weighted, dtype
 def test_flat_maps_are_one_both_ways(variant, which):
     prediction, target, mask, _ = maps(2, torch.float64, 0.0)
     flat = torch.full_like(target, 3.0)
-    prediction, target = (flat if which in (name, "both") else of for name, of in (("prediction", prediction), ("target", target)))
+    prediction, target = (
+        flat if which in (name, "both") else of for name, of in (("prediction", prediction), ("target", target))
+    )
     for groups in GROUPS:
         (errors, gradient), (expected, of_expected) = both(prediction, target, mask, None, "hybrid", groups, variant)
         torch.testing.assert_close(errors, expected)

@@ -1,4 +1,6 @@
-"""The frozen encoder of feature alignment: the student's own by default, another by name, refused where it does not fit."""
+"""The frozen encoder of feature alignment: the student's own by default, another by name, refused where it does not
+fit.
+"""
 
 import re
 from types import SimpleNamespace
@@ -61,11 +63,16 @@ def test_timm_names_and_files(tmp_path):
 
 def test_dinov2_is_that_of_the_students_size(cell, tmp_path, monkeypatch):
     def of_width(width):
-        monkeypatch.setattr(features, "load_network", lambda model: (None, SimpleNamespace(network=SimpleNamespace(width=width))))
+        monkeypatch.setattr(
+            features, "load_network", lambda model: (None, SimpleNamespace(network=SimpleNamespace(width=width)))
+        )
         return features.encoder_name
 
     assert of_width(384)(aligned_with(cell, "dinov2")) == "timm:vit_small_patch14_dinov2.lvd142m"
-    assert of_width(1024)(aligned_with(cell, "dinov2@w")) == "timm:vit_large_patch14_dinov2.lvd142m@w/dinov2_vitl14_pretrain.pth"
+    assert (
+        of_width(1024)(aligned_with(cell, "dinov2@w"))
+        == "timm:vit_large_patch14_dinov2.lvd142m@w/dinov2_vitl14_pretrain.pth"
+    )
     with pytest.raises(UserError, match=r"width 384, 768, 1024.* has 64"):
         of_width(64)(aligned_with(cell, "dinov2"))
     assert all(timm.is_model(f"vit_{size}_patch14_dinov2") for size in ("small", "base", "large"))

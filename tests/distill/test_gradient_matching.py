@@ -54,7 +54,9 @@ def test_an_affine_copy_in_every_context_has_no_gradient_error_of_its_own():
     how = {"normalization": "local", "groups": "spatial", "variant": "paper"}
     assert distillation_loss(prediction, target, **how) == pytest.approx(0, abs=1e-9)
     assert normalised_gradient_loss(prediction, target, **how, own=True) == pytest.approx(0, abs=1e-9)
-    assert normalised_gradient_loss(prediction, target, **how) > 0.1  # globally normalised, the contexts' frames are errors
+    assert (
+        normalised_gradient_loss(prediction, target, **how) > 0.1
+    )  # globally normalised, the contexts' frames are errors
 
 
 def test_global_and_none_are_their_own_anyway():

@@ -289,7 +289,9 @@ def test_a_cache_without_an_identity_is_labelled_anew(cell, manifest, tmp_path, 
     plan, out = cell.label_plans["teacher"], tmp_path
     compute_labels(plan, manifest, "square", out)
     whole = shard(out)
-    save_file({"labels": load_file(out / "shard-00000000.safetensors")["labels"] * 0}, out / "shard-00000000.safetensors")
+    save_file(
+        {"labels": load_file(out / "shard-00000000.safetensors")["labels"] * 0}, out / "shard-00000000.safetensors"
+    )
     write_json(out / "plan.json", plan.model_dump(mode="json"))
     compute_labels(plan, manifest, "square", out)
     assert "origin, which is not recorded" in capsys.readouterr().err

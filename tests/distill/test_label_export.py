@@ -28,7 +28,11 @@ def labelled(scene_folders, tmp_path_factory):
     plan = parse_model(
         LabelPlan,
         {
-            **{"teacher": "zoo/vit-small", "photos": {"source": "folder", "root": str(folder / "photos")}, "context": "square"},
+            **{
+                "teacher": "zoo/vit-small",
+                "photos": {"source": "folder", "root": str(folder / "photos")},
+                "context": "square",
+            },
             "crop": {"size": 48, "min_crop": 56, "patches": 2, "flip": True},
             **{"dtype": "float16", "seed": 0, "samples": 12, "batch": 2},
         },
@@ -40,8 +44,8 @@ def labelled(scene_folders, tmp_path_factory):
 
 
 def read_as_ultralytics(data_yaml):
-    """Image and depth of every pair, by split: a depth's path is its image's with `depth` for the last `images`, .png before .npy;
-    PNG values are divided by `depth_scale`; paths are relative to the YAML's folder, which has no `path`.
+    """Image and depth of every pair, by split: a depth's path is its image's with `depth` for the last `images`, .png
+    before .npy; PNG values are divided by `depth_scale`; paths are relative to the YAML's folder, which has no `path`.
     """
     data = yaml.safe_load(Path(data_yaml).read_text())
     assert (data["nc"], data["names"]) == (1, {0: "depth"})
@@ -76,13 +80,22 @@ def ours(labelled, view):
 
 
 def export(labelled, out, *options, view="square"):
-    given = ["--labels", str(labelled / "labels" / view), "--manifest", str(labelled / "photos.jsonl"), "--out", str(out)]
+    given = [
+        "--labels",
+        str(labelled / "labels" / view),
+        "--manifest",
+        str(labelled / "photos.jsonl"),
+        "--out",
+        str(out),
+    ]
     return main(["data", "labels", *given, *options])
 
 
 @pytest.mark.parametrize(("depth_format", "tolerance"), [("npy", 1e-6), ("png", 6e-4)])
 def test_the_crops_and_the_teachers_order_come_back(labelled, tmp_path, capsys, depth_format, tolerance):
-    assert export(labelled, tmp_path / "out", "--depth", depth_format, "--val", "0.3", "--near", "2", "--far", "20") == 0
+    assert (
+        export(labelled, tmp_path / "out", "--depth", depth_format, "--val", "0.3", "--near", "2", "--far", "20") == 0
+    )
     found, data = read_as_ultralytics(tmp_path / "out" / "data.yaml")
     cache, stream = ours(labelled, "square")
     photos = {split: {stream[int(name)]["photo_id"] for name in pairs} for split, pairs in found.items()}
@@ -132,7 +145,12 @@ def test_mistakes(labelled, tmp_path, capsys, options, message):
 
 
 def test_folders_that_are_not_what_they_should_be(labelled, tmp_path, capsys):
-    assert main(["data", "labels", "--labels", str(labelled / "labels"), "--manifest", "x", "--out", str(tmp_path / "out")]) == 2
+    assert (
+        main(
+            ["data", "labels", "--labels", str(labelled / "labels"), "--manifest", "x", "--out", str(tmp_path / "out")]
+        )
+        == 2
+    )
     assert f"give {labelled / 'labels' / 'square'}" in capsys.readouterr().err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").write_text("")

@@ -90,7 +90,9 @@ def test_crops_follow_continuous_coordinates():
         x, y = left + (right - left) * share, top + (bottom - top) * share
         torch.testing.assert_close(crops[1, n, 0], 2 * x[None, :] + 3 * y[:, None], rtol=1e-5, atol=1e-3)
     # a square per image: the same shares of a square twice as large
-    doubled = crop_patches(plane, boxes * torch.tensor([1.0, 2.0])[:, None, None], square=torch.tensor([100.0, 200.0]), size=size)
+    doubled = crop_patches(
+        plane, boxes * torch.tensor([1.0, 2.0])[:, None, None], square=torch.tensor([100.0, 200.0]), size=size
+    )
     torch.testing.assert_close(doubled, crops)
     whole = crop_patches(plane, torch.tensor([[[0.0, 0.0, side, side]]]).repeat(2, 1, 1), square=side, size=grid)
     torch.testing.assert_close(whole[:, 0], plane, rtol=1e-5, atol=1e-3)

@@ -52,7 +52,9 @@ def numpy_loss(prediction, target, mask, normalization, groups, variant):
     """The definition, one image and one context at a time, in float64; contexts from `group_index`, tested alone."""
     errors, counts = [], []
     for image in range(len(target)):
-        p, t, m = (np.asarray(of[image, 0], np.float64 if of is not mask else bool) for of in (prediction, target, mask))
+        p, t, m = (
+            np.asarray(of[image, 0], np.float64 if of is not mask else bool) for of in (prediction, target, mask)
+        )
         counts.append(m.sum())
         if normalization == "none":
             errors.append(np.abs(p - t)[m].sum())

@@ -78,8 +78,12 @@ def test_noise_is_a_function_of_the_crop(kind):
 def test_a_cell_without_noise_keeps_its_id(cell):
     plain = parse_model(Cell, cell.model_dump(mode="json"), source="test")
     assert cell_id(plain) == cell_id(cell)
-    noisy = cell.model_copy(update={"labels": cell.labels.model_copy(update={"noise": NoiseConfig(kind="blur", strength=0.1)})})
+    noisy = cell.model_copy(
+        update={"labels": cell.labels.model_copy(update={"noise": NoiseConfig(kind="blur", strength=0.1)})}
+    )
     assert cell_id(noisy) != cell_id(cell)
     assert noisy.label_plans == cell.label_plans  # one cache for all
     with pytest.raises(UserError, match=r"labels\.noise\.strength"):
-        parse_model(Cell, noisy.model_dump(mode="json") | {"labels": {"noise": {"kind": "blur", "strength": 2}}}, source="test")
+        parse_model(
+            Cell, noisy.model_dump(mode="json") | {"labels": {"noise": {"kind": "blur", "strength": 2}}}, source="test"
+        )

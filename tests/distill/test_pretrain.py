@@ -1,4 +1,6 @@
-"""Pretraining on labelled scenes: batches as functions of their step, sky at disparity 0, resumption, a loss that falls."""
+"""Pretraining on labelled scenes: batches as functions of their step, sky at disparity 0, resumption, a loss that
+falls.
+"""
 
 import shutil
 
@@ -88,8 +90,12 @@ def test_logs_of_stages_with_other_losses_share_one_table():
 
 
 def test_refining_goes_on_from_the_weights_with_other_crops(recipe, roots, tmp_path):
-    short = recipe.model_copy(update={"name": "once", "refine": recipe.optim.model_copy(update={"steps": 4, "head_rate": 1e-9})})
-    short = short.model_copy(update={"refine": short.refine.model_copy(update={"encoder_rate": 1e-9, "weight_decay": 0.0})})
+    short = recipe.model_copy(
+        update={"name": "once", "refine": recipe.optim.model_copy(update={"steps": 4, "head_rate": 1e-9})}
+    )
+    short = short.model_copy(
+        update={"refine": short.refine.model_copy(update={"encoder_rate": 1e-9, "weight_decay": 0.0})}
+    )
     pretrain(recipe, roots, tmp_path, tmp_path / "work")
     pretrain(short, roots, tmp_path, tmp_path / "work")
     one, two = load_network(tmp_path / "tiny.safetensors")[0], load_network(tmp_path / "once.safetensors")[0]
@@ -107,7 +113,9 @@ def test_unfinished_or_uneven_folders_are_refused(roots, tmp_path):
 def test_the_anchor_is_zero_at_unit_spread_and_pulls_towards_it():
     values = torch.tensor([[-1.0, 1.0], [-1.0, 1.0]])[None, None] + 5  # mean absolute deviation 1 around either median
     unit = values * 2 - 5
-    assert scale_anchor_loss((unit - unit.median()) / (unit - unit.median()).abs().mean()).item() == pytest.approx(0, abs=1e-10)
+    assert scale_anchor_loss((unit - unit.median()) / (unit - unit.median()).abs().mean()).item() == pytest.approx(
+        0, abs=1e-10
+    )
     for factor in (10.0, 0.1):
         prediction = ((unit - unit.median()) / (unit - unit.median()).abs().mean() * factor).requires_grad_()
         loss = scale_anchor_loss(prediction)
@@ -118,7 +126,9 @@ def test_the_anchor_is_zero_at_unit_spread_and_pulls_towards_it():
 
 
 def test_drift_without_and_with_the_anchor():
-    """Affine-invariant training leaves the scale free: with the anchor it returns to 1 from 100, without it stays away."""
+    """Affine-invariant training leaves the scale free: with the anchor it returns to 1 from 100, without it stays
+    away.
+    """
     from dad.distill.losses import distillation_loss
 
     target = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -127,7 +137,9 @@ def test_drift_without_and_with_the_anchor():
         optimizer = torch.optim.Adam([scale], lr=0.5)
         for _ in range(600):
             prediction = target * scale
-            loss = distillation_loss(prediction, target, normalization="global") + weight * scale_anchor_loss(prediction)
+            loss = distillation_loss(prediction, target, normalization="global") + weight * scale_anchor_loss(
+                prediction
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -1,4 +1,6 @@
-"""Pretraining of the other families: MiDaS's two, and the diffusion network's stages with their losses and their resumption."""
+"""Pretraining of the other families: MiDaS's two, and the diffusion network's stages with their losses and their
+resumption.
+"""
 
 import itertools
 import json
@@ -83,7 +85,9 @@ def test_every_family_through_the_verb(network, more, steps, roots, tmp_path):
 
 
 def test_running_statistics_of_batch_norm_are_learnt_and_kept(roots, tmp_path):
-    """A prediction (running statistics) and a training step (the batch's own) must agree about the same images, roughly."""
+    """A prediction (running statistics) and a training step (the batch's own) must agree about the same images,
+    roughly.
+    """
     recipe = parse_model(ZooRecipe, values(EFFICIENT, size=64, optim=OPTIM | {"steps": 60}), source="test")
     pretrain(recipe, roots, tmp_path, tmp_path / "work")
     network, _ = load_network(tmp_path / "tiny.safetensors")
@@ -98,7 +102,8 @@ def test_running_statistics_of_batch_norm_are_learnt_and_kept(roots, tmp_path):
 
 def test_bounded_maps_lie_between_two_quantiles():
     disparity = (
-        torch.rand(3, 1, 20, 20, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 50.0, 0.0])[:, None, None, None]
+        torch.rand(3, 1, 20, 20, generator=torch.Generator().manual_seed(0))
+        * torch.tensor([1.0, 50.0, 0.0])[:, None, None, None]
     )
     bounded = bounded_map(disparity)
     assert bounded.amin() == -1
@@ -216,6 +221,8 @@ def test_a_member_goes_on_from_another_of_the_same_network(roots, tmp_path):
     with pytest.raises(UserError, match="init zoo/vit-small is another network"):
         start(other, LabelledScenes(roots))
     source, header = load_network("zoo/vit-small")
-    warm = parse_model(ZooRecipe, values(header.network.model_dump(mode="json"), size=48, init="zoo/vit-small"), source="test")
+    warm = parse_model(
+        ZooRecipe, values(header.network.model_dump(mode="json"), size=48, init="zoo/vit-small"), source="test"
+    )
     network = start(warm, LabelledScenes(roots))
     torch.testing.assert_close(network.state_dict(), source.state_dict(), rtol=0, atol=0)

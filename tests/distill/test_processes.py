@@ -24,7 +24,9 @@ from dad.models.checkpoints import load_network
 
 SCRIPT = Path(__file__).parent / "two_processes.py"
 TOGETHER = {"float64": 1e-6, "float32": 2e-6}
-"""Relative L2 by the networks' type: two processes add sums up in another order, which float32 rounds at 6e-8 a time."""
+"""Relative L2 by the networks' type: two processes add sums up in another order, which float32 rounds at 6e-8 a
+time.
+"""
 
 
 def environment():
@@ -41,12 +43,23 @@ def free_port():
 
 
 def torchrun(*arguments):
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", free_port()]
+    launcher = [
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-addr",
+        "127.0.0.1",
+        "--master-port",
+        free_port(),
+    ]
     return [sys.executable, *launcher, *map(str, arguments)]
 
 
 def run(command, **options):
-    return subprocess.run(list(map(str, command)), env=environment(), capture_output=True, text=True, timeout=240, **options)
+    return subprocess.run(
+        list(map(str, command)), env=environment(), capture_output=True, text=True, timeout=240, **options
+    )
 
 
 def a_batch(patches):
@@ -148,9 +161,13 @@ def test_the_log_of_two_is_the_log_of_one_and_the_number_may_change(cell, manife
     for name in ("loss", "loss_shared", "loss_gradient", "output_median", "output_mad", "output_zeros"):
         assert both[2][name] == pytest.approx(alone[2][name], rel=TOGETHER["float32"])
     assert both[2]["gradient_norm"] == pytest.approx(alone[2]["gradient_norm"], rel=5 * TOGETHER["float32"])
-    # later ones do not: AdamW divides every gradient by its own size, so one that is rounding alone moves a weight by a whole rate
+    # later ones do not: AdamW divides every gradient by its own size, so one that is rounding alone moves a weight by a
+    # whole rate
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "both"))
-    apart = sum((one[key] - two[key]).square().sum() for key in one).sqrt() / sum(one[key].square().sum() for key in one).sqrt()
+    apart = (
+        sum((one[key] - two[key]).square().sum() for key in one).sqrt()
+        / sum(one[key].square().sum() for key in one).sqrt()
+    )
     assert apart < 0.01
 
 
@@ -173,7 +190,9 @@ def test_a_lost_process_ends_the_other_and_nothing_is_written(cell, manifest, st
     while not (tmp_path / "work-lost" / "last.pt").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
     assert process.poll() is None
-    trainers = [child for child in psutil.Process(process.pid).children(recursive=True) if child.environ().get("RANK") == "1"]
+    trainers = [
+        child for child in psutil.Process(process.pid).children(recursive=True) if child.environ().get("RANK") == "1"
+    ]
     trainers[0].send_signal(signal.SIGKILL)
     assert process.wait(timeout=90) != 0
     assert not (tmp_path / "lost").exists()

@@ -46,7 +46,9 @@ def test_depth_and_its_inverse_have_one_loss():
     """log(1/x) = -log x: it does not matter whether depth or disparity is compared (far above the floor)."""
     generators = (torch.Generator().manual_seed(seed) for seed in (1, 2))
     prediction, target = (torch.rand(2, 1, 8, 8, generator=one, dtype=torch.float64) + 0.5 for one in generators)
-    assert silog_loss(1 / prediction, 1 / target).item() == pytest.approx(silog_loss(prediction, target).item(), rel=1e-2)
+    assert silog_loss(1 / prediction, 1 / target).item() == pytest.approx(
+        silog_loss(prediction, target).item(), rel=1e-2
+    )
 
 
 @pytest.mark.parametrize("factor", [0.25, 2.0, 10.0])
@@ -84,7 +86,9 @@ def test_weights_weigh():
     d = ((prediction + floor).log() - (target + floor).log()).numpy()
     w = weight.numpy().astype(float)
     mean, square = (w * d).sum() / w.sum(), (w * d**2).sum() / w.sum()
-    assert silog_loss(prediction, target, weight=weight).item() == pytest.approx(np.sqrt(square - 0.5 * mean**2), rel=1e-6)
+    assert silog_loss(prediction, target, weight=weight).item() == pytest.approx(
+        np.sqrt(square - 0.5 * mean**2), rel=1e-6
+    )
 
 
 def test_patches_are_compared_one_number_at_a_time():

@@ -135,7 +135,9 @@ def test_weights_fall_with_the_distance_of_the_two_maps():
         median = np.sort(values)[(len(values) - 1) // 2]
         frames.append((values - median) / np.abs(values - median).mean())
     assert weight.numpy().ravel() == pytest.approx(np.exp(-np.abs(frames[0] - frames[1]) / 0.5), rel=1e-4)
-    assert average_labels(teacher, 2 * teacher - 7, 0.5, "weights")[1].min() == pytest.approx(1, abs=1e-5)  # full agreement
+    assert average_labels(teacher, 2 * teacher - 7, 0.5, "weights")[1].min() == pytest.approx(
+        1, abs=1e-5
+    )  # full agreement
 
 
 def test_weights_need_a_distance():
@@ -151,7 +153,9 @@ def test_the_way_of_averaging_is_in_the_id_only_where_it_is_not_the_old_one(cell
 
 def test_weighted_averages_and_noise_train_like_anything_else(cell, manifest, tmp_path):
     plain = guided(cell, "average", averaging="weights", agreement=0.5)
-    noisy = plain.model_copy(update={"labels": plain.labels.model_copy(update={"noise": NoiseConfig(kind="frame", strength=0.5)})})
+    noisy = plain.model_copy(
+        update={"labels": plain.labels.model_copy(update={"noise": NoiseConfig(kind="frame", strength=0.5)})}
+    )
     losses = {}
     for name, one in (("cut", guided(cell, "average", agreement=0.5)), ("weights", plain), ("noise", noisy)):
         _, log = run(one, manifest, tmp_path / name)
@@ -164,7 +168,9 @@ def test_weighted_averages_and_noise_train_like_anything_else(cell, manifest, tm
         assert [float(row["loss"]) for row in csv.DictReader(file)] == losses["noise"]
 
 
-@pytest.mark.parametrize("there", [(), ("teacher/square",), ("teacher/patches", "assistant/square", "assistant/patches")])
+@pytest.mark.parametrize(
+    "there", [(), ("teacher/square",), ("teacher/patches", "assistant/square", "assistant/patches")]
+)
 def test_shared_labels_are_the_same_training_whatever_of_them_is_stored(cell, manifest, tmp_path, there):
     """Bit for bit, and the record says what was read."""
     cached = guided(cell, "average")
@@ -202,4 +208,6 @@ def test_a_training_on_shared_labels_goes_on_when_they_are_stored_in_between(cel
     train(shared, labels=tmp_path / "labels", **options)
     facts = json.loads((tmp_path / "run" / "provenance.json").read_text())
     assert facts["segments"][-1]["from"] > 0
-    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (
+        tmp_path / "whole" / "model.safetensors"
+    ).read_bytes()

@@ -123,7 +123,10 @@ def test_tokens_of_the_teachers_pass_are_the_frozen_encoders(cell, manifest, tmp
     )
     training = Training(own, manifest=manifest, labels=None)
     seen = counted(monkeypatch, [training])
-    assert training.frozen.encoder.network is training.shared.teacher(own.label_plans["teacher"], torch.device("cpu")).network
+    assert (
+        training.frozen.encoder.network
+        is training.shared.teacher(own.label_plans["teacher"], torch.device("cpu")).network
+    )
     train(own, manifest=manifest, labels=None, out=tmp_path / "shared", work=tmp_path / "work")
     assert ("read", "encode") not in seen
     monkeypatch.setattr(Shared, "_is_teacher", lambda *_: False)
@@ -165,7 +168,9 @@ def test_of_a_group_one_may_collapse_and_the_others_are_written(cell, manifest, 
         raise CollapseError("as if", step=int(new_rows[-1]["step"]))
 
     together = runs(cells, tmp_path / "together", of_1=(collapse,))
-    with pytest.raises(CollapseError, match=rf"{cell_id(cells[1])}: as if; see it again: dad train --replay .*collapse\.pt"):
+    with pytest.raises(
+        CollapseError, match=rf"{cell_id(cells[1])}: as if; see it again: dad train --replay .*collapse\.pt"
+    ):
         train_together(together, manifest=manifest, **NOWHERE)
     assert results(tmp_path / "together", [cells[0], cells[2]]) == before
     assert not together[1].out.exists()

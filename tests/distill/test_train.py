@@ -1,4 +1,6 @@
-"""Training: labels from the cache or online, interruption and resumption, distinct cells, outputs whole or not at all."""
+"""Training: labels from the cache or online, interruption and resumption, distinct cells, outputs whole or not at
+all.
+"""
 
 import csv
 import itertools
@@ -143,7 +145,9 @@ def test_a_killed_process_resumes_to_the_same_weights(cell, manifest, tmp_path):
     out, work = tmp_path / "killed", tmp_path / "work"
     command = [sys.executable, "-m", "dad", "train", "--cell", config, "--manifest", manifest]
     command += ["--labels", tmp_path / "labels" / cell.mode, "--out", out, "--work", work]
-    process = subprocess.Popen(list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True)
+    process = subprocess.Popen(
+        list(map(str, command)), env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not (work / "last.pt").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -151,7 +155,9 @@ def test_a_killed_process_resumes_to_the_same_weights(cell, manifest, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert not (out / "provenance.json").exists()
-        subprocess.run(list(map(str, command)), check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
+        subprocess.run(
+            list(map(str, command)), check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True
+        )
     one, two = load_file(whole / "model.safetensors"), load_file(out / "model.safetensors")
     assert all(torch.equal(one[key], two[key]) for key in one)
 
@@ -256,7 +262,9 @@ def test_dead_head_is_found_and_cured(cell):
 def test_start_weights(cell):
     source, _ = load_network("zoo/vit-small")
     student = make_student(cell.student, seed=0)
-    assert all(torch.equal(value, source.encoder.state_dict()[key]) for key, value in student.encoder.state_dict().items())
+    assert all(
+        torch.equal(value, source.encoder.state_dict()[key]) for key, value in student.encoder.state_dict().items()
+    )
     again, other = make_student(cell.student, seed=0), make_student(cell.student, seed=1)
     key = "depth_head.projects.0.weight"
     assert torch.equal(student.state_dict()[key], again.state_dict()[key])
@@ -303,7 +311,10 @@ def test_an_inverted_start_is_found_at_the_end_of_a_window():
     assert [step for step, value in enumerate(values(*[-0.9] * 100)) if stays.inverted(step, value)] == [19, 39, 59]
     # a resumed run decides as an undisturbed one
     resumed = Orientation(20, turned.state()[:2])
-    assert [resumed.inverted(step, value) for step, value in ((2, values(0.3)[0]), (3, values(-0.1)[0]))] == [False, True]
+    assert [resumed.inverted(step, value) for step, value in ((2, values(0.3)[0]), (3, values(-0.1)[0]))] == [
+        False,
+        True,
+    ]
     assert not Orientation(3).inverted(0, torch.tensor(-1.0))
     assert Orientation(10_000).watched == Orientation.WATCHED
 
@@ -334,8 +345,12 @@ def test_agreement_is_the_mean_correlation_of_trusted_pixels():
 
 
 def test_an_inverted_student_is_cured_once_and_said_so(cell, manifest, tmp_path, monkeypatch):
-    """A start whose map is the negative of what the labels say; the same training with and without the cure, and interrupted."""
-    longer = with_values(cell, optim=cell.optim.model_copy(update={"steps": 20, "encoder_rate": 1e-7, "head_rate": 1e-6}))
+    """A start whose map is the negative of what the labels say; the same training with and without the cure, and
+    interrupted.
+    """
+    longer = with_values(
+        cell, optim=cell.optim.model_copy(update={"steps": 20, "encoder_rate": 1e-7, "head_rate": 1e-6})
+    )
 
     def inverted(config, *, seed):
         network, _ = load_network(config.model)
@@ -371,7 +386,9 @@ def test_an_inverted_student_is_cured_once_and_said_so(cell, manifest, tmp_path,
 
 
 def test_a_collapse_can_be_seen_again(cell, manifest, tmp_path, monkeypatch, capsys):
-    """Labels that turn to NaN at step 5: the batch's photos are named, and the steps since the checkpoint are the same ones."""
+    """Labels that turn to NaN at step 5: the batch's photos are named, and the steps since the checkpoint are the same
+    ones.
+    """
     real = LabelCache.read
 
     def poisoned(self, positions):

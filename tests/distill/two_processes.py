@@ -1,6 +1,8 @@
-"""One of several processes: loss and gradient of its share of a batch, for every state in a folder. Started by test_processes.py.
+"""One of several processes: loss and gradient of its share of a batch, for every state in a folder. Started by
+test_processes.py.
 
-Arguments: the folder, which holds `cell.json`, `batch.pt` and `state-*.pt`; the first process writes `found-*.pt` beside them.
+Arguments: the folder, which holds `cell.json`, `batch.pt` and `state-*.pt`; the first process writes `found-*.pt`
+beside them.
 """
 
 import json

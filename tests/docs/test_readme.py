@@ -51,4 +51,6 @@ def test_the_three_ways_give_the_same_map(folder):
 def test_it_is_short_and_says_its_limits_first():
     lines = README.splitlines()
     assert len(lines) <= 200
-    assert lines.index("**Limits first.**") < next(number for number, line in enumerate(lines) if line.startswith("```"))
+    assert lines.index("**Limits first.**") < next(
+        number for number, line in enumerate(lines) if line.startswith("```")
+    )

@@ -1,4 +1,6 @@
-"""The docs as a site: it builds, its links lead somewhere, and the pages of the repository's other folders are on it."""
+"""The docs as a site: it builds, its links lead somewhere, and the pages of the repository's other folders are on
+it.
+"""
 
 import json
 import os
@@ -45,7 +47,9 @@ def test_every_page_of_the_docs_is_in_the_navigation(site):
 def test_the_reference_comes_from_the_docstrings(site):
     text = re.sub(r"<[^>]+>", "", (site / "api" / "distill.html").read_text())
     assert "distillation_loss" in text and "mean absolute difference of the normalised maps" in text
-    assert "Maps of images: one (H,W) float32 for one image" in re.sub(r"<[^>]+>", "", (site / "api" / "dad.html").read_text())
+    assert "Maps of images: one (H,W) float32 for one image" in re.sub(
+        r"<[^>]+>", "", (site / "api" / "dad.html").read_text()
+    )
 
 
 def test_links_to_what_the_site_does_not_carry_are_text(site):
@@ -59,7 +63,9 @@ def test_links_to_what_the_site_does_not_carry_are_text(site):
 def test_nothing_is_fetched_from_elsewhere(site):
     """Styles, scripts, fonts and pictures are the site's own."""
     for page in site.rglob("*.html"):
-        assert not re.findall(r'<(?:script|img)[^>]* src="https?:|<link[^>]*rel="stylesheet"[^>]* href="https?:', page.read_text())
+        assert not re.findall(
+            r'<(?:script|img)[^>]* src="https?:|<link[^>]*rel="stylesheet"[^>]* href="https?:', page.read_text()
+        )
 
 
 def test_a_broken_link_fails(tmp_path):
@@ -71,6 +77,8 @@ def test_a_broken_link_fails(tmp_path):
     small = {"site_name": "small", "validation": real["validation"], "theme": {"name": "mkdocs"}}
     (tmp_path / "mkdocs.yml").write_text(json.dumps(small))
     done = built(tmp_path / "site", folder=tmp_path)
-    assert done.returncode and "missing.md" in done.stdout + done.stderr and "other.md'" not in done.stdout + done.stderr
+    assert (
+        done.returncode and "missing.md" in done.stdout + done.stderr and "other.md'" not in done.stdout + done.stderr
+    )
     (tmp_path / "docs" / "index.md").write_text("[there](other.md)")
     assert built(tmp_path / "site", folder=tmp_path).returncode == 0

@@ -61,7 +61,9 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def workplace(exported, tmp_path_factory):
-    """A folder with my_teachers.py as printed, but for the weights' name, and what pip leaves of a package that registers it."""
+    """A folder with my_teachers.py as printed, but for the weights' name, and what pip leaves of a package that
+    registers it.
+    """
     folder = tmp_path_factory.mktemp("workplace")
     (folder / "my_teachers.py").write_text(_code().replace("Intel/dpt-large", str(exported / "hf")))
     (folder / "my_package.py").write_text(BENCHMARK)
@@ -69,7 +71,9 @@ def workplace(exported, tmp_path_factory):
     info = folder / "mine-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("".join(f"[{group}]\n{name} = {value}\n" for group, name, value in registered))
+    (info / "entry_points.txt").write_text(
+        "".join(f"[{group}]\n{name} = {value}\n" for group, name, value in registered)
+    )
     return folder
 
 
@@ -128,13 +132,22 @@ def test_a_study_with_that_teacher_is_planned_checked_and_labelled(here, scene_f
     listed = _run(here, "dad", "matrix", "--config", "study.yaml", "--table", "table1", "--format", "json")
     cells = json.loads(listed.partition("]\n")[0] + "]")
     assert any("dpt-large-to-vit-small" in cell["id"] for cell in cells)
-    snakefile = ("--snakefile", str(ROOT / "Snakefile"), "--directory", str(here), "--configfile", str(here / "study.yaml"))
+    snakefile = (
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--directory",
+        str(here),
+        "--configfile",
+        str(here / "study.yaml"),
+    )
     planned = _run(here, "snakemake", *snakefile, "--cores", "1", "--dry-run", "reports/own/table1.csv")
     assert re.search(r"^labels? +\d+$", planned, re.MULTILINE)
     assert re.search(r"^train +\d+$", planned, re.MULTILINE)
     _run(here, "dad", "data", "manifest", study["photos"]["root"], "--out", "photos.jsonl")
     cell = next(cell["id"] for cell in cells if "shared-hybrid" in cell["id"])
-    _run(here, "dad", "label", "--cell", cell, "--config", "study.yaml", "--manifest", "photos.jsonl", "--out", "labels")
+    _run(
+        here, "dad", "label", "--cell", cell, "--config", "study.yaml", "--manifest", "photos.jsonl", "--out", "labels"
+    )
     assert (here / "labels" / "square" / "index.json").exists()
 
 
@@ -142,7 +155,17 @@ def test_the_documented_benchmark_is_opened_checked_and_scored(here):
     assert len(open_benchmark("my-benchmark", here)) == 3
     assert "complete" in _run(here, "dad", "data", "check", "my-benchmark", ".")
     scored = _run(
-        here, "dad", "evaluate", "--model", "zoo/vit-small", "--dataset", "my-benchmark", "--root", ".", "--out", "scores.csv"
+        here,
+        "dad",
+        "evaluate",
+        "--model",
+        "zoo/vit-small",
+        "--dataset",
+        "my-benchmark",
+        "--root",
+        ".",
+        "--out",
+        "scores.csv",
     )
     assert "my-benchmark  marigold@1" in scored
     with pytest.raises(UserError, match="unknown benchmark 'my-benchmarks', allowed are .*my-benchmark"):

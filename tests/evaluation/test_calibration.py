@@ -167,7 +167,15 @@ def test_the_verb(tmp_path, capsys):
     np.save(tmp_path / "map.npy", relative)
     lines = "".join(f"{x:g},{y:g},{metres}\n" for x, y, metres in points_at(FOUR))
     (tmp_path / "points.csv").write_text(f"x,y,metres\n{lines}")
-    given = ["calibrate", "--points", str(tmp_path / "points.csv"), "--map", str(tmp_path / "map.npy"), "--device", "cpu"]
+    given = [
+        "calibrate",
+        "--points",
+        str(tmp_path / "points.csv"),
+        "--map",
+        str(tmp_path / "map.npy"),
+        "--device",
+        "cpu",
+    ]
     out, report = tmp_path / "metres.npy", tmp_path / "fit.json"
     assert main([*given, "--kind", "disparity", "--out", str(out), "--report", str(report)]) == 0
     printed = capsys.readouterr().out
@@ -192,7 +200,10 @@ def test_the_verb(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x,y,metres\n10,20,2,5\n", "line 2: '10,20,2,5' has 4 fields, the first line has 3: decimals are written with a point"),
+        (
+            "x,y,metres\n10,20,2,5\n",
+            "line 2: '10,20,2,5' has 4 fields, the first line has 3: decimals are written with a point",
+        ),
         ("x,x,y,metres\n1,10,20,2.5\n", "column x stands there twice"),
         ('x,y,metres\n"' + "1" * 200_000 + '",2,3\n', "is not a CSV text"),
     ],

@@ -65,13 +65,28 @@ def flawed(values, place):
 FLAWS = {
     "truncated rgb": (lambda f, p, n, d: f.update({n: f[n][:-40]}), "its rgb file .* cannot be used"),
     "truncated depth": (lambda f, p, n, d: f.update({d: f[d][: len(f[d]) // 2]}), "its depth file .* cannot be used"),
-    "8-bit depth": (lambda f, p, n, d: f.update({d: png(np.ones((HEIGHT, WIDTH), np.uint8))}), "must be a 16-bit grey PNG"),
-    "wrong size": (lambda f, p, n, d: f.update({d: png(np.ones((HEIGHT, WIDTH + 1), np.uint16))}), "sizes must be equal"),
+    "8-bit depth": (
+        lambda f, p, n, d: f.update({d: png(np.ones((HEIGHT, WIDTH), np.uint8))}),
+        "must be a 16-bit grey PNG",
+    ),
+    "wrong size": (
+        lambda f, p, n, d: f.update({d: png(np.ones((HEIGHT, WIDTH + 1), np.uint16))}),
+        "sizes must be equal",
+    ),
     "no depth": (lambda f, p, n, d: f.pop(d), "its depth file .* is not there"),
     "no prediction": (lambda f, p, n, d: p.pop(n[:-4] + ".npy"), "there is no prediction"),
-    "small prediction": (lambda f, p, n, d: p.update({n[:-4] + ".npy": npy(np.ones((3, 4)))}), r"the prediction is \(3, 4\)"),
-    "NaN": (lambda f, p, n, d: p.update({n[:-4] + ".npy": flawed(p[n[:-4] + ".npy"], (0, 0))}), "1 of 768 valid pixels .* are NaN"),
-    "inf": (lambda f, p, n, d: p.update({n[:-4] + ".npy": flawed(p[n[:-4] + ".npy"], (1, 1))}), "1 of 768 valid pixels .* are NaN"),
+    "small prediction": (
+        lambda f, p, n, d: p.update({n[:-4] + ".npy": npy(np.ones((3, 4)))}),
+        r"the prediction is \(3, 4\)",
+    ),
+    "NaN": (
+        lambda f, p, n, d: p.update({n[:-4] + ".npy": flawed(p[n[:-4] + ".npy"], (0, 0))}),
+        "1 of 768 valid pixels .* are NaN",
+    ),
+    "inf": (
+        lambda f, p, n, d: p.update({n[:-4] + ".npy": flawed(p[n[:-4] + ".npy"], (1, 1))}),
+        "1 of 768 valid pixels .* are NaN",
+    ),
 }
 
 
@@ -88,7 +103,10 @@ def test_every_flaw_has_its_line_and_the_rest_is_scored(tmp_path, capsys, packed
     diode = {}
     for number in range(2):
         stem = f"indoors/scene_00021/scan_00189/{number}"
-        diode |= {f"{stem}.png": files[rgb_name(0)], f"{stem}_depth.npy": npy(np.full((HEIGHT, WIDTH, 1), 2 + number, np.float32))}
+        diode |= {
+            f"{stem}.png": files[rgb_name(0)],
+            f"{stem}_depth.npy": npy(np.full((HEIGHT, WIDTH, 1), 2 + number, np.float32)),
+        }
         predictions[f"{stem}.npy"] = npy(np.ones((HEIGHT, WIDTH), np.float32))
     diode["indoors/scene_00021/scan_00189/0_depth_mask.npy"] = npy(np.ones((HEIGHT, WIDTH)))
     root = write(tmp_path / "scannet", files)
@@ -99,7 +117,15 @@ def test_every_flaw_has_its_line_and_the_rest_is_scored(tmp_path, capsys, packed
     write(tmp_path / "diode", diode)
     write(tmp_path / "predictions", predictions)
     out, summary = tmp_path / "scores.csv", tmp_path / "summary.json"
-    arguments = ["evaluate", "--predictions", str(tmp_path / "predictions"), "--kind", "depth", "--protocol", "marigold,native"]
+    arguments = [
+        "evaluate",
+        "--predictions",
+        str(tmp_path / "predictions"),
+        "--kind",
+        "depth",
+        "--protocol",
+        "marigold,native",
+    ]
     arguments += ["--dataset", "scannet", "--root", str(root), "--list", f"scannet={tmp_path / 'list.txt'}"]
     arguments += ["--dataset", "diode", "--root", str(tmp_path / "diode"), "--out", str(out), "--summary", str(summary)]
     with pytest.raises(SystemExit) as exit_code:
@@ -121,7 +147,9 @@ def test_every_flaw_has_its_line_and_the_rest_is_scored(tmp_path, capsys, packed
         assert f"dad: scannet: {text}" in said
     assert status[rgb_name(empty)] == ("empty", "no valid pixel")
     assert status["indoors/scene_00021/scan_00189/0.png"] == ("ok", "the prediction is 1 everywhere")
-    good = [row for row in rows if row["dataset"] == "scannet" and row["protocol"] == "marigold@1" and row["status"] == "ok"]
+    good = [
+        row for row in rows if row["dataset"] == "scannet" and row["protocol"] == "marigold@1" and row["status"] == "ok"
+    ]
     assert [row["image"] for row in good] == [rgb_name(0), rgb_name(empty + 1)]
     result = json.loads(summary.read_text())["results"][0]
     assert (result["images"], result["empty"], result["failed"]) == (len(lines), 1, len(FLAWS) + 1)
@@ -176,7 +204,15 @@ def test_options_of_several_data_sets(tmp_path, capsys):
     files, predictions = frames(2)
     write(tmp_path / "predictions", predictions)
     root = write(tmp_path / "scannet", files)
-    common = ["evaluate", "--predictions", str(tmp_path / "predictions"), "--kind", "depth", "--out", str(tmp_path / "s.csv")]
+    common = [
+        "evaluate",
+        "--predictions",
+        str(tmp_path / "predictions"),
+        "--kind",
+        "depth",
+        "--out",
+        str(tmp_path / "s.csv"),
+    ]
     common += ["--dataset", "scannet", "--root", str(root)]
     listed = tmp_path / "list.txt"
     listed.write_text(f"{rgb_name(1)} {rgb_name(1).replace('color', 'depth')}")
@@ -185,7 +221,9 @@ def test_options_of_several_data_sets(tmp_path, capsys):
     assert main([*common, "--crop", "garg"]) == 2
     assert capsys.readouterr().err == "dad: benchmark scannet takes no crop: leave it out\n"
     assert main([*common, "--dataset", "kitti", "--root", str(root), "--crop", "garg"]) == 2
-    assert "--crop 'garg': with several data sets, write --crop DATASET=VALUE (scannet, kitti)" in capsys.readouterr().err
+    assert (
+        "--crop 'garg': with several data sets, write --crop DATASET=VALUE (scannet, kitti)" in capsys.readouterr().err
+    )
 
 
 def test_data_check_from_the_command_line(tmp_path, capsys):

@@ -1,4 +1,6 @@
-"""Upstream's command-line evaluator on five fixtures (prs-eth/Marigold `script/depth/eval.py`), through `score` and `evaluate`."""
+"""Upstream's command-line evaluator on five fixtures (prs-eth/Marigold `script/depth/eval.py`), through `score` and
+`evaluate`.
+"""
 
 from pathlib import Path
 
@@ -71,7 +73,9 @@ def test_moge_takes_boundaries_out_of_diode_only(fixture):
 def test_the_table_in_the_documentation(fixture):
     """Every number of the side-by-side in docs/protocols.md is what `score` gives."""
     text = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")]
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
     columns = [("ds_nyu", (0, 1)), ("ds_kitti_eigen", (0, 1)), ("ds_diode", (0,)), ("ds_diode", (1,))]
     assert len(lines) == 8
     for label, *cells in lines:

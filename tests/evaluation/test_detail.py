@@ -42,7 +42,9 @@ def test_boundary_f1_is_its_definition(seed):
 
 
 def moge_f1(prediction, depth, mask):
-    """microsoft/MoGe `moge/test/metrics.py` `boundary_f1`, radius 1, written down again: windows around the inner pixels."""
+    """microsoft/MoGe `moge/test/metrics.py` `boundary_f1`, radius 1, written down again: windows around the inner
+    pixels.
+    """
     inner = (slice(1, -1), slice(1, -1))
     counts = np.zeros((10, 3))
     for shift in ((0, 1), (0, -1), (1, 0), (-1, 0)):
@@ -57,8 +59,8 @@ def moge_f1(prediction, depth, mask):
 
 
 def depth_pro_f1(prediction, depth):
-    """apple/ml-depth-pro `src/depth_pro/eval/boundary_metrics.py` `SI_boundary_F1`, written down again: inverse depth, each
-    direction for itself.
+    """apple/ml-depth-pro `src/depth_pro/eval/boundary_metrics.py` `SI_boundary_F1`, written down again: inverse depth,
+    each direction for itself.
     """
     levels = np.linspace(1.05, 1.25, 10)
     total = 0
@@ -97,14 +99,20 @@ def test_boundary_f1_as_moge_and_depth_pro_count_it(seed):
     holes = depth.copy()
     holes[~mask] = np.nan  # no pair with a hole is larger than any level: our mask does as much
     found = DepthEdges(depth, mask).boundaries(prediction)
-    assert found["boundary_f1_depth_pro"] == pytest.approx(depth_pro_f1(np.where(mask, prediction, np.nan), holes), rel=1e-12)
+    assert found["boundary_f1_depth_pro"] == pytest.approx(
+        depth_pro_f1(np.where(mask, prediction, np.nan), holes), rel=1e-12
+    )
 
 
 def test_the_three_counts_of_a_step_and_of_a_missed_one():
     depth, mask = step(6, 8), np.ones((6, 8), bool)
     # one direction of the four has edges, and the three others count as nothing found where nothing is: 2/8 of P and R
     assert DepthEdges(depth, mask).boundaries(depth) == {
-        **{"boundary_f1": pytest.approx(1), "boundary_f1_depth_pro": pytest.approx(0.25), "boundary_f1_moge": pytest.approx(1)}
+        **{
+            "boundary_f1": pytest.approx(1),
+            "boundary_f1_depth_pro": pytest.approx(0.25),
+            "boundary_f1_moge": pytest.approx(1),
+        }
     }
     assert set(DepthEdges(depth, mask).boundaries(np.full_like(depth, 3)).values()) == {0.0}
     border = np.full((6, 8), 2, np.float32)
@@ -183,7 +191,8 @@ def test_without_edges_there_is_nothing_to_measure():
 def test_detail_is_measured_where_moge_does_not_look():
     depth, mask = step(), np.ones((40, 60), bool)
     marigold, moge = (
-        score_detail(1 / depth, depth, mask, kind="disparity", protocol=p, dataset="diode") for p in ("marigold", "moge")
+        score_detail(1 / depth, depth, mask, kind="disparity", protocol=p, dataset="diode")
+        for p in ("marigold", "moge")
     )
     assert marigold["edge_n"] == moge["edge_n"] == 6 * 40
     assert moge["boundary_f1"] == 1

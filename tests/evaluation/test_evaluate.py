@@ -92,7 +92,12 @@ def test_an_estimator_is_scored_image_by_image():
         rgb = sample.rgb.astype(np.float32) / 255
         prediction = rgb[..., 0] * 3 + 1 + 0.05 * rgb[..., 1]
         expected = score(prediction, sample.depth, sample.mask, kind="disparity", dataset="scenes-indoor")
-        assert (row["model"], row["dataset"], row["image"], row["scene"]) == ("red", benchmark.name, sample.id, sample.scene)
+        assert (row["model"], row["dataset"], row["image"], row["scene"]) == (
+            "red",
+            benchmark.name,
+            sample.id,
+            sample.scene,
+        )
         assert (row["protocol"], row["protocol_hash"]) == ("marigold@1", load_protocol("marigold").hash)
         assert row["n"] == sample.mask.sum()
         assert isinstance(row["n"], int)
@@ -102,7 +107,9 @@ def test_an_estimator_is_scored_image_by_image():
 
 def test_several_protocols_take_one_pass():
     estimator = RedChannel()
-    rows = evaluate(Scenes(), estimator, ["marigold", load_protocol("marigold", {"decimation": "grid"}), "midas"], model="cell-1")
+    rows = evaluate(
+        Scenes(), estimator, ["marigold", load_protocol("marigold", {"decimation": "grid"}), "midas"], model="cell-1"
+    )
     assert len(estimator.seen) == 3
     assert [row["protocol"] for row in rows] == ["marigold@1", "marigold@1+decimation=grid", "midas@1"] * 3
     assert {row["model"] for row in rows} == {"cell-1"}
@@ -161,7 +168,11 @@ def test_several_subjects_share_an_image_and_are_scored_as_alone(workers):
         alone.append((rows, failures))
     failures, calls = [[], []], []
     found = evaluate_subjects(
-        benchmark, subjects(), failures=failures, workers=workers, progress=lambda done, total: calls.append((done, total))
+        benchmark,
+        subjects(),
+        failures=failures,
+        workers=workers,
+        progress=lambda done, total: calls.append((done, total)),
     )
     assert benchmark.decoded == 7
     assert calls == [(done, 7) for done in range(1, 8)]
@@ -225,7 +236,8 @@ def test_a_folder_of_predictions_gives_the_estimators_scores(tmp_path):
     from_estimator = evaluate(benchmark, RedChannel(), model="m")
     for stored, made in zip(from_folder, from_estimator, strict=True):
         assert stored == {
-            key: pytest.approx(made[key], rel=1e-4) if key in METRICS or key in ("scale", "shift") else made[key] for key in stored
+            key: pytest.approx(made[key], rel=1e-4) if key in METRICS or key in ("scale", "shift") else made[key]
+            for key in stored
         }
 
 
@@ -420,7 +432,12 @@ def test_files_of_a_model(samples, tmp_path, monkeypatch):
 def test_one_failure_does_not_lose_the_others(samples, tmp_path):
     root, predictions = samples
     results = tmp_path / "results"
-    run = {"benchmarks": [("samples", root)], "predictions": predictions, "kind": "depth", "protocols": ["marigold", "moge"]}
+    run = {
+        "benchmarks": [("samples", root)],
+        "predictions": predictions,
+        "kind": "depth",
+        "protocols": ["marigold", "moge"],
+    }
     files = {"out": results / "scores.csv", "summary": results / "summary.json"}
     (predictions / "two.npy").unlink()
     with pytest.raises(UserError, match=r"image two\.png: there is no prediction"):
@@ -446,8 +463,12 @@ def test_nothing_is_written_when_every_image_fails(samples, tmp_path):
     root, predictions = samples
     for path in predictions.iterdir():
         path.unlink()
-    with pytest.raises(UserError, match=r"none of 2 images could be scored; first: image one\.png: there is no prediction"):
-        evaluate_to_files(benchmarks=[("samples", root)], predictions=predictions, kind="depth", out=tmp_path / "o" / "s.csv")
+    with pytest.raises(
+        UserError, match=r"none of 2 images could be scored; first: image one\.png: there is no prediction"
+    ):
+        evaluate_to_files(
+            benchmarks=[("samples", root)], predictions=predictions, kind="depth", out=tmp_path / "o" / "s.csv"
+        )
     assert not (tmp_path / "o").exists()
 
 
@@ -456,7 +477,9 @@ def test_a_prediction_that_suits_one_protocol_only(monkeypatch):
     benchmark, failures = Scenes(2), []
     sample = benchmark[1]
     sample.depth[0, 0], sample.mask[0, 0] = 1e6, True
-    monkeypatch.setattr(Scenes, "__getitem__", lambda self, index, original=Scenes.__getitem__: (original(self, 0), sample)[index])
+    monkeypatch.setattr(
+        Scenes, "__getitem__", lambda self, index, original=Scenes.__getitem__: (original(self, 0), sample)[index]
+    )
 
     class Hole(RedChannel):
         def __call__(self, rgb):
@@ -551,7 +574,12 @@ def test_upstreams_prediction_names_and_other_layouts(tmp_path):
 )
 def test_mistakes_in_arguments(samples, tmp_path, change, message):
     root, predictions = samples
-    arguments = {"benchmarks": [("samples", root)], "predictions": predictions, "kind": "depth", "out": tmp_path / "o.csv"}
+    arguments = {
+        "benchmarks": [("samples", root)],
+        "predictions": predictions,
+        "kind": "depth",
+        "out": tmp_path / "o.csv",
+    }
     with pytest.raises(UserError, match=message):
         evaluate_to_files(**{**arguments, **change})
     assert not (tmp_path / "o.csv").exists()
@@ -564,13 +592,18 @@ def test_several_benchmarks_in_one_file(samples, tmp_path, monkeypatch):
     monkeypatch.setattr(dad.models, "load", lambda name, *, device: RedChannel(), raising=False)
     pairs = [("scenes-indoor", tmp_path), ("samples", tmp_path)]
     written = evaluate_to_files(benchmarks=pairs, model="zoo/red", out=tmp_path / "scores.csv")
-    assert [(result["dataset"], result["images"]) for result in written["results"]] == [("scenes-indoor", 3), ("samples", 2)]
+    assert [(result["dataset"], result["images"]) for result in written["results"]] == [
+        ("scenes-indoor", 3),
+        ("samples", 2),
+    ]
     with open(tmp_path / "scores.csv", newline="") as file:
         assert [row["dataset"] for row in csv.DictReader(file)] == ["scenes-indoor"] * 3 + ["samples"] * 2
 
 
 def test_half_precision_is_asked_of_networks_that_take_it_and_the_summary_says_so(samples, tmp_path, capsys):
-    """The identity of scores holds the precision where it is not float32; a model that runs as it does is said and not refused."""
+    """The identity of scores holds the precision where it is not float32; a model that runs as it does is said and not
+    refused.
+    """
     run = {"benchmarks": [("samples", samples[0])], "out": tmp_path / "s.csv", "summary": tmp_path / "s.json"}
     plain = evaluate_to_files(**run, model="zoo/vit-small")
     half = evaluate_to_files(**run, model="zoo/vit-small", precision="bf16")
@@ -591,7 +624,16 @@ def test_the_verb_scores_several_models_as_one_by_one(samples, tmp_path, capsys)
 
     models = {"a": "no-skill:constant", "b": "zoo/vit-small"}
     for name, model in models.items():
-        call("--model", model, "--label", name, "--out", str(tmp_path / f"{name}.csv"), "--summary", str(tmp_path / f"{name}.json"))
+        call(
+            "--model",
+            model,
+            "--label",
+            name,
+            "--out",
+            str(tmp_path / f"{name}.csv"),
+            "--summary",
+            str(tmp_path / f"{name}.json"),
+        )
     options = []
     for name, model in models.items():
         options += ["--model", model, "--label", name, "--out", str(tmp_path / "both" / f"{name}.csv")]

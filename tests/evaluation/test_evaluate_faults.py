@@ -1,4 +1,6 @@
-"""What `evaluate` does with truth that is none, sets of one kind, names that collide, and images that raise anything."""
+"""What `evaluate` does with truth that is none, sets of one kind, names that collide, and images that raise
+anything.
+"""
 
 import csv
 import json
@@ -31,7 +33,9 @@ class OneSet:
         rng = np.random.default_rng(0)
         rgb = rng.integers(0, 255, (*SHAPE, 3), dtype=np.uint8)
         mask = np.ones(SHAPE, bool) if mask is None else mask
-        self.samples = [Sample(f"{i}.png", str(i), rgb, depth.astype(np.float32), mask) for i, depth in enumerate(depths)]
+        self.samples = [
+            Sample(f"{i}.png", str(i), rgb, depth.astype(np.float32), mask) for i, depth in enumerate(depths)
+        ]
 
     def __len__(self):
         return len(self.samples)

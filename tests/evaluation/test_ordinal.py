@@ -28,7 +28,12 @@ def test_order_ties_and_kinds():
     pairs = pairs_of(((0, 0), (0, 1)), ((0, 2), (2, 3)), ((1, 1), (1, 0)), ((2, 2), (2, 2)))  # right, right, wrong, tie
     found = score_pairs(RAMP, pairs, kind="depth")
     assert found == {"pairs": 4, "accuracy": 0.5, "kendall_tau": 0.25, "ties": 0.25}
-    assert score_pairs(RAMP, pairs, kind="disparity") == {"pairs": 4, "accuracy": 0.25, "kendall_tau": -0.25, "ties": 0.25}
+    assert score_pairs(RAMP, pairs, kind="disparity") == {
+        "pairs": 4,
+        "accuracy": 0.25,
+        "kendall_tau": -0.25,
+        "ties": 0.25,
+    }
     assert score_pairs(1 / RAMP, pairs, kind="disparity") == found
     constant = score_pairs(0 * RAMP, pairs, kind="depth")
     assert (constant["accuracy"], constant["ties"]) == (0, 1)
@@ -80,7 +85,9 @@ def entry(first, second, closer="point1"):
 
 def test_annotations_are_rows_and_columns_and_either_point_can_be_closer(tmp_path):
     path = tmp_path / "annotations.json"
-    path.write_text(json.dumps({"images/indoor/a.png": [entry((0, 3), (2, 1)), entry((1, 1), (0, 2), "point2")], "b.png": []}))
+    path.write_text(
+        json.dumps({"images/indoor/a.png": [entry((0, 3), (2, 1)), entry((1, 1), (0, 2), "point2")], "b.png": []})
+    )
     found = read_annotations(path)
     np.testing.assert_array_equal(found["images/indoor/a.png"].nearer, [[0, 3], [0, 2]])
     np.testing.assert_array_equal(found["images/indoor/a.png"].farther, [[2, 1], [1, 1]])
@@ -92,7 +99,10 @@ def test_annotations_are_rows_and_columns_and_either_point_can_be_closer(tmp_pat
     [
         ([], "is not a JSON object of images"),
         ({"a.png": {}}, "a.png has no list of annotations"),
-        ({"a.png": [entry((1,), (2, 3))]}, "a.png, annotation 1: point1 is [1]; [row, column] in whole pixels is needed"),
+        (
+            {"a.png": [entry((1,), (2, 3))]},
+            "a.png, annotation 1: point1 is [1]; [row, column] in whole pixels is needed",
+        ),
         ({"a.png": [entry((1, 2), (2, 3)), entry((1, 2), (2.5, 3))]}, "annotation 2: point2 is [2.5, 3]"),
         ({"a.png": [entry((1, 2), (2, True))]}, "point2 is [2, True]"),
         ({"a.png": [entry((1, 2), (2, 3), "point3")]}, "closer_point is 'point3'; it must be point1 or point2"),
@@ -151,7 +161,15 @@ def annotated(tmp_path):
 
 def test_the_verb_on_annotations(annotated, capsys):
     out, summary = annotated / "o.csv", annotated / "o.json"
-    given = ["ordinal", "--annotations", str(annotated / "data" / "annotations.json"), "--kind", "disparity", "--device", "cpu"]
+    given = [
+        "ordinal",
+        "--annotations",
+        str(annotated / "data" / "annotations.json"),
+        "--kind",
+        "disparity",
+        "--device",
+        "cpu",
+    ]
     given += ["--predictions", str(annotated / "maps"), "--out", str(out), "--summary", str(summary), "--label", "mine"]
     assert main(given) == 0
     printed = capsys.readouterr().out
@@ -178,7 +196,15 @@ def test_the_verb_on_a_labelled_set(tmp_path, capsys):
     (tmp_path / "set" / "manifest.csv").write_text("rgb,gt,kind,scale\na.png,a_depth.png,depth,0.001\n")
     (tmp_path / "maps").mkdir()
     np.save(tmp_path / "maps" / "a.npy", RAMP)
-    given = ["ordinal", "--dataset", "samples", "--root", str(tmp_path / "set"), "--predictions", str(tmp_path / "maps")]
+    given = [
+        "ordinal",
+        "--dataset",
+        "samples",
+        "--root",
+        str(tmp_path / "set"),
+        "--predictions",
+        str(tmp_path / "maps"),
+    ]
     given += ["--kind", "depth", "--device", "cpu", "--out", str(tmp_path / "o.csv")]
     assert main([*given, "--pairs", "500", "--ratio", "1.3"]) == 0
     assert "samples  accuracy 1.0000  kendall_tau 1.0000" in capsys.readouterr().out

@@ -97,7 +97,9 @@ def test_both_kinds_become_depth(adapter, monkeypatch):
     np.testing.assert_allclose(found.depth, np.tile([[[2, 1e8, 1e8]]], (2, 1, 1)), rtol=1e-6)
     assert found.metadata == {"model": "a", "native_space": "disparity"}
     monkeypatch.setenv("DAD_MODEL", "b")
-    np.testing.assert_array_equal(module.DadModel().predict(images).depth[0], np.array([[2, np.nan, np.nan]], np.float32))
+    np.testing.assert_array_equal(
+        module.DadModel().predict(images).depth[0], np.array([[2, np.nan, np.nan]], np.float32)
+    )
     monkeypatch.delenv("DAD_MODEL")
     with pytest.raises(UserError, match="DAD_MODEL is not set"):
         module.DadModel()
@@ -105,7 +107,9 @@ def test_both_kinds_become_depth(adapter, monkeypatch):
 
 def test_its_cache_knows_models_by_their_weights(adapter):
     module, _ = adapter
-    digests = {module.DadModel(model=name).config_hash() for name in ("zoo/vit-small", "zoo/vit-large", "zoo/vit-small")}
+    digests = {
+        module.DadModel(model=name).config_hash() for name in ("zoo/vit-small", "zoo/vit-large", "zoo/vit-small")
+    }
     assert len(digests) == 2
 
 

@@ -12,7 +12,9 @@ MINIMAL = {
     "version": 3,
     "description": "for this test",
     "fixed": {
-        "alignments": {"disparity": {"domain": "disparity", "solver": "least-squares", "fit_pixels": "mask", "floor": 0.01}},
+        "alignments": {
+            "disparity": {"domain": "disparity", "solver": "least-squares", "fit_pixels": "mask", "floor": 0.01}
+        },
         "score_domain": "depth",
         "clip": "dataset",
         "minimum": 0.001,
@@ -35,7 +37,16 @@ def changed(**fixed):
 
 
 def test_the_package_ships_eight_protocols_with_different_hashes():
-    assert available_protocols() == ["marigold", "disparity", "log-lsq", "median", "median-pooled", "midas", "moge", "native"]
+    assert available_protocols() == [
+        "marigold",
+        "disparity",
+        "log-lsq",
+        "median",
+        "median-pooled",
+        "midas",
+        "moge",
+        "native",
+    ]
     loaded = [load_protocol(name) for name in available_protocols()]
     assert [protocol.id for protocol in loaded] == [f"{name}@1" for name in available_protocols()]
     assert len({protocol.hash for protocol in loaded}) == 8
@@ -88,7 +99,10 @@ def test_an_override_that_changes_nothing_is_no_override():
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        ({"clip": "none", "minimum": 0, "decimation": "grid"}, ["clip (is 'dataset', not 'none')", "minimum (is 1e-06, not 0)"]),
+        (
+            {"clip": "none", "minimum": 0, "decimation": "grid"},
+            ["clip (is 'dataset', not 'none')", "minimum (is 1e-06, not 0)"],
+        ),
         (
             {"alignments.disparity": {"floor": 0.1, "domain": "depth"}},
             ["alignments.disparity.floor", "alignments.disparity.domain"],
@@ -130,7 +144,10 @@ def test_a_loaded_protocol_is_frozen():
         (changed(clip="always"), "clip: Input should be 'dataset', 'caps' or 'none'"),
         (changed(alignments={}), "alignments: "),
         (
-            changed(score_domain="disparity", alignments={"depth": {"domain": "depth", "solver": "none", "fit_pixels": "mask"}}),
+            changed(
+                score_domain="disparity",
+                alignments={"depth": {"domain": "depth", "solver": "none", "fit_pixels": "mask"}},
+            ),
             "needs",
         ),
         ({**MINIMAL, "adjustable": {"decimation": "none", "clip": "none"}}, "both fixed and adjustable: clip"),

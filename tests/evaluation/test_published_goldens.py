@@ -1,4 +1,6 @@
-"""Upstream's results (prs-eth/Marigold `script/depth/eval.py`, run as a command) from files, in every layout, through the verb."""
+"""Upstream's results (prs-eth/Marigold `script/depth/eval.py`, run as a command) from files, in every layout, through
+the verb.
+"""
 
 import functools
 import io
@@ -182,7 +184,14 @@ def test_tar_with_upstreams_list_and_prediction_names(name, layout, tmp_path):
     root = write_tar(tmp_path / "data.tar", LAYOUTS[name, layout](name))
     listed = tmp_path / "list.txt"
     listed.write_text(golden(name)[1]["filename_list"])
-    check(name, "disparity", root, write_predictions(tmp_path / "p", name, "disparity", "upstream"), tmp_path, list_file=listed)
+    check(
+        name,
+        "disparity",
+        root,
+        write_predictions(tmp_path / "p", name, "disparity", "upstream"),
+        tmp_path,
+        list_file=listed,
+    )
 
 
 @pytest.fixture
@@ -197,14 +206,18 @@ def nyu_release(tmp_path):
         images = file.create_dataset("images", (9, 3, 640, 480), np.uint8, chunks=(1, 3, 640, 480), compression="gzip")
         scenes = file.create_dataset("scenes", (1, 9), h5py.ref_dtype)
         for number in range(9):
-            name = file.create_dataset(f"#refs#/{number}", data=np.array([[ord(c)] for c in f"hall_{number}"], np.uint16))
+            name = file.create_dataset(
+                f"#refs#/{number}", data=np.array([[ord(c)] for c in f"hall_{number}"], np.uint16)
+            )
             scenes[0, number] = name.ref
         for index, (rgb, *_) in enumerate(lines):
             place = int(rgb[-8:-4]) - 1
             raw[place] = (data[f"depth_png{index}"] / 1000.0).astype(np.float32).T
             filled[place] = 7
             images[place, 0, :, 0] = np.arange(640) % 256
-            name = file.create_dataset(f"#refs#/s{index}", data=np.array([[ord(c)] for c in rgb.split("/")[1]], np.uint16))
+            name = file.create_dataset(
+                f"#refs#/s{index}", data=np.array([[ord(c)] for c in rgb.split("/")[1]], np.uint16)
+            )
             scenes[0, place] = name.ref
     # the first block of a MATLAB 7.3 file is text, HDF5 starts after it
     with open(root / "nyu_depth_v2_labeled.mat", "r+b") as file:
@@ -251,7 +264,12 @@ def test_eth3d_at_full_size(tmp_path):
     files = {rgb: grey(4032, 6048, "JPEG"), depth_path: depth.tobytes()}
     for kind, root in (
         ("disparity", write_tar(tmp_path / "eth3d.tar", files)),
-        ("depth", write_folder(tmp_path / "eth3d", {path.split("/", 1 if path == rgb else 2)[-1]: files[path] for path in files})),
+        (
+            "depth",
+            write_folder(
+                tmp_path / "eth3d", {path.split("/", 1 if path == rgb else 2)[-1]: files[path] for path in files}
+            ),
+        ),
     ):
         (tmp_path / kind / rgb).parent.mkdir(parents=True)
         np.save((tmp_path / kind / rgb).with_suffix(".npy"), predictions[kind])

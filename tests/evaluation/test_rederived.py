@@ -44,7 +44,9 @@ def marigold(prediction, depth, mask, kind, low, high, max_res):
         "rmse_log": np.sqrt(np.mean(e**2)),
         "log10": np.mean(np.abs(np.log10(p) - np.log10(g))),
         "i_rmse": np.sqrt(np.mean((1 / p - 1 / g) ** 2)),
-        "silog": 100 * np.sqrt(max(np.mean(e**2) - np.mean(e) ** 2, 0.0)) if g.size and np.isfinite(e).all() else math.nan,
+        "silog": 100 * np.sqrt(max(np.mean(e**2) - np.mean(e) ** 2, 0.0))
+        if g.size and np.isfinite(e).all()
+        else math.nan,
         "scale": scale,
         "shift": shift,
     }
@@ -100,7 +102,9 @@ def _maps(shape, kind):
 @pytest.mark.parametrize("kind", ["depth", "disparity"])
 def test_marigold(name, kind):
     compared = 0
-    for shape, (low, high), max_res in itertools.product([(24, 32), (48, 100), (100, 48)], LIMITS.values(), [None, 32, 40, 500]):
+    for shape, (low, high), max_res in itertools.product(
+        [(24, 32), (48, 100), (100, 48)], LIMITS.values(), [None, 32, 40, 500]
+    ):
         prediction, depth, mask = CASES[name](*_maps(shape, kind))
         where = f"{shape} {low}..{high} {max_res}"
         options = {"kind": kind, "dataset": DatasetRules("x", low, high, align_max_res=max_res), "strict": True}
@@ -116,7 +120,9 @@ def test_marigold(name, kind):
             if key == "i_rmse" and name == "infinite":
                 continue  # 1/p - 1/g of an infinite p is not defined in our order of operations
             tolerance = {"silog": 2e-4}.get(key, 3e-5)
-            assert found[key] == pytest.approx(float(value), rel=tolerance, abs=2e-4 if key == "silog" else 2e-6, nan_ok=True), (
+            assert found[key] == pytest.approx(
+                float(value), rel=tolerance, abs=2e-4 if key == "silog" else 2e-6, nan_ok=True
+            ), (
                 where,
                 key,
             )
@@ -150,7 +156,9 @@ def test_moge_affine_depth(name):
     assert (found["scale"], found["shift"]) == pytest.approx((scale, shift), rel=3e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["plain", "turned around", "some not positive", "none positive", "zero everywhere", "constant"])
+@pytest.mark.parametrize(
+    "name", ["plain", "turned around", "some not positive", "none positive", "zero everywhere", "constant"]
+)
 def test_moge_disparity(name):
     """Least squares over the whole mask, floored at the inverse of the farthest truth."""
     prediction, depth, mask = CASES[name](*_maps((24, 32), "disparity"))

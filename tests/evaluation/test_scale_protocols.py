@@ -1,4 +1,5 @@
-"""`median`, `median-pooled` and `log-lsq` against the evaluators they stand for, written down again plainly from reading them.
+"""`median`, `median-pooled` and `log-lsq` against the evaluators they stand for, written down again plainly from
+reading them.
 
 Sources: ultralytics 8.4.104 and 8.4.190 `ultralytics/utils/metrics.py` (DepthMetrics), plumbline-bench 0.2.1
 `plumbline/metrics/alignment.py` and `plumbline/metrics/depth.py`.
@@ -79,11 +80,15 @@ def released(predictions, truths, high):
         parts.append(sums(np.clip(p * scale, LOW, high), g))
     d1, d2, d3, rel, squares, e = (np.concatenate(part).astype(np.float64) for part in zip(*parts, strict=True))
     silog = 100 * math.sqrt(max(np.mean(e**2) - np.mean(e) ** 2, 0))
-    return dict(zip(UPSTREAM, [d1.mean(), d2.mean(), d3.mean(), rel.mean(), math.sqrt(squares.mean()), silog], strict=True))
+    return dict(
+        zip(UPSTREAM, [d1.mean(), d2.mean(), d3.mean(), rel.mean(), math.sqrt(squares.mean()), silog], strict=True)
+    )
 
 
 def current(predictions, truths, high):
-    """8.4.190: finished per image, then the mean over images; NaN is as far as can be, infinities the ends of the range."""
+    """8.4.190: finished per image, then the mean over images; NaN is as far as can be, infinities the ends of the
+    range.
+    """
     images = []
     for pred, gt in zip(predictions, truths, strict=True):
         mask = (gt > LOW) & (gt < high)
@@ -126,7 +131,9 @@ def unequal_images(seed=0):
         mask = np.zeros(depth.shape, bool)
         mask.ravel()[rng.choice(depth.size, count, replace=False)] = True
         samples.append(Sample(f"{index}.png", "", np.zeros((70, 80, 3), np.uint8), depth, mask))
-        predictions.append((depth * np.exp((0.1 + 0.2 * index) * rng.standard_normal(depth.shape)) - 0.5).astype(np.float32))
+        predictions.append(
+            (depth * np.exp((0.1 + 0.2 * index) * rng.standard_normal(depth.shape)) - 0.5).astype(np.float32)
+        )
     return samples, predictions
 
 
@@ -235,13 +242,21 @@ def test_truth_out_of_range_is_left_out_and_predictions_are_clipped():
     errors = np.array([(100 - depth[15, 5]) / depth[15, 5], (depth[6, 6] - 1e-3) / depth[6, 6]])
     assert found["abs_rel"] == pytest.approx(errors.sum() / 397, rel=1e-4)
     kitti = load_protocol("median", {"caps": {"kitti": 8.0}})
-    assert score(prediction, depth, np.ones(depth.shape, bool), kind="depth", protocol=kitti, dataset="kitti")["n"] < 360
+    assert (
+        score(prediction, depth, np.ones(depth.shape, bool), kind="depth", protocol=kitti, dataset="kitti")["n"] < 360
+    )
 
 
 def test_a_disparity_that_falls_with_depth_is_not_called_turned():
     depth = np.linspace(1, 9, 400).reshape(20, 20).astype(np.float32)
     sample = Sample("a.png", "", np.zeros((20, 20, 3), np.uint8), depth, np.ones(depth.shape, bool))
-    for maps, kind, turned in ((1 / depth, "disparity", ""), (depth, "disparity", "positive"), (1 / depth, "depth", "negative")):
+    for maps, kind, turned in (
+        (1 / depth, "disparity", ""),
+        (depth, "disparity", "positive"),
+        (1 / depth, "depth", "negative"),
+    ):
         (row,) = evaluate(Stored([sample], "nyuv2"), AtHand([sample], [maps], kind), ["log-lsq"])
-        assert row["message"].startswith(f"the fit turns the prediction around (its scale is {turned})" if turned else "")
+        assert row["message"].startswith(
+            f"the fit turns the prediction around (its scale is {turned})" if turned else ""
+        )
         assert bool(row["message"]) == bool(turned)

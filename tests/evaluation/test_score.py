@@ -93,7 +93,11 @@ def outdoor():
 def basic(p, g):
     with np.errstate(divide="ignore"):
         ratio = np.maximum(p / g, g / p)
-    return {"abs_rel": np.mean(np.abs(p - g) / g), "delta1": np.mean(ratio < 1.25), "rmse": np.sqrt(np.mean((p - g) ** 2))}
+    return {
+        "abs_rel": np.mean(np.abs(p - g) / g),
+        "delta1": np.mean(ratio < 1.25),
+        "rmse": np.sqrt(np.mean((p - g) ** 2)),
+    }
 
 
 @pytest.mark.parametrize("protocol", ["marigold", "moge", "midas", "disparity", "native"])
@@ -193,7 +197,10 @@ def test_truth_that_is_no_distance_is_refused(value):
     row, column = np.argwhere(mask)[0]
     truth = depth.copy()
     truth[row, column] = value
-    message = rf"^image a\.png: 1 of {mask.sum()} valid pixels of the ground truth are not positive: take them out of the mask$"
+    message = (
+        rf"^image a\.png: 1 of {mask.sum()} valid pixels of the ground truth are not positive: take them out of the "
+        rf"mask$"
+    )
     for protocol in ("marigold", "native"):
         with pytest.raises(UserError, match=message):
             score(depth, truth, mask, kind="depth", protocol=protocol, image="a.png")
@@ -229,7 +236,8 @@ def test_an_image_without_valid_pixels_has_no_metrics():
         ({"protocol": "midas"}, "protocol midas@1 scores disparity predictions, not 'depth'"),
         (
             {"protocol": "marigolds"},
-            "unknown protocol 'marigolds'; known are marigold, disparity, log-lsq, median, median-pooled, midas, moge, native",
+            "unknown protocol 'marigolds'; known are marigold, disparity, log-lsq, median, median-pooled, midas, moge, "
+            "native",
         ),
         ({"dataset": "nyu"}, "unknown data set 'nyu'; known are nyuv2, kitti"),
         ({"dataset": {"min_depth": 5, "max_depth": 1}}, "is empty"),
@@ -254,5 +262,8 @@ def test_data_sets_of_the_readers_and_of_the_scorer_agree():
 
 
 def test_scoring_imports_no_torch():
-    code = "import sys, dad.evaluation, dad.evaluation.evaluate; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    code = (
+        "import sys, dad.evaluation, dad.evaluation.evaluate; sys.exit('torch' in sys.modules or 'pandas' in "
+        "sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

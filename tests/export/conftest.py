@@ -29,7 +29,9 @@ CONFIGS = {
     "resnext": MidasLargeConfig(layers=(1, 1, 1, 1), groups=2, group_width=4, fusion=8),
     "swin": MidasSwinConfig(width=16, depths=(1, 1, 1, 1), heads=(1, 2, 2, 4), window=2, size=64, fusion=8, classes=0),
     "genpercept": read_header(ZOO / "genpercept.safetensors").network,
-    "genpercept-dpt": read_header(ZOO / "genpercept.safetensors").network.model_copy(update={"head": "dpt", "head_fusion": 16}),
+    "genpercept-dpt": read_header(ZOO / "genpercept.safetensors").network.model_copy(
+        update={"head": "dpt", "head_fusion": 16}
+    ),
 }
 
 
@@ -43,7 +45,9 @@ def _run(folder, config, size):
             if name.endswith(("pos_embed", "relative_position_bias_table")):
                 parameter.normal_(0, 0.5)
     folder.mkdir()
-    save_network(folder / "model.safetensors", network, input_size=size, origin="distilled from zoo/vit-large, cell tiny")
+    save_network(
+        folder / "model.safetensors", network, input_size=size, origin="distilled from zoo/vit-large, cell tiny"
+    )
     cell = {
         "teacher": "depth-anything-v2-large:depth_anything_v2_vitl.pth",
         "student": {"model": "zoo/vit-small", "init": "encoder"},
@@ -65,8 +69,17 @@ def runs(tmp_path):
     return make
 
 
-SIZES = dict.fromkeys(CONFIGS, 64) | {"patch": 56, "da3": 70, "beit": 80, "vit": 96, "genpercept": 48, "genpercept-dpt": 48}
-"""Own sizes: one that is no multiple of upstream's 32 (`beit`), for the processor must not ask for more than the patch."""
+SIZES = dict.fromkeys(CONFIGS, 64) | {
+    "patch": 56,
+    "da3": 70,
+    "beit": 80,
+    "vit": 96,
+    "genpercept": 48,
+    "genpercept-dpt": 48,
+}
+"""Own sizes: one that is no multiple of upstream's 32 (`beit`), for the processor must not ask for more than the
+patch.
+"""
 
 
 @pytest.fixture
@@ -77,7 +90,9 @@ def sizes():
 
 @pytest.fixture(scope="session")
 def onnx_exports(tmp_path_factory):
-    """onnx_exports(kind): the run, the folder and the parities of an ONNX export, made once, for tracing takes seconds."""
+    """onnx_exports(kind): the run, the folder and the parities of an ONNX export, made once, for tracing takes
+    seconds.
+    """
     made = {}
 
     def exported(kind):

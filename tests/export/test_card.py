@@ -16,7 +16,12 @@ from dad.models.registry import build
 def test_the_model_card_tells_origin_scores_and_licence(runs, tmp_path):
     run = runs("patch", 56)
     (tmp_path / "scores" / "ablation").mkdir(parents=True)
-    result = {"dataset": "scenes-indoor", "protocol": "marigold@1", "images": 4, "mean": {"abs_rel": 0.125, "delta1": 0.5}}
+    result = {
+        "dataset": "scenes-indoor",
+        "protocol": "marigold@1",
+        "images": 4,
+        "mean": {"abs_rel": 0.125, "delta1": 0.5},
+    }
     (tmp_path / "scores" / "ablation" / "tiny.json").write_text(json.dumps({"model": "tiny", "results": [result]}))
     export(run, tmp_path / "out", form="safetensors")
     card = (tmp_path / "out" / "README.md").read_text()
@@ -73,7 +78,11 @@ def test_the_head_is_what_the_hub_reads(runs, tmp_path):
     (entry,) = head["model-index"]
     assert entry["name"] == "tiny"
     assert [one["dataset"]["name"] for one in entry["results"]] == ["scenes: indoor", "kitti"]
-    assert entry["results"][1]["metrics"][0] == {"type": "abs_rel", "name": "AbsRel (marigold@1, 4 images)", "value": 0.25}
+    assert entry["results"][1]["metrics"][0] == {
+        "type": "abs_rel",
+        "name": "AbsRel (marigold@1, 4 images)",
+        "value": 0.25,
+    }
 
 
 def test_a_card_without_scores_has_no_index(tmp_path):

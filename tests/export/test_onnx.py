@@ -35,7 +35,9 @@ def test_onnxruntime_gives_our_numbers(onnx_exports):
         x = torch.randn(shape)
         with torch.no_grad():
             expected = network(x).numpy()
-        np.testing.assert_allclose(session.run(None, {"image": x.numpy()})[0], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+        np.testing.assert_allclose(
+            session.run(None, {"image": x.numpy()})[0], expected, rtol=0, atol=1e-4 * np.abs(expected).max()
+        )
 
 
 def test_a_changed_byte_is_found_and_the_file_is_onnx_for_everybody(onnx_exports, tmp_path):
@@ -62,7 +64,9 @@ def test_the_code_on_the_card_runs_without_this_package_and_gives_our_map(onnx_e
     """As printed, in a process of its own that cannot import dad or torch."""
     run, folder, _ = onnx_exports("cnn")
     Image.fromarray(drawn(77, 130, 7)).save(tmp_path / "photo.jpg")
-    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)[1].replace("FOLDER", str(folder))
+    code = re.search(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)[1].replace(
+        "FOLDER", str(folder)
+    )
     before, after = (
         "import sys\nsys.modules['dad'] = sys.modules['torch'] = None\n",
         "\nimport numpy\nnumpy.save('found.npy', depth)",
@@ -130,13 +134,17 @@ def test_what_an_onnx_file_can_not_do_is_said_in_one_line(onnx_exports, runs, tm
     with pytest.raises(UserError, match="not a readable ONNX file"):
         load(tmp_path / "x.onnx")
     for kind in ("genpercept", "da3"):
-        with pytest.raises(UserError, match="not exported to ONNX: they see images that .* rounded to 8 bits") as caught:
+        with pytest.raises(
+            UserError, match="not exported to ONNX: they see images that .* rounded to 8 bits"
+        ) as caught:
             export(runs(kind, 56), tmp_path / kind, form="onnx")
         assert "\n" not in str(caught.value)
         assert not (tmp_path / kind).exists()
 
 
-@pytest.mark.parametrize(("name", "said"), [("vit-small", "dynamic quantisation"), ("midas-small", "static quantisation")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("vit-small", "dynamic quantisation"), ("midas-small", "static quantisation")]
+)
 def test_eight_bits_are_smaller_and_their_loss_is_measured(tmp_path, name, said):
     parities = export(f"zoo/{name}", tmp_path / "int8", form="onnx-int8")
     assert [parity.what.partition(",")[0] for parity in parities] == ["onnxruntime"] * 5

@@ -1,8 +1,9 @@
-"""No room, no inodes, read-only: every verb says so in one line, leaves nothing that passes for a result, and finishes later.
+"""No room, no inodes, read-only: every verb says so in one line, leaves nothing that passes for a result, and finishes
+later.
 
-Each stage of the flow (`tests/kill/stages.py`) runs in a small tmpfs that holds what it reads, and fails; then the place
-is given room and the same command must finish, with the files of an undisturbed run. `make faults` takes every stage in every
-condition; the tests a few. Mounting needs root.
+Each stage of the flow (`tests/kill/stages.py`) runs in a small tmpfs that holds what it reads, and fails; then the
+place is given room and the same command must finish, with the files of an undisturbed run. `make faults` takes every
+stage in every condition; the tests a few. Mounting needs root.
 """
 
 import dataclasses
@@ -17,7 +18,12 @@ from pathlib import Path
 import pytest
 
 ALL = os.environ.get("DAD_FAULTS") == "all"
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "COLUMNS": "200"}
+ENVIRONMENT = os.environ | {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "COLUMNS": "200",
+}
 PAGE = 4096
 CONDITIONS = ("no room", "40 % of the room", "80 % of the room", "no inodes", "half the inodes", "read-only")
 STAGES = ("scenes", "manifest", "label", "train", "evaluate", "predict", "export", "table", "track import") + (
@@ -25,7 +31,12 @@ STAGES = ("scenes", "manifest", "label", "train", "evaluate", "predict", "export
     "claims",
     "report",
 )
-FEW = [("scenes", "40 % of the room"), ("scenes", "half the inodes"), ("manifest", "no room"), ("manifest", "read-only")]
+FEW = [
+    ("scenes", "40 % of the room"),
+    ("scenes", "half the inodes"),
+    ("manifest", "no room"),
+    ("manifest", "read-only"),
+]
 
 _spec = importlib.util.spec_from_file_location("kill_stages", Path(__file__).parents[1] / "kill" / "stages.py")
 stages = importlib.util.module_from_spec(_spec)

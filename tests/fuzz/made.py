@@ -1,4 +1,6 @@
-"""What is made of a study and read again: tables of one's own, scores, label caches, collapses; folders and single values."""
+"""What is made of a study and read again: tables of one's own, scores, label caches, collapses; folders and single
+values.
+"""
 
 import json
 import os
@@ -29,8 +31,22 @@ TABLE = {"title": "Own", "grid": {"normalization": ["global", "hybrid"]}}
 ROWS = [{"row": {"a": "one"}, "train": {}}, {"row": {"a": "two"}, "train": {"mode": "shared"}}]
 BAD_TABLES = {
     "title": (None, [], {}),
-    "grid": (None, [], {}, "x", {"normalization": []}, {"normalization": "global"}, {"normalization": ["moon"]}, {"moon": [1]})
-    + ({"normalization": ["global", "global"]}, {"loss.feature": [1, 1.0]}, {"optim.steps": [0]}, {"optim.steps": [True]})
+    "grid": (
+        None,
+        [],
+        {},
+        "x",
+        {"normalization": []},
+        {"normalization": "global"},
+        {"normalization": ["moon"]},
+        {"moon": [1]},
+    )
+    + (
+        {"normalization": ["global", "global"]},
+        {"loss.feature": [1, 1.0]},
+        {"optim.steps": [0]},
+        {"optim.steps": [True]},
+    )
     + (
         {"crop.size": [57]},
         {"normalization": [None]},
@@ -73,7 +89,9 @@ def tables() -> Iterator[Case]:
             yield Case("own-table", f"own-table-{key}-{number}", partial(_table, TABLE | {key: value}, "own"), _stopped)
     for number, value in enumerate((None, 5, "x", [], {}, {"title": "x"})):
         yield Case("own-table", f"own-table-whole-{number}", partial(_table, value, "own"), _stopped)
-    for number, name in enumerate(("table1", "claims", "index", "fig4", "A", "a b", "a/b", "..", "", "ä", "1a", "a" * 300 + "/")):
+    for number, name in enumerate(
+        ("table1", "claims", "index", "fig4", "A", "a b", "a/b", "..", "", "ä", "1a", "a" * 300 + "/")
+    ):
         yield Case("own-table", f"own-table-name-{number}", partial(_table, TABLE, name), _stopped)
     for factor in ("cell", "dataset", "metric", "mean", "row", "seed", "best"):
         levels = {factor: {"one": {}, "two": {"mode": "shared"}}}
@@ -90,7 +108,9 @@ STUDY = {
     "photos": {"source": "scenes", "kinds": ["indoor"], "count": 12, "seed": 1, "height": 72, "width": 96},
     "crop": {"size": 48, "min_crop": 64, "patches": 2},
     "optim": {"steps": 10, "batch": 2, "encoder_rate": 1e-4, "head_rate": 1e-3},
-    "benchmarks": [{"dataset": "scenes-indoor", "count": 3, "seed": 9, "height": 48, "width": 64, "stands_for": "ETH3D"}],
+    "benchmarks": [
+        {"dataset": "scenes-indoor", "count": 3, "seed": 9, "height": 48, "width": 64, "stands_for": "ETH3D"}
+    ],
     "tables": {"one": {"title": "One student.", "grid": {"normalization": ["hybrid"]}}},
 }
 Lines = list[dict[str, object]]
@@ -170,7 +190,12 @@ def scores() -> Iterator[Case]:
     for name, change in BAD_SCORES.items():
         yield Case("score", f"score-{name}", partial(_scores, change, True), refused())
     for name, change in BAD_SUMMARIES.items():
-        yield Case("score", f"score-summary-{name}", partial(_scores, change, False), refused("again" if name == "gone" else ""))
+        yield Case(
+            "score",
+            f"score-summary-{name}",
+            partial(_scores, change, False),
+            refused("again" if name == "gone" else ""),
+        )
 
 
 PLAN = {
@@ -228,7 +253,9 @@ SHARD, INDEX, MANIFEST = "in/labels/shard-00000000.safetensors", "in/labels/inde
 def labels() -> Iterator[Case]:
     """Label caches that are exported."""
     changes: dict[str, Callable[[], object]] = {
-        **{f"shard-flip-{place}": partial(_flip, SHARD, place) for place in (0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)},
+        **{
+            f"shard-flip-{place}": partial(_flip, SHARD, place) for place in (0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+        },
         **{f"index-flip-{place}": partial(_flip, INDEX, place) for place in (0.05, 0.2, 0.4, 0.6, 0.8)},
         **{f"cut-{Path(path).suffix[1:]}": partial(_cut, path) for path in (SHARD, INDEX, MANIFEST)},
         **{f"gone-{Path(path).suffix[1:]}": partial(os.unlink, path) for path in (SHARD, INDEX, MANIFEST)},
@@ -307,7 +334,9 @@ def others() -> Iterator[Case]:
         yield Case("other", f"other-replay-{name}", partial(_after, prepare, again), refused("in/c.pt"))
     for number, more in enumerate((["--cell", "x"], ["--out", "out"], ["--labels", "in"], ["--set", "optim.steps=3"])):
         words = [*again, *more]
-        yield Case("other", f"other-replay-option-{number}", partial(_after, partial(_sealed, {}), words), refused("--replay"))
+        yield Case(
+            "other", f"other-replay-option-{number}", partial(_after, partial(_sealed, {}), words), refused("--replay")
+        )
     places: dict[str, tuple[Callable[[], object], str]] = {
         "file": (partial(_file, "in/f", b""), "in/f"),
         "below": (partial(_file, "in/f", b""), "in/f/x"),

@@ -79,13 +79,19 @@ def images() -> Iterator[Case]:
         for how in DAMAGES:
             for number in range(8):
                 make = partial(_spoiled_picture, kind, how)
-                yield Case("image", f"image-{suffix}-{how}-{number}", partial(_predict, make, suffix), _sound_and(suffix))
+                yield Case(
+                    "image", f"image-{suffix}-{how}-{number}", partial(_predict, make, suffix), _sound_and(suffix)
+                )
     for size in ((1, 1), (3000, 1), (1, 3000), (2, 500), (7, 900), (900, 7), (1, 2), (33, 1)):
         for suffix in ("png", "jpg"):
             make = partial(_of_size, FORMATS[suffix], size)
-            yield Case("image", f"image-size-{size[0]}x{size[1]}-{suffix}", partial(_predict, make, suffix), _sound_and(suffix))
+            yield Case(
+                "image", f"image-size-{size[0]}x{size[1]}-{suffix}", partial(_predict, make, suffix), _sound_and(suffix)
+            )
     for suffix in ("heic", "gif", "avif", "svg", "tar"):
-        yield Case("image", f"image-other-{suffix}", partial(_predict, lambda rng: picture(2), suffix), _sound_and(suffix))
+        yield Case(
+            "image", f"image-other-{suffix}", partial(_predict, lambda rng: picture(2), suffix), _sound_and(suffix)
+        )
 
 
 def _spoiled_picture(kind: str, how: str, rng: np.random.Generator) -> bytes:
@@ -205,7 +211,10 @@ def arrays() -> Iterator[Case]:
             for number in range(10):
                 prepare = partial(_evaluate_damaged, data, place, how)
                 yield Case(
-                    "array", f"array-{Path(place).suffix[1:]}-{how}-{number}", prepare, either(_named_or_scored, refused("line 3"))
+                    "array",
+                    f"array-{Path(place).suffix[1:]}-{how}-{number}",
+                    prepare,
+                    either(_named_or_scored, refused("line 3")),
                 )
 
 
@@ -229,7 +238,9 @@ def _tar(how: str, rng: np.random.Generator) -> list[str]:
 
 
 def _listed(result: Result) -> None:
-    """What is in the manifest has the bytes that it says; what is not has a name in the output, if anything was lost."""
+    """What is in the manifest has the bytes that it says; what is not has a name in the output, if anything was
+    lost.
+    """
     header, *photos = map(json.loads, Path("out/photos.jsonl").read_text().splitlines())
     assert (result.code, header["count"]) == (0, len(photos))
     for photo in photos:

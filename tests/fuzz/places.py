@@ -159,11 +159,17 @@ def _with(make: Callable[[Path], None], verb: str, rng: np.random.Generator) -> 
 def _found(verb: str, named: bool) -> Callable[[Result], None]:
     def expect(result: Result) -> None:
         assert result.code == 0
-        assert ("odd.png" in result.out + result.err) == named, "a file that cannot be read is named, and others are not"
+        assert ("odd.png" in result.out + result.err) == named, (
+            "a file that cannot be read is named, and others are not"
+        )
         if verb == "predict":
             assert [path.name for path in Path("out").rglob("*.npy")] == ["sound.npy"]
         else:
-            assert "1 photos" in result.out if verb == "manifest" else "photos: 1" in result.out or "photos: 2" in result.out
+            assert (
+                "1 photos" in result.out
+                if verb == "manifest"
+                else "photos: 1" in result.out or "photos: 2" in result.out
+            )
 
     return expect
 
@@ -221,7 +227,9 @@ def collisions() -> Iterator[Case]:
             "manifest": ["data", "manifest", "in/p", "--out", f"{out}/m" if "/dev/null" in out else out],
         }.items():
             if not (verb == "manifest" and out == "in/file"):  # which replaces a file that was named for it
-                yield Case("collision", f"collision-{verb}-blocked-{number}", partial(_after, _photos, words), refused())
+                yield Case(
+                    "collision", f"collision-{verb}-blocked-{number}", partial(_after, _photos, words), refused()
+                )
     pairs_of = {
         "out": (
             "in/set/manifest.csv",
@@ -284,12 +292,17 @@ def options() -> Iterator[Case]:
     ):
         words = ["predict", "in/p", "--model", "zoo/vit-small", "--out", "out", "--device", value]
         yield Case("option", f"option-device-{number}", partial(_after, _photos, words), refused())
-    for number, value in enumerate(("", "moon", "zoo/moon", "in/file", "in/p", "in/p/a.png", "zoo/", "/", ".", "in", "zoo/../x")):
+    for number, value in enumerate(
+        ("", "moon", "zoo/moon", "in/file", "in/p", "in/p/a.png", "zoo/", "/", ".", "in", "zoo/../x")
+    ):
         words = ["predict", "in/p", "--model", value, "--out", "out"]
         yield Case("option", f"option-model-{number}", partial(_after, _photos, words), refused())
     for number, more in enumerate(_evaluations()):
         yield Case(
-            "option", f"option-evaluate-{number}", partial(_after, _pairs, [*EVALUATE, "--out", "out/scores.csv", *more]), refused()
+            "option",
+            f"option-evaluate-{number}",
+            partial(_after, _pairs, [*EVALUATE, "--out", "out/scores.csv", *more]),
+            refused(),
         )
     for number, value in enumerate(("moon", "p:x", "sub:9", "sub:-1", "sub:", "..:x", "a.png", "sub:1.5")):
         if value != "sub:":
@@ -302,7 +315,18 @@ def options() -> Iterator[Case]:
 
 
 def _evaluations() -> Iterator[list[str]]:
-    for value in ("", "moon", ",", "marigold,", "marigold,marigold", "all,marigold", "moon,marigold", "in/list.csv", "in", "\0"):
+    for value in (
+        "",
+        "moon",
+        ",",
+        "marigold,",
+        "marigold,marigold",
+        "all,marigold",
+        "moon,marigold",
+        "in/list.csv",
+        "in",
+        "\0",
+    ):
         yield ["--protocol", value]
     for value in ("eigen", "moon", ""):
         yield ["--crop", value]
@@ -313,7 +337,12 @@ def _evaluations() -> Iterator[list[str]]:
         ["--previews-count", "3"],
         ["--previews-count", "0"],
     )
-    yield from (["--model", "zoo/vit-small"], ["--failures", "x"], ["--dataset", "moon", "--root", "in"], ["--root", "in/set"])
+    yield from (
+        ["--model", "zoo/vit-small"],
+        ["--failures", "x"],
+        ["--dataset", "moon", "--root", "in"],
+        ["--root", "in/set"],
+    )
 
 
 def _option_refused(result: Result) -> None:

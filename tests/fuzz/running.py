@@ -39,8 +39,8 @@ class Result:
 class Case:
     """A kind of mistake and one instance of it.
 
-    prepare: writes into IN what the case needs (the current folder holds `in`, and gets `out`), and returns the command.
-    expect: raises AssertionError where the result is not what must come of it.
+    prepare: writes into IN what the case needs (the current folder holds `in`, and gets `out`), and returns the
+    command. expect: raises AssertionError where the result is not what must come of it.
     """
 
     kind: str
@@ -97,7 +97,9 @@ def _contents(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         regular = path.is_file() and not path.is_symlink()
-        found[os.fsencode(path).hex()] = hashlib.sha256(path.read_bytes()).hexdigest() if regular else str(path.lstat().st_mode)
+        found[os.fsencode(path).hex()] = (
+            hashlib.sha256(path.read_bytes()).hexdigest() if regular else str(path.lstat().st_mode)
+        )
     return found
 
 

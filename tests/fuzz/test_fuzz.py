@@ -1,6 +1,7 @@
 """At least a thousand wrong inputs, each with what must come of it: no traceback, no hang, nothing accepted in silence.
 
-`make fuzz` runs all; the tests take a seeded sample of every kind. DAD_FUZZ is "all" or how many, DAD_FUZZ_SEED draws them.
+`make fuzz` runs all; the tests take a seeded sample of every kind. DAD_FUZZ is "all" or how many, DAD_FUZZ_SEED draws
+them.
 """
 
 import importlib.util
@@ -36,7 +37,12 @@ def _chosen():
     kinds = {}
     for case in draw.sample(ALL, len(ALL)):
         kinds.setdefault(case.kind, []).append(case)
-    turns = [case for turn in range(max(map(len, kinds.values()))) for cases in kinds.values() for case in cases[turn : turn + 1]]
+    turns = [
+        case
+        for turn in range(max(map(len, kinds.values())))
+        for cases in kinds.values()
+        for case in cases[turn : turn + 1]
+    ]
     return turns[: int(ASKED)]
 
 

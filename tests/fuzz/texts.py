@@ -1,4 +1,6 @@
-"""Broken texts: studies, cameras, lists, manifests and headers, in every encoding, cut, nested and with impossible values."""
+"""Broken texts: studies, cameras, lists, manifests and headers, in every encoding, cut, nested and with impossible
+values.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -116,7 +118,11 @@ def studies() -> Iterator[Case]:
 
 
 def _cut_study(lines: list[str], number: int, rng: np.random.Generator) -> list[str]:
-    text = STUDY[: int(rng.integers(1, len(STUDY)))] if number % 2 else "".join(np.delete(lines, int(rng.integers(0, len(lines)))))
+    text = (
+        STUDY[: int(rng.integers(1, len(STUDY)))]
+        if number % 2
+        else "".join(np.delete(lines, int(rng.integers(0, len(lines)))))
+    )
     return _matrix(text, "s.yaml", rng)
 
 
@@ -127,7 +133,19 @@ def _cut_json(what: str, rng: np.random.Generator) -> list[str]:
 
 
 CAMERAS = (
-    *("", "{", "[]", "5", "null", '"x"', "[1, 2, 3, 4]", '{"fx": 1}', '{"fx": 1, "fy": 1, "cx": 1}', "{'fx': 1}", "fx: 1"),
+    *(
+        "",
+        "{",
+        "[]",
+        "5",
+        "null",
+        '"x"',
+        "[1, 2, 3, 4]",
+        '{"fx": 1}',
+        '{"fx": 1, "fy": 1, "cx": 1}',
+        "{'fx': 1}",
+        "fx: 1",
+    ),
     *(
         json.dumps({"fx": 9, "fy": 9, "cx": 9, "cy": 9} | {key: value})
         for key in ("fx", "cy")
@@ -213,13 +231,19 @@ TABLES = {
         f"scale-{number}": f"{FIRST}0.png,d.png,depth,{value}\n"
         for number, value in enumerate(("0", "-1", "nan", "inf", "-inf", "x", "", "1e999", "0,1", "1 m"))
     },
-    **{f"kind-{number}": f"{FIRST}0.png,d.png,{value},1\n" for number, value in enumerate(("", "Depth", "metres", "disp", "5"))},
+    **{
+        f"kind-{number}": f"{FIRST}0.png,d.png,{value},1\n"
+        for number, value in enumerate(("", "Depth", "metres", "disp", "5"))
+    },
     **{f"unit-{value}": f"rgb,gt,kind,scale,unit\n0.png,d.png,depth,1,{value}\n" for value in ("mm", "ft", "5")},
     **{
         f"camera-{number}": f"rgb,gt,kind,scale,camera\n0.png,d.png,depth,1,{value}\n"
         for number, value in enumerate(("1 2 3", "1 2 3 4 5", "0 1 1 1", "nan 1 1 1", "gone.json", "d.png", "."))
     },
-    **{f"mask-{value}": f"rgb,gt,kind,scale,mask\n0.png,d.png,depth,1,{value}\n" for value in ("gone.png", "d.png", "0.png", ".")},
+    **{
+        f"mask-{value}": f"rgb,gt,kind,scale,mask\n0.png,d.png,depth,1,{value}\n"
+        for value in ("gone.png", "d.png", "0.png", ".")
+    },
 }
 
 
@@ -247,7 +271,9 @@ def tables() -> Iterator[Case]:
         "cr": good.replace("\n", "\r").encode(),
         "no-end": good.rstrip("\n").encode(),
         "blank": good.replace("\n", "\n\n").encode(),
-        "quoted": ("\n".join(",".join(f'"{word}"' for word in line.split(",")) for line in good.splitlines()) + "\n").encode(),
+        "quoted": (
+            "\n".join(",".join(f'"{word}"' for word in line.split(",")) for line in good.splitlines()) + "\n"
+        ).encode(),
         "long": good.replace(",0.001", ",0.001,,").encode(),
         "extra": good.replace("scale\n", "scale,note\n").replace("0.001\n", "0.001,照片\n").encode(),
     }
@@ -263,7 +289,17 @@ def _list(text: str, encoding: str, rng: np.random.Generator) -> list[str]:
         depth = (1000 + 20 * np.arange(64)[None].repeat(48, 0)).astype(np.uint16)
         Image.fromarray(depth).save(f"in/sc/scene0000_00/depth/{number}.png")
     Path("in/list.txt").write_bytes(text.encode(encoding))
-    command = ["evaluate", "--model", "zoo/vit-small", "--dataset", "scannet", "--root", "in/sc", "--list", "in/list.txt"]
+    command = [
+        "evaluate",
+        "--model",
+        "zoo/vit-small",
+        "--dataset",
+        "scannet",
+        "--root",
+        "in/sc",
+        "--list",
+        "in/list.txt",
+    ]
     return [*command, "--out", "out/scores.csv"]
 
 
@@ -280,7 +316,9 @@ def lists() -> Iterator[Case]:
     one, two = (f"scene0000_00/color/{number}.png scene0000_00/depth/{number}.png" for number in (0, 1))
     for name, end in (("lf", "\n"), ("crlf", "\r\n"), ("cr", "\r"), ("blank", "\n\n \n"), ("spaces", "  \n")):
         for encoding in ("utf-8", "utf-8-sig"):
-            yield Case("list", f"list-{name}-{encoding}", partial(_list, one + end + two + end, encoding), _states("ok", "ok"))
+            yield Case(
+                "list", f"list-{name}-{encoding}", partial(_list, one + end + two + end, encoding), _states("ok", "ok")
+            )
     bad = {
         "gone": two.replace("1", "7"),
         "one-column": two.split()[0],
@@ -296,7 +334,9 @@ def lists() -> Iterator[Case]:
     for name, line in bad.items():
         for order in ((one, line), (line, one))[: 1 if name == "twice" else 2]:
             states = ("ok", "failed") if order[0] == one else ("failed", "ok")
-            yield Case("list", f"list-{name}-{order[0] == one}", partial(_list, "\n".join(order), "utf-8"), _states(*states))
+            yield Case(
+                "list", f"list-{name}-{order[0] == one}", partial(_list, "\n".join(order), "utf-8"), _states(*states)
+            )
     for encoding in ("utf-16", "utf-32", "utf-16-le", "latin-1"):
         yield Case("list", f"list-{encoding}", partial(_list, f"{one}\n{two}\né", encoding), refused("list.txt"))
     for name, text in (
@@ -328,7 +368,17 @@ def _edited_manifest(number: int, rng: np.random.Generator) -> list[str]:
             number // 4 % 7
         ]
     Path("in/m.jsonl").write_bytes(spoiled)
-    return ["label", "--cell", CELL, "--config", str(ROOT / "config/mini.yaml"), "--manifest", "in/m.jsonl", "--out", "out"]
+    return [
+        "label",
+        "--cell",
+        CELL,
+        "--config",
+        str(ROOT / "config/mini.yaml"),
+        "--manifest",
+        "in/m.jsonl",
+        "--out",
+        "out",
+    ]
 
 
 def cases() -> Iterator[Case]:

@@ -54,7 +54,10 @@ BAD_POINTS = {
     "field": POINTS + '"' + "9" * 200_000 + '",1,1\n',
     "open-quote": POINTS + '"7,8,9\n',
     **{f"x-{value or 'empty'}": f"{POINTS}{value},3,2.5\n" for value in ("", "nan", "inf", "x", "0x2", "1e999", "１x")},
-    **{f"metres-{value or 'empty'}": f"{POINTS}5,5,{value}\n" for value in ("", "0", "-1", "nan", "inf", "-inf", "1e999", "true")},
+    **{
+        f"metres-{value or 'empty'}": f"{POINTS}5,5,{value}\n"
+        for value in ("", "0", "-1", "nan", "inf", "-inf", "1e999", "true")
+    },
 }
 
 
@@ -63,7 +66,9 @@ def points() -> Iterator[Case]:
     for name, text in BAD_POINTS.items():
         yield Case("points", f"points-{name}", partial(_points, text.encode()), refused("in/p.csv"))
     for encoding in ("utf-16", "utf-16-le", "utf-32", "latin-1"):
-        yield Case("points", f"points-{encoding}", partial(_points, ("é," + POINTS).encode(encoding)), refused("in/p.csv"))
+        yield Case(
+            "points", f"points-{encoding}", partial(_points, ("é," + POINTS).encode(encoding)), refused("in/p.csv")
+        )
     same = {
         "bom": POINTS.encode("utf-8-sig"),
         "crlf": POINTS.replace("\n", "\r\n").encode(),
@@ -80,7 +85,9 @@ def points() -> Iterator[Case]:
             yield Case("points", f"points-map-{name}", partial(_map, data), refused())
     for name, make in {"fifo": os.mkfifo, "folder": os.mkdir, "zero": partial(os.symlink, "/dev/zero")}.items():
         for place in ("in/p.csv", "in/m.npy"):
-            yield Case("points", f"points-{name}-{Path(place).suffix[1:]}", partial(_placed, make, place), refused(place))
+            yield Case(
+                "points", f"points-{name}-{Path(place).suffix[1:]}", partial(_placed, make, place), refused(place)
+            )
 
 
 def _map(data: bytes, rng: np.random.Generator) -> list[str]:
@@ -101,7 +108,17 @@ def _calibrated(result: Result) -> None:
     assert np.load("out/metres.npy").shape == (48, 64)
 
 
-ORDINAL = ["ordinal", "--predictions", "in/maps", "--kind", "disparity", "--annotations", "in/a.json", "--root", "in/set"]
+ORDINAL = [
+    "ordinal",
+    "--predictions",
+    "in/maps",
+    "--kind",
+    "disparity",
+    "--annotations",
+    "in/a.json",
+    "--root",
+    "in/set",
+]
 PAIR = {"point1": [3, 4], "point2": [30, 50], "closer_point": "point1"}
 
 
@@ -116,7 +133,10 @@ def _annotated(**changes: object) -> str:
 
 
 BAD_PAIRS = {
-    **{f"json-{number}": text for number, text in enumerate(("", "{", "[]", "{}", "5", "null", '"x"', "[" * 100_000, "nan"))},
+    **{
+        f"json-{number}": text
+        for number, text in enumerate(("", "{", "[]", "{}", "5", "null", '"x"', "[" * 100_000, "nan"))
+    },
     **{f"list-{number}": json.dumps({"0.png": value}) for number, value in enumerate((None, 5, "x", {}, PAIR))},
     **{f"entry-{number}": json.dumps({"0.png": [value]}) for number, value in enumerate((None, 5, "x", [], {}))},
     **{
@@ -125,7 +145,10 @@ BAD_PAIRS = {
             (None, 5, "x", [], [1], [1, 2, 3], [True, 1], ["1", 1], [1.5, 2], [None, 1], [float("nan"), 1])
         )
     },
-    **{f"closer-{number}": _annotated(closer_point=value) for number, value in enumerate((None, "", "point3", 1, ["point1"]))},
+    **{
+        f"closer-{number}": _annotated(closer_point=value)
+        for number, value in enumerate((None, "", "point3", 1, ["point1"]))
+    },
     "twice": f'{{"0.png": [{json.dumps(PAIR)}], "0.png": [{json.dumps(PAIR)}]}}',
     "outside": _annotated(point2=[48, 0]),
     "negative": _annotated(point2=[-1, 0]),
@@ -143,7 +166,10 @@ def ordinal() -> Iterator[Case]:
     for name, text in BAD_PAIRS.items():
         yield Case("pairs", f"pairs-{name}", partial(_ordinal, text), refused())
     yield Case("pairs", "pairs-fifo", _ordinal_fifo, refused())
-    for name, text in (("bom", b"\xef\xbb\xbf" + _annotated().encode()), ("empty", json.dumps({"0.png": [PAIR], "1.png": []}))):
+    for name, text in (
+        ("bom", b"\xef\xbb\xbf" + _annotated().encode()),
+        ("empty", json.dumps({"0.png": [PAIR], "1.png": []})),
+    ):
         yield Case("pairs", f"pairs-same-{name}", partial(_ordinal, text), _ordered)
 
 
@@ -198,7 +224,10 @@ def protocols() -> Iterator[Case]:
     for key, values in BAD_RULES.items():
         for number, value in enumerate(values):
             yield Case(
-                "protocol", f"protocol-{key}-{number}", partial(_protocol, _with(PROTOCOL, key, value)), refused("in/p.yaml")
+                "protocol",
+                f"protocol-{key}-{number}",
+                partial(_protocol, _with(PROTOCOL, key, value)),
+                refused("in/p.yaml"),
             )
     text = yaml.safe_dump(PROTOCOL)
     bad = {

@@ -22,7 +22,9 @@ STUDY = {
     "photos": {"source": "scenes", "kinds": ["indoor"], "count": 12, "seed": 100000, "height": 72, "width": 96},
     "crop": {"size": 48, "min_crop": 64, "patches": 2, "flip": True},
     "optim": {"steps": 100, "batch": 4, "encoder_rate": 1e-4, "head_rate": 1e-3, "warmup": 1, "checkpoint_every": 10},
-    "benchmarks": [{"dataset": "scenes-indoor", "count": 12, "seed": 500000, "height": 48, "width": 64, "stands_for": "ETH3D"}],
+    "benchmarks": [
+        {"dataset": "scenes-indoor", "count": 12, "seed": 500000, "height": 48, "width": 64, "stands_for": "ETH3D"}
+    ],
     "tables": {"one": {"title": "One student.", "grid": {"normalization": ["hybrid"]}}},
 }
 TIMES = ("started", "finished", "wall_seconds", "segments", "sha256")
@@ -55,7 +57,9 @@ class Stage:
 
 
 def without_times(path: Path) -> bytes:
-    """A file's bytes, without what says when it was made or how fast something was: an export measures that, a table tells it."""
+    """A file's bytes, without what says when it was made or how fast something was: an export measures that, a table
+    tells it.
+    """
     if path.name in ("facts.json", "README.md"):
         lines = path.read_text().splitlines()
         return "\n".join(line for line in lines if "the source in PyTorch" not in line).encode()
@@ -83,7 +87,9 @@ def tracked(path: Path) -> bytes:
     }
     with sqlite3.connect(path) as database:
         living = " where r.lifecycle_stage = 'active'"
-        return repr({name: sorted(map(str, database.execute(text + living))) for name, text in questions.items()}).encode()
+        return repr(
+            {name: sorted(map(str, database.execute(text + living))) for name, text in questions.items()}
+        ).encode()
 
 
 def stages(folder: Path) -> list[Stage]:
@@ -101,23 +107,45 @@ def stages(folder: Path) -> list[Stage]:
 
     def scenes(out: Path, seed: int, size: tuple[int, int]) -> list[str]:
         height, width = size
-        recipe = ["--kind", "indoor", "--count", "12", "--seed", str(seed), "--height", str(height), "--width", str(width)]
+        recipe = [
+            "--kind",
+            "indoor",
+            "--count",
+            "12",
+            "--seed",
+            str(seed),
+            "--height",
+            str(height),
+            "--width",
+            str(width),
+        ]
         return ["data", "scenes", "--out", str(out), *recipe]
 
     return [
         Stage("scenes", scenes(photos, 100000, (72, 96)), [photos]),
         Stage("held-out scenes", scenes(held_out, 500000, (48, 64)), [held_out]),
-        Stage("manifest", ["data", "manifest", str(photos.parent), "--only", "indoor/rgb", "--out", str(manifest)], [manifest]),
+        Stage(
+            "manifest",
+            ["data", "manifest", str(photos.parent), "--only", "indoor/rgb", "--out", str(manifest)],
+            [manifest],
+        ),
         Stage("label", ["label", *of_cell, "--out", str(labels)], [labels / view for view in label_views(cell)]),
         Stage(
-            "train", ["train", *of_cell, "--labels", str(labels), "--out", str(layout.run(name))], [layout.run(name)], without_times
+            "train",
+            ["train", *of_cell, "--labels", str(labels), "--out", str(layout.run(name))],
+            [layout.run(name)],
+            without_times,
         ),
         Stage(
             "evaluate",
             ["evaluate", "--model", str(layout.run(name)), *scored, "--out", str(scores), "--summary", str(summary)],
             [scores, summary],
         ),
-        Stage("predict", ["predict", str(held_out / "rgb"), "--model", str(layout.run(name)), "--out", "maps"], [Path("maps")]),
+        Stage(
+            "predict",
+            ["predict", str(held_out / "rgb"), "--model", str(layout.run(name)), "--out", "maps"],
+            [Path("maps")],
+        ),
         Stage(
             "export",
             ["export", "--run", str(layout.run(name)), "--format", "safetensors", "--out", "out"],

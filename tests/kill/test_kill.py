@@ -1,8 +1,8 @@
 """Every stage is killed (SIGKILL) at a random moment and started again: the results are those of an undisturbed run.
 
-`make kill` kills 100 times, Snakemake among the rest; the tests take ten, of the stages up to scores. DAD_KILLS is the number,
-DAD_KILL_SEED draws the moments. A kill counts only if the process was alive; the moments are drawn from the last three quarters of
-the time that the undisturbed command took, because a verb spends the first on importing.
+`make kill` kills 100 times, Snakemake among the rest; the tests take ten, of the stages up to scores. DAD_KILLS is the
+number, DAD_KILL_SEED draws the moments. A kill counts only if the process was alive; the moments are drawn from the
+last three quarters of the time that the undisturbed command took, because a verb spends the first on importing.
 """
 
 import importlib.util
@@ -25,7 +25,16 @@ KILLS = int(os.environ.get("DAD_KILLS", "10"))
 SEED = int(os.environ.get("DAD_KILL_SEED", "0"))
 FEW = {"scenes": 3, "held-out scenes": 1, "manifest": 2, "label": 1, "train": 1, "evaluate": 1, "predict": 1}
 """Ten kills by stage."""
-MANY = {"scenes": 18, "held-out scenes": 12, "manifest": 20, "label": 8, "train": 8, "evaluate": 4, "predict": 5, "export": 3} | {
+MANY = {
+    "scenes": 18,
+    "held-out scenes": 12,
+    "manifest": 20,
+    "label": 8,
+    "train": 8,
+    "evaluate": 4,
+    "predict": 5,
+    "export": 3,
+} | {
     "table": 5,
     "track import": 3,
     "figure": 1,
@@ -67,7 +76,9 @@ def killed(command, folder, seconds):
 
 
 def leftovers(folder):
-    """Whatever is hidden or says of itself that it is temporary or half made; of the system's temporary files those of ours."""
+    """Whatever is hidden or says of itself that it is temporary or half made; of the system's temporary files those of
+    ours.
+    """
     names = [path for path in folder.rglob("*") if ".snakemake" not in path.parts and path.parent.name != "system"]
     found = [path for path in names if path.name.startswith(".") or ".tmp" in path.name or ".new" in path.name]
     return [str(path) for path in [*found, *(folder / "system").glob("*dad-*")] if path.name != "dad-gpus-0"]
@@ -136,7 +147,13 @@ def snakemake(folder, *more):
         "--cores",
         "2",
     ]
-    return [*command, "--configfile", str(folder / "study.yaml"), "--rerun-incomplete", *(more or ("reports/tiny/one.csv",))]
+    return [
+        *command,
+        "--configfile",
+        str(folder / "study.yaml"),
+        "--rerun-incomplete",
+        *(more or ("reports/tiny/one.csv",)),
+    ]
 
 
 def made_by_workflow(folder):
@@ -182,7 +199,9 @@ def test_killed_and_started_again(number, which, request):
         # whatever is there already under its own name is whole
         partial = {name: digest for name, digest in stage.left(folder).items() if not hidden(name)}
         grows = {name for name in partial if Path(name).name in ("recipe.json", "previous.pt", "last.pt", "lock")}
-        assert {name: partial[name] for name in partial.keys() - grows} == {name: expected[name] for name in partial.keys() - grows}
+        assert {name: partial[name] for name in partial.keys() - grows} == {
+            name: expected[name] for name in partial.keys() - grows
+        }
     logged = steps_logged(folder) if stage.name == "train" else 0
     # an export refuses a folder that is not empty: one that was finished when the kill came is finished
     if stage.name != "export" or stage.left(folder) != expected:

@@ -10,7 +10,14 @@ import pytest
 import torch
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "models"
-DERIVED = {"relative_position_index", "relative_coords_table", "attn_mask", "num_batches_tracked", "position_ids", "k_bias"}
+DERIVED = {
+    "relative_position_index",
+    "relative_coords_table",
+    "attn_mask",
+    "num_batches_tracked",
+    "position_ids",
+    "k_bias",
+}
 TOKENS = {"pos_embed", "cls_token", "mask_token", "dist_token", "register_tokens", "relative_position_bias_table"}
 SCALES = {"gamma", "gamma_1", "gamma_2", "lambda1"}
 
@@ -47,8 +54,8 @@ def normals():
 
 @pytest.fixture(scope="session")
 def fill():
-    """fill(shapes): {official key: tensor or [dtype, shape]} to filled tensors; derived buffers keep what they have, or are left
-    out.
+    """fill(shapes): {official key: tensor or [dtype, shape]} to filled tensors; derived buffers keep what they have, or
+    are left out.
     """
 
     def fill(given):

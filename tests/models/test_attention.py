@@ -18,7 +18,15 @@ def network():
     """A small network with 17 tokens at 64 pixels and four blocks."""
     torch.manual_seed(0)
     config = VitDptConfig(
-        width=32, depth=4, heads=2, taps=(0, 1, 2, 3), patch=16, grid=4, reassemble=(8, 8, 16, 16), fusion=8, head_hidden=8
+        width=32,
+        depth=4,
+        heads=2,
+        taps=(0, 1, 2, 3),
+        patch=16,
+        grid=4,
+        reassemble=(8, 8, 16, 16),
+        fusion=8,
+        head_hidden=8,
     )
     built = build_network(config)
     with torch.no_grad():

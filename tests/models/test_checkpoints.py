@@ -63,7 +63,9 @@ def test_half_precision_comes_back_as_float32(network, tmp_path):
     save_network(tmp_path / "half.safetensors", network, input_size=56, origin="", dtype=torch.float16)
     again, _ = load_network(tmp_path / "half.safetensors")
     assert all(value.dtype == torch.float32 for value in again.state_dict().values())
-    assert all(torch.equal(value.half().float(), again.state_dict()[key]) for key, value in network.state_dict().items())
+    assert all(
+        torch.equal(value.half().float(), again.state_dict()[key]) for key, value in network.state_dict().items()
+    )
 
 
 def test_other_families_too(tmp_path):
@@ -233,7 +235,10 @@ def _fuzzed(small):
             {key: value for key, value in small.items() if "refinenet2" not in key},
             "10 missing: depth_head.scratch.refinenet2",
         ),
-        "misshaped": (dict(small) | {"pretrained.norm.weight": torch.zeros(7)}, r"pretrained.norm.weight \[7\] instead of \[384\]"),
+        "misshaped": (
+            dict(small) | {"pretrained.norm.weight": torch.zeros(7)},
+            r"pretrained.norm.weight \[7\] instead of \[384\]",
+        ),
         "NaN": (nan, "1 tensors of the checkpoint hold NaN or infinite values: pretrained.norm.weight"),
         "no tensors": ({"a": "b"}, "holds no state dict"),
         "empty dict": ({}, "holds no state dict"),

@@ -7,7 +7,15 @@ from dad.errors import UserError
 from dad.models import build
 from dad.models.config import NETWORKS, MidasSmallConfig, NetworkConfig, VitDptConfig
 
-SMALL = {"width": 32, "depth": 4, "heads": 2, "taps": [0, 1, 2, 3], "grid": 4, "reassemble": [8, 8, 16, 16], "fusion": 8}
+SMALL = {
+    "width": 32,
+    "depth": 4,
+    "heads": 2,
+    "taps": [0, 1, 2, 3],
+    "grid": 4,
+    "reassemble": [8, 8, 16, 16],
+    "fusion": 8,
+}
 
 
 @pytest.mark.parametrize(
@@ -53,5 +61,7 @@ def test_versions_differ_in_their_taps_only():
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(UserError, match="'depth-anything-v3'; known: depth-anything-3-mono-large, depth-anything-v1-base"):
+    with pytest.raises(
+        UserError, match="'depth-anything-v3'; known: depth-anything-3-mono-large, depth-anything-v1-base"
+    ):
         build("depth-anything-v3")

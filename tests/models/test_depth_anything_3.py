@@ -1,4 +1,6 @@
-"""Depth Anything 3's monocular network gives what the official classes give under the same weights; its sky has disparity 0."""
+"""Depth Anything 3's monocular network gives what the official classes give under the same weights; its sky has
+disparity 0.
+"""
 
 import json
 
@@ -17,7 +19,9 @@ from dad.models.registry import build_network
 from dad.models.resizing import network_size, resize_image
 
 LARGE = "depth-anything-3-mono-large"
-SMALL = DepthAnything3Config(width=32, depth=4, heads=2, taps=(0, 1, 2, 3), grid=4, reassemble=(8, 12, 16, 20), fusion=16)
+SMALL = DepthAnything3Config(
+    width=32, depth=4, heads=2, taps=(0, 1, 2, 3), grid=4, reassemble=(8, 12, 16, 20), fusion=16
+)
 
 
 def _filled(config, fill):

@@ -72,7 +72,9 @@ def test_a_dino_network_normalises_by_imagenets_statistics(network):
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return build_network(VitDptConfig(width=32, depth=4, heads=2, taps=(0, 1, 2, 3), grid=4, reassemble=(8, 8, 16, 16), fusion=8))
+    return build_network(
+        VitDptConfig(width=32, depth=4, heads=2, taps=(0, 1, 2, 3), grid=4, reassemble=(8, 8, 16, 16), fusion=8)
+    )
 
 
 def test_the_default_size_is_the_networks_own(network):
@@ -110,5 +112,7 @@ def test_other_shapes_are_refused(network, shape):
 
 
 def test_other_multiples_are_refused(network):
-    with pytest.raises(UserError, match="tiny: an input size of 520 pixels is not a positive multiple of the patch, 14"):
+    with pytest.raises(
+        UserError, match="tiny: an input size of 520 pixels is not a positive multiple of the patch, 14"
+    ):
         Estimator(network, name="tiny", short_side=520)

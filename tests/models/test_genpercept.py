@@ -85,7 +85,9 @@ def test_dpt_head_equals_upstream(golden, fill, normals):
     network = _head(golden, fill)
     network.prompt = torch.from_numpy(normals("input:genpercept_head_tiny_text", (1, 2, 32)).astype(np.float32))
     with torch.no_grad():
-        features = network.unet_features(torch.from_numpy(normals("input:genpercept_head_tiny", (1, 4, 16, 24)).astype(np.float32)))
+        features = network.unet_features(
+            torch.from_numpy(normals("input:genpercept_head_tiny", (1, 4, 16, 24)).astype(np.float32))
+        )
         raw = network.customized_head(features)
     expected = golden("genpercept.npz")
     np.testing.assert_allclose(features[3][:, ::2].numpy(), expected["head:unet_feat3"], rtol=0, atol=5e-5)
@@ -134,7 +136,8 @@ def test_folder_in_the_layout_of_stable_diffusion(tiny, golden, fill, normals, t
         weights = {key.removeprefix(f"{part}."): value for key, value in state.items() if key.startswith(f"{part}.")}
         if part == "vae":
             weights = {
-                key.replace(".to_q.", ".query.").replace(".to_out.0.", ".proj_attn."): value for key, value in weights.items()
+                key.replace(".to_q.", ".query.").replace(".to_out.0.", ".proj_attn."): value
+                for key, value in weights.items()
             }
         if part == "text_encoder":
             weights = {f"text_model.{key}": value for key, value in weights.items()}

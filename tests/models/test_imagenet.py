@@ -1,4 +1,6 @@
-"""ImageNet weights in MiDaS small's encoder: every key in its place, and the answer of timm's network of the same weights."""
+"""ImageNet weights in MiDaS small's encoder: every key in its place, and the answer of timm's network of the same
+weights.
+"""
 
 import re
 
@@ -62,7 +64,9 @@ def test_it_answers_as_timms_network_does():
         # padding is 0 on another scale: the right and lower edge differ, all else is equal
         torch.testing.assert_close(stem[..., :-1, :-1], expected[..., :-1, :-1], rtol=1e-4, atol=1e-5)
         inside = reference.blocks(expected)
-        body = network.encoder.layer4(network.encoder.layer3(network.encoder.layer2(network.encoder.layer1[3:](expected))))
+        body = network.encoder.layer4(
+            network.encoder.layer3(network.encoder.layer2(network.encoder.layer1[3:](expected)))
+        )
         torch.testing.assert_close(body, inside, rtol=1e-4, atol=1e-5)
 
 

@@ -25,7 +25,8 @@ def products(monkeypatch):
 
 
 onednn = pytest.mark.skipif(
-    not (torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()), reason="this torch has no choice of products"
+    not (torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()),
+    reason="this torch has no choice of products",
 )
 
 
@@ -41,7 +42,9 @@ def test_predictions_are_those_of_torchs_layer(shape, bias, products):
         with context():
             torch.testing.assert_close(wide(x), plain(x), rtol=1e-5, atol=1e-5)
             expected = plain(x.double().float() * 2)
-            torch.testing.assert_close(wide(x.expand(2, *shape) * 2), expected.expand(2, *expected.shape), rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(
+                wide(x.expand(2, *shape) * 2), expected.expand(2, *expected.shape), rtol=1e-5, atol=1e-5
+            )
     assert len(products) == 4
 
 

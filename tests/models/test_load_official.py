@@ -10,20 +10,21 @@ from dad.models.huggingface import config_from_huggingface
 from dad.models.names import depth_anything_names, to_huggingface
 from dad.models.registry import build_network
 
-CONFIG = VitDptConfig(width=32, depth=4, heads=2, taps=(0, 1, 2, 3), grid=4, reassemble=(8, 8, 16, 16), fusion=8, head_hidden=8)
+CONFIG = VitDptConfig(
+    width=32, depth=4, heads=2, taps=(0, 1, 2, 3), grid=4, reassemble=(8, 8, 16, 16), fusion=8, head_hidden=8
+)
 
 
 def _huggingface():
     torch.manual_seed(0)
     backbone = {
-        "model_type": "dinov2", "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_ratio": 4, "image_size":
-        56,
-        "patch_size": 14, "layer_norm_eps": 1e-6, "out_indices": [1, 2, 3, 4], "apply_layernorm": True, "reshape_hidden_states":
-        False,
+        "model_type": "dinov2", "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "mlp_ratio": 4,
+        "image_size": 56, "patch_size": 14, "layer_norm_eps": 1e-6, "out_indices": [1, 2, 3, 4],
+        "apply_layernorm": True, "reshape_hidden_states": False,
     }  # fmt: skip
     config = DepthAnythingConfig(
-        backbone_config=backbone, reassemble_hidden_size=32, patch_size=14, fusion_hidden_size=8, neck_hidden_sizes=[8, 8, 16,
-        16], head_hidden_size=8
+        backbone_config=backbone, reassemble_hidden_size=32, patch_size=14, fusion_hidden_size=8,
+        neck_hidden_sizes=[8, 8, 16, 16], head_hidden_size=8
     )  # fmt: skip
     model = DepthAnythingForDepthEstimation(config).eval()
     # random tokens and scales, so that a mix-up shows
@@ -92,7 +93,9 @@ def test_every_misfit_is_in_one_line():
     assert "2 missing: pretrained.norm.bias, pretrained.norm.weight" in message
     assert "1 unexpected: depth_head.extra" in message
     assert "pretrained.cls_token [1, 1, 7] instead of [1, 1, 32]" in message
-    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items()), "a refused file must change nothing"
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items()), (
+        "a refused file must change nothing"
+    )
 
 
 def test_many_misfits_are_counted():

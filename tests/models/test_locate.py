@@ -144,8 +144,8 @@ def no_hub(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["./runs", "~/nowhere", "/nowhere/at/all", "results/run", "results/mini/runs/cell", "runs/a", "mine/cell", "weights/a.pth",
-     "deep/er/than/this", "a.safetensors"],
+    ["./runs", "~/nowhere", "/nowhere/at/all", "results/run", "results/mini/runs/cell", "runs/a", "mine/cell",
+     "weights/a.pth", "deep/er/than/this", "a.safetensors"],
 )  # fmt: skip
 def test_a_mistyped_path_is_never_asked_of_the_hub(no_hub, name):
     with pytest.raises(UserError, match=f"no model '{name}'"):

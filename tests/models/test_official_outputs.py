@@ -38,7 +38,9 @@ def _filled(case, golden, fill):
     """The network of a case with the golden's weights, given under the official file's names."""
     model = case.rsplit("_", 1)[0]
     network = build(NAMES[model]).eval()
-    network.load_official(fill(golden("keys.json")[model]["keys"]) if model == "dad_vitl" else fill(network.official_state()))
+    network.load_official(
+        fill(golden("keys.json")[model]["keys"]) if model == "dad_vitl" else fill(network.official_state())
+    )
     return network
 
 
@@ -83,13 +85,17 @@ def test_keys_shapes_and_parameter_count_are_the_official_ones(model, golden):
     with torch.device("meta"):
         network = build(NAMES[model])
     state = network.official_state()
-    assert {key: list(value.shape) for key, value in state.items()} == {key: shape for key, (_, shape) in expected["keys"].items()}
+    assert {key: list(value.shape) for key, value in state.items()} == {
+        key: shape for key, (_, shape) in expected["keys"].items()
+    }
     assert sum(parameter.numel() for parameter in network.parameters()) == expected["n_params"]
 
 
 @pytest.mark.parametrize("name", sorted(name for name in NETWORKS if name != "genpercept"))
 def test_normalisation_layers_have_the_official_epsilon(name):
-    """An epsilon of 1e-5 moves outputs by less than the goldens' tolerance allows to see, so it is asserted directly."""
+    """An epsilon of 1e-5 moves outputs by less than the goldens' tolerance allows to see, so it is asserted
+    directly.
+    """
     with torch.device("meta"):
         network = build(name)
     norms = [module for module in network.modules() if isinstance(module, nn.LayerNorm)]
@@ -98,7 +104,9 @@ def test_normalisation_layers_have_the_official_epsilon(name):
     if name == "depth-anything-3-mono-large":  # the official class leaves its last norm at PyTorch's
         assert network.encoder.norm.eps == 1e-5
         norms.remove(network.encoder.norm)
-    expected = {"midas-v3.1-swin2-tiny-256": 1e-5, "midas-v2.1-small-256": 1e-3, "midas-v2.1-large-384": 1e-5}.get(name, 1e-6)
+    expected = {"midas-v3.1-swin2-tiny-256": 1e-5, "midas-v2.1-small-256": 1e-3, "midas-v2.1-large-384": 1e-5}.get(
+        name, 1e-6
+    )
     assert norms or batch_norms
     assert {module.eps for module in (*norms, *batch_norms)} == {expected}
     gelus = [module for module in network.modules() if isinstance(module, nn.GELU)]

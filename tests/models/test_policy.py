@@ -26,7 +26,9 @@ PROFILES = {
 def test_sizes_equal_upstream(golden):
     cases = golden("sizes.json")
     assert {profile for profile, _, _ in cases} == set(PROFILES)
-    wrong = [(p, i, o, network_size(*i, *PROFILES[p])) for p, i, o in cases if list(network_size(*i, *PROFILES[p])) != o]
+    wrong = [
+        (p, i, o, network_size(*i, *PROFILES[p])) for p, i, o in cases if list(network_size(*i, *PROFILES[p])) != o
+    ]
     assert not wrong
 
 

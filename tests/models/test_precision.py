@@ -1,4 +1,6 @@
-"""Networks that are only read, in half precision: what is computed in it, what is not, and how far the maps are apart."""
+"""Networks that are only read, in half precision: what is computed in it, what is not, and how far the maps are
+apart.
+"""
 
 import pytest
 import torch
@@ -23,7 +25,9 @@ def pictures(size=128, count=2):
 
 
 def products(network, call):
-    """The types that every linear layer and convolution gave during a call, and those that the last convolution was given."""
+    """The types that every linear layer and convolution gave during a call, and those that the last convolution was
+    given.
+    """
     given, taken = {}, []
     for name, part in network.named_modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -82,7 +86,10 @@ def test_precision_is_part_of_what_labels_and_students_are(cell):
 
 
 def test_what_runs_in_its_own_way_is_refused(tmp_path, monkeypatch):
-    own = "class Flat:\n    name, kind, patch = 'flat', 'disparity', 1\n    def __call__(self, rgb):\n        return rgb[:, :1]\n"
+    own = (
+        "class Flat:\n    name, kind, patch = 'flat', 'disparity', 1\n    def __call__(self, rgb):\n        return "
+        "rgb[:, :1]\n"
+    )
     (tmp_path / "own_teacher.py").write_text(own)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"labels\.precision must be no"):

@@ -42,7 +42,9 @@ def test_shapes_tokens_and_gradients(family):
     assert network.kind == "disparity"
     disparity.mean().backward()
     used = [p for p in network.parameters() if p.requires_grad]
-    assert all(p.grad is not None for p in used), [n for n, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    assert all(p.grad is not None for p in used), [
+        n for n, p in network.named_parameters() if p.requires_grad and p.grad is None
+    ]
     assert {id(p) for p in network.encoder.parameters()} < {id(p) for p in network.parameters()}
     network.eval()
     assert torch.equal(network.encode(x), network(x, with_features=True)[1])
@@ -76,7 +78,9 @@ def test_a_grid_of_its_own_needs_no_resampling(encoder):
     else:
         torch.nn.init.normal_(network.encoder.pos_embed)
         patches = torch.zeros(1, 4, 4, 32, dtype=torch.double)
-        torch.testing.assert_close(network.encoder._pos_embed(patches)[:, 1:], network.encoder.pos_embed[:, 1:], atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            network.encoder._pos_embed(patches)[:, 1:], network.encoder.pos_embed[:, 1:], atol=1e-6, rtol=0
+        )
 
 
 def test_files_for_another_input_size_are_named(family):
@@ -89,10 +93,20 @@ def test_files_for_another_input_size_are_named(family):
 
 
 def test_a_network_that_was_read_first_can_be_trained():
-    """What is kept between passes (BEiT's index, the channels' means) is usable by a student after a teacher has made it."""
+    """What is kept between passes (BEiT's index, the channels' means) is usable by a student after a teacher has made
+    it.
+    """
     relative_index.cache_clear()
     _channels.cache_clear()
-    sizes = {"width": 32, "depth": 4, "heads": 2, "taps": (0, 1, 2, 3), "grid": 4, "reassemble": (8, 8, 16, 16), "fusion": 16}
+    sizes = {
+        "width": 32,
+        "depth": 4,
+        "heads": 2,
+        "taps": (0, 1, 2, 3),
+        "grid": 4,
+        "reassemble": (8, 8, 16, 16),
+        "fusion": 16,
+    }
     network = build_network(MidasDptConfig(encoder="beit", classes=0, **sizes))
     rgb = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():

@@ -15,26 +15,46 @@ from dad.models.official import load_official
 from dad.models.registry import build_network
 
 STAGES = ["stage1", "stage2", "stage3", "stage4"]
-SMALL = {"width": 32, "depth": 4, "heads": 4, "taps": (0, 1, 2, 3), "grid": 4, "reassemble": (8, 16, 24, 32), "fusion": 16}
+SMALL = {
+    "width": 32,
+    "depth": 4,
+    "heads": 4,
+    "taps": (0, 1, 2, 3),
+    "grid": 4,
+    "reassemble": (8, 16, 24, 32),
+    "fusion": 16,
+}
 OURS = {
     "vit": MidasDptConfig(encoder="vit", **SMALL),
     "beit": MidasDptConfig(encoder="beit", **SMALL),
     "swin": MidasSwinConfig(width=12, depths=(1, 2, 2, 1), heads=(1, 2, 3, 6), window=4, size=64, fusion=16),
 }
 EPS = 1e-6
-"""The official one, ours. transformers' conversion leaves its own default of 1e-12, which moves outputs by less than 1e-4."""
+"""The official one, ours. transformers' conversion leaves its own default of 1e-12, which moves outputs by less than
+1e-4.
+"""
 
 
 def _config(encoder):
     common = {"fusion_hidden_size": 16}
-    tokens = {"hidden_size": 32, "intermediate_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "image_size": 64}
+    tokens = {
+        "hidden_size": 32,
+        "intermediate_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "image_size": 64,
+    }
     if encoder == "vit":
         return DPTConfig(
             **common, **tokens, backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[8, 16, 24, 32], layer_norm_eps=EPS
         )
     if encoder == "beit":
         backbone = BeitConfig(
-            **tokens, use_relative_position_bias=True, reshape_hidden_states=False, out_features=STAGES, layer_norm_eps=EPS
+            **tokens,
+            use_relative_position_bias=True,
+            reshape_hidden_states=False,
+            out_features=STAGES,
+            layer_norm_eps=EPS,
         )
         return DPTConfig(**common, backbone_config=backbone, neck_hidden_sizes=[8, 16, 24, 32])
     sizes = {"embed_dim": 12, "depths": (1, 2, 2, 1), "num_heads": (1, 2, 3, 6), "window_size": 4, "image_size": 64}
@@ -119,7 +139,12 @@ def test_published_configs_are_the_official_networks():
     neck = {"model_type": "dpt", "neck_hidden_sizes": [256, 512, 1024, 1024], "fusion_hidden_size": 256}
     vit = {**neck, **large, "image_size": 384, "backbone_out_indices": [5, 11, 17, 23]}
     assert config_from_huggingface(vit, "Intel/dpt-large") == NETWORKS["midas-v3.0-dpt-large-384"]
-    beit = {**large, "model_type": "beit", "image_size": 512, "out_features": ["stage6", "stage12", "stage18", "stage24"]}
+    beit = {
+        **large,
+        "model_type": "beit",
+        "image_size": 512,
+        "out_features": ["stage6", "stage12", "stage18", "stage24"],
+    }
     found = config_from_huggingface({**neck, "backbone_config": beit}, "Intel/dpt-beit-large-512")
     assert found == NETWORKS["midas-v3.1-beit-large-512"]
     swin = {
@@ -135,7 +160,10 @@ def test_published_configs_are_the_official_networks():
     [
         ({"is_hybrid": True}, "hybrid"),
         ({"backbone_config": {"model_type": "dinov2", "hidden_size": 384}}, "over dinov2"),
-        ({"backbone_config": {"model_type": "swinv2", "pretrained_window_sizes": [12, 12, 12, 6]}}, "pretrained window sizes"),
+        (
+            {"backbone_config": {"model_type": "swinv2", "pretrained_window_sizes": [12, 12, 12, 6]}},
+            "pretrained window sizes",
+        ),
         ({"readout_type": "ignore"}, "readout_type differ"),
         ({"backbone_config": {"model_type": "beit", "hidden_size": 32, "intermediate_size": 128}}, "does not describe"),
         ({"num_attention_heads": 7}, "does not describe"),

@@ -1,4 +1,6 @@
-"""The shipped networks are what the study says they are: small, described by their own files, and a teacher worth learning from."""
+"""The shipped networks are what the study says they are: small, described by their own files, and a teacher worth
+learning from.
+"""
 
 import json
 
@@ -20,7 +22,9 @@ HELD_OUT = 950000  # far from the seeds of training (0 and up), of the studies' 
 
 
 def best_constant(depth, mask):
-    """The smallest AbsRel any constant can have: the constant is a weighted median of the truth, with weights 1 / truth."""
+    """The smallest AbsRel any constant can have: the constant is a weighted median of the truth, with weights 1 /
+    truth.
+    """
     values = np.sort(depth[mask].astype(np.float64))
     weights = np.cumsum(1 / values)
     constant = values[np.searchsorted(weights, weights[-1] / 2)]
@@ -64,8 +68,8 @@ def unseen():
     ]
 
 
-# the share of the best constant's error that is left, and of pixels within 25 %: what each must reach to be of any use, with room
-# for an average over 24 scenes; the table in the zoo's README has the numbers
+# the share of the best constant's error that is left, and of pixels within 25 %: what each must reach to be of any use,
+# with room for an average over 24 scenes; the table in the zoo's README has the numbers
 @pytest.mark.parametrize(
     ("member", "left", "within"),
     [
@@ -81,7 +85,9 @@ def test_every_member_is_worth_learning_from(member, left, within, unseen):
     errors, constants, shares = [], [], []
     for kind, scene in unseen:
         rgb = torch.from_numpy(scene.rgb).permute(2, 0, 1)[None] / 255
-        values = score(teacher(rgb)[0, 0].numpy(), scene.depth, scene.depth > 0, kind="disparity", dataset=f"scenes-{kind}")
+        values = score(
+            teacher(rgb)[0, 0].numpy(), scene.depth, scene.depth > 0, kind="disparity", dataset=f"scenes-{kind}"
+        )
         errors.append(values["abs_rel"])
         shares.append(values["delta1"])
         constants.append(best_constant(scene.depth, scene.depth > 0))

@@ -1,4 +1,6 @@
-"""Premises: teachers that are better or worse on patches by construction, frames and leaks in closed form, files and verb."""
+"""Premises: teachers that are better or worse on patches by construction, frames and leaks in closed form, files and
+verb.
+"""
 
 import csv
 import json
@@ -38,7 +40,9 @@ def coded_pictures(count=6, height=96, width=128):
 
 
 class Fake:
-    """A teacher that reads the place off the colours and answers the true disparity there, without its detail in one view."""
+    """A teacher that reads the place off the colours and answers the true disparity there, without its detail in one
+    view.
+    """
 
     kind = "disparity"
 
@@ -164,7 +168,9 @@ def test_the_photos_are_those_of_the_study(study, scene_folders):
     with pytest.raises(UserError, match="min_crop 100"):
         list(pictures(changed, 2))
     folder = scene_folders["indoor"] / "rgb"
-    own = loaded.model_copy(update={"photos": type(loaded).model_validate(loaded.model_dump() | {"photos": str(folder)}).photos})
+    own = loaded.model_copy(
+        update={"photos": type(loaded).model_validate(loaded.model_dump() | {"photos": str(folder)}).photos}
+    )
     without = list(pictures(own, 2))
     assert all(one.depth is None for one in without)
     assert any(np.array_equal(without[0].rgb, np.asarray(Image.open(path))) for path in folder.iterdir())

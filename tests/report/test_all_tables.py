@@ -1,4 +1,6 @@
-"""Tables 2 to 5 and the numbers behind Fig. 7: estimators, references, reasons, averages, rows that differ in what they are."""
+"""Tables 2 to 5 and the numbers behind Fig. 7: estimators, references, reasons, averages, rows that differ in what they
+are.
+"""
 
 import csv
 
@@ -71,7 +73,9 @@ def test_columns_are_those_of_the_tables_groups(rendered):
 
 
 BESIDE = {model_id(name) for name in ("zoo/big", "zoo/midas-big", "zoo/small", "zoo/midas-small", *NO_SKILL)}
-"""What is above the rows of Table 3: teachers, what the students start from, no skill; the MiDaS student starts from a teacher."""
+"""What is above the rows of Table 3: teachers, what the students start from, no skill; the MiDaS student starts from a
+teacher.
+"""
 
 
 def test_score_paths_name_every_group_subject_and_model_above_the_rows(whole, results):
@@ -86,7 +90,9 @@ def test_score_paths_name_every_group_subject_and_model_above_the_rows(whole, re
 
 def test_percentages_are_relative_to_the_base_row(rendered, results, whole):
     page, lines, _ = rendered["table2"]
-    base, ours = (line_of(lines, mode=mode, dataset="scenes-indoor", metric="abs_rel") for mode in ("baseline", "cross"))
+    base, ours = (
+        line_of(lines, mode=mode, dataset="scenes-indoor", metric="abs_rel") for mode in ("baseline", "cross")
+    )
     assert float(ours["percent"]) == pytest.approx(100 * (float(ours["mean"]) / float(base["mean"]) - 1), abs=1e-3)
     assert (ours["paper_percent"], base["percent"], base["paper_percent"]) == ("-25.3", "", "")
     assert "0.056** (−25.3 %) (D3, D15) |" in page
@@ -126,7 +132,9 @@ def test_every_printed_row_of_table_5_is_there_with_its_mark(rendered):
     assert len(printed) == 114
     assert line_of(lines, method="marigold", metric="delta1", dataset="scenes-indoor")["notes"] == "D8"
     first = next(index for index, line in enumerate(page.splitlines()) if "δ1↑" in line)
-    assert first < page.splitlines().index("## What came out otherwise than in the paper")  # both metrics above the rest
+    assert first < page.splitlines().index(
+        "## What came out otherwise than in the paper"
+    )  # both metrics above the rest
 
 
 def test_the_average_is_over_the_means_of_the_benchmarks(rendered, results, whole):
@@ -141,7 +149,9 @@ def test_the_average_is_over_the_means_of_the_benchmarks(rendered, results, whol
 
 
 def test_what_was_run_is_told_per_row_where_it_differs(rendered):
-    table3, scaling, table1 = (rendered[name][0].split("## What was run")[1] for name in ("table3", "scaling", "table1"))
+    table3, scaling, table1 = (
+        rendered[name][0].split("## What was run")[1] for name in ("table3", "scaling", "table1")
+    )
     assert "| MiDaS-L, MiDaS-S, Ours | `zoo/midas-big` | `zoo/midas-small`, starting from its encoder" in table3
     assert "without feature alignment" in table3
     assert "| Ours, 40 | cross, hybrid | 40 rendered photos" in scaling
@@ -166,7 +176,9 @@ def test_an_estimator_is_compared_with_all_seeds(seeded, results):
     assert values["ref_difference"] == pytest.approx((teacher - np.stack(students)).mean())
 
 
-def test_a_study_without_assistant_networks_and_sizes_still_renders_every_table(study, tmp_path, write_scores, paper_like):
+def test_a_study_without_assistant_networks_and_sizes_still_renders_every_table(
+    study, tmp_path, write_scores, paper_like
+):
     for table in ALL:
         write_scores(study, tmp_path, paper_like, table=table, teacher=True)
         files = table_files(study, table, tmp_path, tmp_path / "reports")

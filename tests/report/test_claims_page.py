@@ -45,8 +45,8 @@ def test_scores_as_printed_hold_every_claim_that_the_printed_numbers_do(whole, t
         write_scores(whole, tmp_path / table, paper_like, table=table, teacher=True, noise=0.001)
         found = judge(whole, table, tmp_path / table).findings
         otherwise |= {finding.claim.id for finding in found if finding.verdict != "held"}
-    # Table 4's caption against the student of the teacher alone (D15), the text on Table 5 (D14); what the made-up scores
-    # of rows that are not in print say of edges is made up, too
+    # Table 4's caption against the student of the teacher alone (D15), the text on Table 5 (D14); what the made-up
+    # scores of rows that are not in print say of edges is made up, too
     assert otherwise == {
         "select-consistently-beats-the-teacher-alone",
         "student-surpasses-its-teacher",

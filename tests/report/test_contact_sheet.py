@@ -72,7 +72,11 @@ def test_teachers_without_a_row_come_first_and_every_student_gets_a_sheet_of_its
     teachers = ["the teacher\nzoo/big", "the teacher\nzoo/midas-big"]
     shipped = [f"the student's network as shipped\n{model}" for model in ("zoo/small", "zoo/midas-small")]
     assert found.titles[:4] == [*teachers, *shipped]
-    assert found.titles[4:7] == ["no skill: the best constant", "no skill: a gradient from sky to ground", "DA-L\nDA-S\nBase"]
+    assert found.titles[4:7] == [
+        "no skill: the best constant",
+        "no skill: a gradient from sky to ground",
+        "DA-L\nDA-S\nBase",
+    ]
     assert len(found.titles) == 2 + 2 + 2 + 12
     assert found.small == sorted(f"{name}.png" for row in table_rows(whole, "table3") for name in row.cells)
     assert found.opened.count("zoo/big") == 1
@@ -144,7 +148,12 @@ def test_a_picture_of_a_real_benchmark_has_the_papers_spelling_of_it():
     def place(source):
         return Picture(source, "rgb/7.jpg", np.zeros((2, 2, 3), np.uint8)).place
 
-    assert [place(source) for source in ("eth3d", "nyuv2", "kitti", "scannet")] == ["ETH3D", "NYUv2", "KITTI", "ScanNet"]
+    assert [place(source) for source in ("eth3d", "nyuv2", "kitti", "scannet")] == [
+        "ETH3D",
+        "NYUv2",
+        "KITTI",
+        "ScanNet",
+    ]
     assert place("scenes-indoor") == "scenes-indoor" and place("photos") == "photos"
 
 
@@ -162,7 +171,11 @@ def test_a_rendered_photo_brings_its_truth(tmp_path):
 
 def test_a_table_without_students_still_has_its_sheet(drawn, study):
     found = drawn("table3", study)
-    assert found.titles == ["the teacher\nzoo/big", "no skill: the best constant", "no skill: a gradient from sky to ground"]
+    assert found.titles == [
+        "the teacher\nzoo/big",
+        "no skill: the best constant",
+        "no skill: a gradient from sky to ground",
+    ]
     rows = "; ".join(f"DA-L, DA-S, {loss}" for loss in ("Base", "Base + random crops", "Base + both contexts", "Ours"))
     assert f"Not shown, because the study names no da-l and no da-s (architectures): {rows}." in found.title
 

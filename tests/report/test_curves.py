@@ -31,11 +31,15 @@ def test_a_row_is_drawn_at_its_error_times_that_of_clean_labels(study, results, 
 def test_curves_name_factors_of_the_table():
     table = {"key": "mine", "title": "t", "grid": {"crop.patches": [1, 2], "normalization": ["global"]}}
     with pytest.raises(pydantic.ValidationError, match="curves: colour is no factor"):
-        Table.model_validate(table | {"curves": {"along": "crop.patches", "lines": "normalization", "facets": "colour"}})
+        Table.model_validate(
+            table | {"curves": {"along": "crop.patches", "lines": "normalization", "facets": "colour"}}
+        )
 
 
 def test_a_line_goes_through_the_means_and_its_band_through_the_ends(study, results, write_scores):
-    write_scores(study, results, lambda row, dataset, seed: 0.2 * (1 + float(row.factors.get("strength", 0))), table="noise")
+    write_scores(
+        study, results, lambda row, dataset, seed: 0.2 * (1 + float(row.factors.get("strength", 0))), table="noise"
+    )
     frame = load_frame(study, "noise", results)
     axes = curves_figure(frame).axes[0]
     lines = curve_lines(frame)
@@ -49,7 +53,9 @@ def test_a_line_goes_through_the_means_and_its_band_through_the_ends(study, resu
 
 
 def test_lines_that_are_facets_stand_in_a_panel_each_and_all_in_the_legend(study, results, write_scores):
-    write_scores(study, results, lambda row, dataset, seed: 0.2 + 1 / float(row.factors.get("optim.steps", 75)), table="steps")
+    write_scores(
+        study, results, lambda row, dataset, seed: 0.2 + 1 / float(row.factors.get("optim.steps", 75)), table="steps"
+    )
     figure = curves_figure(load_frame(study, "steps", results))
     assert [len(axes.collections) for axes in figure.axes] == [1] * 6
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [axes.get_title() for axes in figure.axes[:3]]

@@ -22,7 +22,18 @@ from dad.evaluation.detail import CENTRE, score_local_global
 from dad.evaluation.evaluate import COLUMNS
 from dad.models import estimator
 from dad.report import pictures
-from dad.report.figures import FIGURES, fig2, fig4, fig5, fig8, fig9, fig10, figure_needs, figure_number, write_paper_figure
+from dad.report.figures import (
+    FIGURES,
+    fig2,
+    fig4,
+    fig5,
+    fig8,
+    fig9,
+    fig10,
+    figure_needs,
+    figure_number,
+    write_paper_figure,
+)
 from dad.report.figures.job import Drawing, Job, caption
 from dad.report.pictures import benchmark_of
 from dad.report.style import draw_curve, new_figure
@@ -79,7 +90,13 @@ def _write_scores(study: StudyConfig, results: Path, store) -> None:
         for dataset in {"ablation": ["scenes-indoor"], "zero-shot": ["scenes-driving"]}[group]:
             for image in range(5):
                 values = dict(zip(("abs_rel", "delta1", *CENTRE), rng.uniform(0.1, 0.9, 6), strict=True))
-                name = {"model": subject, "dataset": dataset, "image": f"rgb/{image:06d}.png", "scene": str(image), "n": 9}
+                name = {
+                    "model": subject,
+                    "dataset": dataset,
+                    "image": f"rgb/{image:06d}.png",
+                    "scene": str(image),
+                    "n": 9,
+                }
                 lines.append(dict.fromkeys(COLUMNS, 0.0) | head | name | values)
         store(results / study.name / "scores" / group / f"{subject}.csv", subject, lines)
 
@@ -114,7 +131,11 @@ def _numbers(path: Path) -> list[dict[str, str]]:
 def test_figure_is_whole_and_repeats(name, results, tmp_path):
     for out in ("first", "second"):
         write_paper_figure(_study(), name, results, tmp_path / out)
-    files = {path.relative_to(tmp_path / "first"): path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(tmp_path / "first"): path.read_bytes()
+        for path in (tmp_path / "first").rglob("*")
+        if path.is_file()
+    }
     assert {Path(f"{name}.{suffix}") for suffix in ("png", "svg", "md")} <= files.keys()
     for file, content in files.items():
         assert (tmp_path / "second" / file).read_bytes() == content, file
@@ -186,7 +207,11 @@ def test_fig7_numbers_are_averages_over_benchmarks(results, tmp_path):
         subjects = next(one for one in rows if one.role == method and one.row.name.endswith(f"-{count}")).row.subjects
         means = []
         for group in ("ablation", "zero-shot"):
-            values = [float(row["abs_rel"]) for one in subjects for row in _numbers(results / f"tiny/scores/{group}/{one}.csv")]
+            values = [
+                float(row["abs_rel"])
+                for one in subjects
+                for row in _numbers(results / f"tiny/scores/{group}/{one}.csv")
+            ]
             means.append(np.mean(values))
         return np.mean(means)
 
@@ -218,7 +243,9 @@ def test_fig9_counts_every_pixel_once_and_every_image_alike(results):
     for index in range(SCENES):
         sample = benchmark[index]
         prediction = pictures.predict(Fake("a"), sample.rgb)
-        errors.append(score(prediction, sample.depth, sample.mask, kind="disparity", dataset="scenes-indoor")["abs_rel"])
+        errors.append(
+            score(prediction, sample.depth, sample.mask, kind="disparity", dataset="scenes-indoor")["abs_rel"]
+        )
     assert found.abs_rel == pytest.approx(np.mean(errors))
 
 
@@ -228,7 +255,9 @@ def test_fig10_writes_the_points_of_labelled_pixels(results, tmp_path):
     write_paper_figure(_study(), "fig10", results, tmp_path)
     lines = _numbers(tmp_path / "fig10.csv")
     stems = {Path(line["file"]).stem for line in lines}
-    assert {f"{stem}.{kind}" for stem in stems for kind in ("ply", "glb")} == {path.name for path in (tmp_path / "fig10").iterdir()}
+    assert {f"{stem}.{kind}" for stem in stems for kind in ("ply", "glb")} == {
+        path.name for path in (tmp_path / "fig10").iterdir()
+    }
     assert all(line["camera"] == "known" for line in lines)
     indoor = next(line for line in lines if line["file"].startswith("scenes-indoor"))
     sample = benchmark_of(_layout(results), "scenes-indoor")[1]
@@ -328,10 +357,16 @@ def test_the_folder_is_the_registry():
 
 @pytest.mark.parametrize(
     ("ours", "said"),
-    [(0.1, "As in the paper, our method is closer"), (0.3, "**The opposite of the paper's figure**: there, our method")],
+    [
+        (0.1, "As in the paper, our method is closer"),
+        (0.3, "**The opposite of the paper's figure**: there, our method"),
+    ],
 )
 def test_a_figure_says_when_it_shows_the_opposite(ours, said, tmp_path, results):
-    numbers = [{"method": name, "dataset": "d", "images": 3, "abs_rel": value} for name, value in (("base", 0.2), ("ours", ours))]
+    numbers = [
+        {"method": name, "dataset": "d", "images": 3, "abs_rel": value}
+        for name, value in (("base", 0.2), ("ours", ours))
+    ]
     (outcome,) = fig9.outcomes(numbers)
     assert outcome.agrees == (ours < 0.2) and "0.2000 for the baseline" in outcome.ours
     study = _study()
@@ -372,4 +407,6 @@ def test_fig10_large_maps_are_thinned_with_their_camera(results, monkeypatch):
     points, _ = cloud.of(cloud.picture.depth, cloud.picture.mask)
     monkeypatch.setattr(fig10, "LARGEST", 1024)
     whole, _ = fig10.cloud_of(job, picture, Fake("a")).of(picture.depth, np.ones_like(picture.mask))
-    np.testing.assert_allclose(points, whole.reshape(32, 48, 3)[::3, ::3].reshape(-1, 3)[cloud.picture.mask.ravel()], rtol=1e-5)
+    np.testing.assert_allclose(
+        points, whole.reshape(32, 48, 3)[::3, ::3].reshape(-1, 3)[cloud.picture.mask.ravel()], rtol=1e-5
+    )

@@ -74,7 +74,10 @@ def test_the_words_beside_the_colours_stay_on_a_narrow_sheet():
 def test_a_grid_of_pictures_has_a_row_per_image_and_a_column_per_estimator():
     photos = [np.full((24, 32, 3), 40 * index, np.uint8) for index in range(3)]
     with styled():
-        columns = [("photo", [Tile(photo, box=(2, 3, 9, 9)) for photo in photos]), ("map", [Tile(photos[0]), None, "none"])]
+        columns = [
+            ("photo", [Tile(photo, box=(2, 3, 9, 9)) for photo in photos]),
+            ("map", [Tile(photos[0]), None, "none"]),
+        ]
         grid = Grid(["a", "b", "c"], columns, title="many words " * 20)
         grid.key()
     shown = [axes.get_images()[0].get_array() for axes in grid.figure.axes if axes.get_images()]
@@ -92,7 +95,9 @@ def test_a_chart_spans_its_rows_and_leaves_room_for_its_labels():
     tiles = [Tile(np.zeros((30, 40, 3), np.uint8))] * 2
     with styled():
         grid = Grid(
-            ["a", "b"], [("photo", tiles), ("chart", [Chart(drawn.append, rows=2, inset=(0.4, 0, 0.1, 0.3)), None])], title="t"
+            ["a", "b"],
+            [("photo", tiles), ("chart", [Chart(drawn.append, rows=2, inset=(0.4, 0, 0.1, 0.3)), None])],
+            title="t",
         )
     (place,) = (axes.get_position() for axes in drawn)
     left, bottom, right, top = grid.place(0, 1, rows=2)

@@ -34,7 +34,11 @@ def test_points_and_intervals_are_the_tables(result, drawn):
     assert ours.get_title(loc="left") == "ours: scenes-indoor (for ETH3D)"
     lines = [result.value(row, result.columns[0], "abs_rel") for row in result.rows]
     assert marks_of(ours) == pytest.approx([line["mean"] for line in lines])
-    ends = [sorted(line.get_xdata()) for line in ours.lines if line.get_marker() in ("", "None") and len(line.get_xdata()) == 2]
+    ends = [
+        sorted(line.get_xdata())
+        for line in ours.lines
+        if line.get_marker() in ("", "None") and len(line.get_xdata()) == 2
+    ]
     drawn_ends = [pair for pair in ends if pair[0] != pair[1] and pair != [0, 1]]
     assert np.array(drawn_ends) == pytest.approx(np.array([[line["ci_low"], line["ci_high"]] for line in lines]))
 
@@ -56,7 +60,12 @@ def test_printed_numbers_have_a_panel_of_their_own_and_hollow_marks(drawn):
     assert {line.get_markeredgecolor() for line in marks} == set(PALETTE[:2])
     assert printed.get_title(loc="left") == "printed: ETH3D"
     assert ours.get_xlim() != printed.get_xlim()
-    assert [label.get_text() for label in ours.get_yticklabels()] == ["Global Norm.", "No Norm.", "Local Norm.", "Hybrid Norm."]
+    assert [label.get_text() for label in ours.get_yticklabels()] == [
+        "Global Norm.",
+        "No Norm.",
+        "Local Norm.",
+        "Hybrid Norm.",
+    ]
 
 
 def test_no_two_marks_of_a_panel_lie_at_the_same_height(drawn):
@@ -96,7 +105,9 @@ def test_the_file_repeats_whatever_the_users_matplotlib_is_set_to(result, tmp_pa
     assert set(chunks(data)) == {b"IHDR", b"pHYs", b"IDAT", b"IEND"}  # no date, no name of the writer
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.12, 0.35), (0.053, 0.3), (0.234, 0.305), (0.01, 9.0), (0.1, 0.101), (0.5, 40.0)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.12, 0.35), (0.053, 0.3), (0.234, 0.305), (0.01, 9.0), (0.1, 0.101), (0.5, 40.0)]
+)
 def test_ticks_are_few_round_and_inside(low, high):
     ticks = log_ticks(low, high)
     assert 3 <= len(ticks) <= 9

@@ -19,7 +19,14 @@ def test_the_means_of_a_table_follow_from_the_published_scores(study, results, t
     premises.mkdir(parents=True)
     (premises / "premises.md").write_text("# Premises\n")
     written = publish(study, results, reports, out)
-    assert {path.name for path in written} >= {"table1.md", "table1.csv", "table1.tex", "premises.md", "scores.csv.xz", "README.md"}
+    assert {path.name for path in written} >= {
+        "table1.md",
+        "table1.csv",
+        "table1.tex",
+        "premises.md",
+        "scores.csv.xz",
+        "README.md",
+    }
     scores = pd.read_csv(out / "scores.csv.xz")
     assert set(scores["table"]) == {"table1"} and len(scores) == (8 + len(frame.beside)) * 2 * 24
     means = scores.groupby(["row", "dataset"])["abs_rel"].mean()

@@ -97,7 +97,11 @@ def test_markdown_latex_and_page_show_the_frames_numbers(table, seeded, seeded_f
 def test_latex_is_whole(table, seeded_files):
     text = (seeded_files / "reports" / f"{table}.tex").read_text()
     assert (
-        text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == text.count(r"\toprule") == text.count(r"\bottomrule") > 0
+        text.count(r"\begin{tabular}")
+        == text.count(r"\end{tabular}")
+        == text.count(r"\toprule")
+        == text.count(r"\bottomrule")
+        > 0
     )
     assert text.count("{") == text.count("}")
     for part in text.split(r"\begin{tabular}")[1:]:

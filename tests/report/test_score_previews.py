@@ -43,7 +43,9 @@ class Red:
 def drawn(monkeypatch):
     """The pictures that are asked for, as (dataset, index, path), without drawing them."""
     calls = []
-    monkeypatch.setattr(score_previews, "draw_scored", lambda scored, path: calls.append((scored.dataset, scored.index, path)))
+    monkeypatch.setattr(
+        score_previews, "draw_scored", lambda scored, path: calls.append((scored.dataset, scored.index, path))
+    )
     return calls
 
 
@@ -72,7 +74,12 @@ def test_every_data_set_has_its_own_pictures(drawn, tmp_path):
         evaluate(benchmark, Red(), on_scored=previews)
     assert [call[:2] for call in drawn] == [
         (name, i)
-        for name, i in (("scenes-indoor", 0), ("scenes-indoor", 2), ("scenes-indoor-again", 0), ("scenes-indoor-again", 3))
+        for name, i in (
+            ("scenes-indoor", 0),
+            ("scenes-indoor", 2),
+            ("scenes-indoor-again", 0),
+            ("scenes-indoor-again", 3),
+        )
     ]
 
 
@@ -134,7 +141,13 @@ def test_the_panels_are_what_was_scored(scored, protocol):
     assert np.nanmean(errors) == pytest.approx(row["abs_rel"], rel=1e-5)
     assert near(error, shaded(errors / score_previews.WORST, "magma"))
     caption = caption_of(seen)
-    for part in ("red", f"{protocol}@1", f"AbsRel {row['abs_rel']:.4g}", f"δ1 {row['delta1']:.4g}", f"{row['n']} pixels scored"):
+    for part in (
+        "red",
+        f"{protocol}@1",
+        f"AbsRel {row['abs_rel']:.4g}",
+        f"δ1 {row['delta1']:.4g}",
+        f"{row['n']} pixels scored",
+    ):
         assert part in caption
 
 

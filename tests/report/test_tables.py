@@ -14,9 +14,32 @@ from dad.report.tables import SUFFIXES, table_files, write_texts
 from dad.study.cells import model_id, table_rows
 from dad.study.layout import Layout
 
-COLUMNS = ["cell", "mode", "normalization", "dataset", "protocol", "metric", "mean", "ci_low", "ci_high", "n", "seeds", "paper"]
+COLUMNS = [
+    "cell",
+    "mode",
+    "normalization",
+    "dataset",
+    "protocol",
+    "metric",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "n",
+    "seeds",
+    "paper",
+]
 COLUMNS += ["difference_to_best", "diff_low", "diff_high", "p_holm", "effect", "stands_for", "reason"]
-FURTHER = ["reference", "ref_difference", "ref_low", "ref_high", "ref_p_holm", "ref_effect", "percent", "paper_percent", "notes"]
+FURTHER = [
+    "reference",
+    "ref_difference",
+    "ref_low",
+    "ref_high",
+    "ref_p_holm",
+    "ref_effect",
+    "percent",
+    "paper_percent",
+    "notes",
+]
 
 
 def read_csv(path):
@@ -84,7 +107,9 @@ def test_the_csv_has_a_line_per_row_data_set_and_metric_with_means_of_the_files(
     best = {}
     for line in lines:
         scores = [
-            float(row[line["metric"]]) for row in read_csv(paths["ablation", line["cell"]]) if row["dataset"] == line["dataset"]
+            float(row[line["metric"]])
+            for row in read_csv(paths["ablation", line["cell"]])
+            if row["dataset"] == line["dataset"]
         ]
         assert float(line["mean"]) == pytest.approx(np.mean(scores), abs=1e-6)
         assert float(line["ci_low"]) < float(line["mean"]) < float(line["ci_high"])
@@ -98,7 +123,9 @@ def test_the_csv_has_a_line_per_row_data_set_and_metric_with_means_of_the_files(
 
 
 def test_the_csv_names_the_stand_in_and_the_printed_number_beside_it(files):
-    found = {(line["mode"], line["normalization"], line["dataset"], line["metric"]): line for line in read_csv(files[0])}
+    found = {
+        (line["mode"], line["normalization"], line["dataset"], line["metric"]): line for line in read_csv(files[0])
+    }
     assert found["shared", "global", "scenes-indoor", "abs_rel"]["paper"] == "0.064"
     assert found["local-global", "none", "scenes-outdoor", "abs_rel"]["paper"] == "0.3"
     assert found["shared", "global", "scenes-indoor", "abs_rel"]["stands_for"] == "ETH3D"
@@ -139,7 +166,10 @@ def test_the_page_has_ours_and_the_printed_numbers_side_by_side(files):
         for line in read_csv(files[0])
         if (line["dataset"], line["metric"]) == ("scenes-indoor", "abs_rel")
     }
-    ours = [f"{float(line['mean']):.3f} [{float(line['ci_low']):.3f}, {float(line['ci_high']):.3f}]" for line in means.values()]
+    ours = [
+        f"{float(line['mean']):.3f} [{float(line['ci_low']):.3f}, {float(line['ci_high']):.3f}]"
+        for line in means.values()
+    ]
     assert [row[2].replace("*", "") for row in body] == ours
     for block in (body[:4], body[4:]):
         values = [row[2].replace("*", "").split(" ")[0] for row in block]
@@ -165,7 +195,8 @@ def test_the_teacher_stands_above_its_students(study, own, write_scores, paper_l
 def test_the_page_says_what_was_run(files):
     page = files[1].read_text() + files[2].read_text()
     for said in (
-        "8 students of study `tiny` (made-up scores): `zoo/small`, starting from its encoder with a random head, seed 0, of the",
+        "8 students of study `tiny` (made-up scores): `zoo/small`, starting from its encoder with a random head, seed "
+        "0, of the",
         "20 steps × 4 crops of 28 px from 12 rendered photos (indoor, outdoor; 48×32)",
         "cpu, Some Processor, 1 thread, 4 min 08 s of training; commit `0123456789ab`",
         "python 3.11.2, torch 2.15.0",
@@ -190,7 +221,9 @@ def test_differing_provenance_is_not_averaged_away(study, own, write_scores, pap
     write_scores(study, own, paper_like)
     write_provenance(study, own, git_dirty=True, versions={"torch": "2.15.0"}, dead_head_cured=True)
     cell, path = next(iter(provenance_paths(study, own).items()))
-    path.write_text(json.dumps({"device": "gpu", "versions": {"torch": "2.14.0"}, "wall_seconds": 3800, "parameters": 5}))
+    path.write_text(
+        json.dumps({"device": "gpu", "versions": {"torch": "2.14.0"}, "wall_seconds": 3800, "parameters": 5})
+    )
     page, _ = page_of(study, own)
     assert "gpu / cpu, Some Processor, 1 thread" in page
     assert "torch 2.14.0 / 2.15.0" in page
@@ -240,10 +273,15 @@ def test_a_row_that_can_not_be_trained_is_printed_with_its_reason(make_study, ow
     page = files[1].read_text()
     assert page.count("not run (a)") == 8
     assert files[2].read_text().count("not run (a)") == 8
-    assert "- (a) Not run, because local-global distillation with loss.local_global: 0 has no distillation term left: " in page
+    assert (
+        "- (a) Not run, because local-global distillation with loss.local_global: 0 has no distillation term left: "
+        in page
+    )
 
 
-def test_a_data_set_that_the_paper_does_not_have_is_an_extra_column(make_study, own, write_scores, paper_like, tmp_path):
+def test_a_data_set_that_the_paper_does_not_have_is_an_extra_column(
+    make_study, own, write_scores, paper_like, tmp_path
+):
     study = make_study(samples=str(tmp_path))
     assert [(column.dataset, column.paper) for column in table_columns(study, "table1")] == [
         ("scenes-indoor", "ETH3D"),
@@ -257,7 +295,9 @@ def test_a_data_set_that_the_paper_does_not_have_is_an_extra_column(make_study, 
     assert "- samples: not in the paper." in page
 
 
-def test_images_of_few_scenes_and_images_without_pixels_are_mentioned(study, own, write_scores, edit_scores, paper_like):
+def test_images_of_few_scenes_and_images_without_pixels_are_mentioned(
+    study, own, write_scores, edit_scores, paper_like
+):
     for path in write_scores(study, own, paper_like).values():
         edit_scores(path, lambda lines: [line | {"scene": "room"} for line in lines])
         edit_scores(path, lambda lines: [lines[0] | {"n": "0", "abs_rel": "nan", "delta1": "nan"}, *lines[1:]])
@@ -271,7 +311,9 @@ def test_a_metric_that_is_not_a_number_is_shown_as_none(study, own, write_scores
     paths = write_scores(study, own, paper_like)
     edit_scores(next(iter(paths.values())), lambda lines: [lines[0] | {"abs_rel": "nan"}, *lines[1:]])
     files = table_files(study, "table1", own, own / "reports")
-    line = next(line for line in read_csv(files[0]) if (line["dataset"], line["metric"]) == ("scenes-outdoor", "abs_rel"))
+    line = next(
+        line for line in read_csv(files[0]) if (line["dataset"], line["metric"]) == ("scenes-outdoor", "abs_rel")
+    )
     assert (line["mean"], line["difference_to_best"]) == ("", "")
     assert files[4].stat().st_size > 0
 
@@ -297,7 +339,9 @@ def change_all(**values):
         (lambda lines: [lines[0] | {"abs_rel": "much"}, *lines[1:]], "is not a table of scores"),
     ],
 )
-def test_scores_that_can_not_be_compared_are_refused(study, own, write_scores, edit_scores, paper_like, change, message):
+def test_scores_that_can_not_be_compared_are_refused(
+    study, own, write_scores, edit_scores, paper_like, change, message
+):
     paths = write_scores(study, own, paper_like)
     edit_scores(list(paths.values())[2], change)
     with pytest.raises(UserError, match=message) as error:
@@ -341,7 +385,9 @@ def test_broken_provenance_is_refused(study, own, write_scores, paper_like):
         table_files(study, "table1", own, own / "reports")
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7620, "2 h 07 min"), (3599.7, "1 h 00 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(41.6, "42 s"), (185, "3 min 05 s"), (7620, "2 h 07 min"), (3599.7, "1 h 00 min")]
+)
 def test_duration(seconds, text):
     assert duration(seconds) == text
 

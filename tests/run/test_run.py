@@ -28,7 +28,9 @@ STUDY = {
     "photos": {"source": "scenes", "kinds": ["indoor"], "count": 4, "seed": 100000, "height": 72, "width": 96},
     "crop": {"size": 48, "min_crop": 64, "patches": 2, "flip": True},
     "optim": {"steps": 3, "batch": 2, "encoder_rate": 1e-4, "head_rate": 1e-3, "warmup": 1, "checkpoint_every": 2},
-    "benchmarks": [{"dataset": "scenes-indoor", "count": 2, "seed": 500000, "height": 48, "width": 64, "stands_for": "ETH3D"}],
+    "benchmarks": [
+        {"dataset": "scenes-indoor", "count": 2, "seed": 500000, "height": 48, "width": 64, "stands_for": "ETH3D"}
+    ],
 }
 SAID = """\
 Building DAG of jobs...
@@ -110,7 +112,8 @@ def test_time_left_is_what_the_rules_took(clock):
         if line.startswith("Finished jobid: 7"):
             clock[0] += 10
         events.feed(line)
-    # nothing is known of training here: as long as it is typically, times how much slower labelling was (10 s instead of 5)
+    # nothing is known of training here: as long as it is typically, times how much slower labelling was (10 s instead
+    # of 5)
     assert events.time_left({"label": 5.0, "train": 20.0}, parallel=1) == pytest.approx(2 * 20 * 2)
     assert events.time_left({"label": 5.0, "train": 20.0}, parallel=2) == pytest.approx(40)
     clock[0] += 15  # both trainings have run for 15 s
@@ -125,7 +128,8 @@ def test_nothing_is_estimated_before_something_has_finished():
 
 def test_what_snakemake_would_not_start_for_is_one_line():
     events = fed(
-        'WorkflowError in file "/x/common.smk", line 47:\nstudy.yaml: crop.size: 50 is\nno multiple\n  File "/x", line 3\n\nmore\n'
+        'WorkflowError in file "/x/common.smk", line 47:\nstudy.yaml: crop.size: 50 is\n'
+        'no multiple\n  File "/x", line 3\n\nmore\n'
     )
     assert events.refused == ["study.yaml: crop.size: 50 is", "no multiple"]
 
@@ -214,7 +218,9 @@ def started(folder: Path, *arguments: str, **options) -> subprocess.Popen:
     (folder / "study.yaml").write_text(json.dumps(STUDY))
     command = [sys.executable, "-m", "dad", "run", *arguments, "--config", "study.yaml", "--cores", "1"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    return subprocess.Popen(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
 
 
 def test_a_run_says_a_few_lines_and_keeps_the_rest_in_a_file(tmp_path):
@@ -265,4 +271,7 @@ def _processes() -> list[str]:
 def test_a_cell_may_hold_a_bar(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "t.md").write_text("# T\n\n| Method | ours |\n| :--- | ---: |\n| a \\| b | 0.155 |\n| | 0.2 |\n")
-    assert [line.split() for line in table_text(tmp_path / "t.md").splitlines()[-2:]] == [["a", "|", "b", "0.155"], ["0.2"]]
+    assert [line.split() for line in table_text(tmp_path / "t.md").splitlines()[-2:]] == [
+        ["a", "|", "b", "0.155"],
+        ["0.2"],
+    ]

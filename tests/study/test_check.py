@@ -1,4 +1,6 @@
-"""`dad check`: every mistake that would stop a study is found before it starts, in one line: key, value, what is allowed."""
+"""`dad check`: every mistake that would stop a study is found before it starts, in one line: key, value, what is
+allowed.
+"""
 
 import io
 import json
@@ -34,7 +36,14 @@ TINY = {
     "assistant": {"model": "zoo/genpercept"},
     "student": {"model": "zoo/vit-small", "init": "encoder"},
     "architectures": {"midas-l": {"model": "zoo/midas-large", "feature": False}},
-    "photos": {"source": "scenes", "kinds": ["indoor", "outdoor"], "count": 40, "seed": 100000, "height": 192, "width": 256},
+    "photos": {
+        "source": "scenes",
+        "kinds": ["indoor", "outdoor"],
+        "count": 40,
+        "seed": 100000,
+        "height": 192,
+        "width": 256,
+    },
     "crop": {"size": 112, "min_crop": 128, "patches": 2, "flip": True},
     "optim": {"steps": 10, "batch": 4, "encoder_rate": 1e-4, "head_rate": 1e-3, "warmup": 2, "checkpoint_every": 5},
     "benchmarks": [
@@ -88,15 +97,24 @@ def test_a_study_without_mistakes_has_only_estimates():
     ("setting", "parts"),
     [
         ("protocols=[marigolt]", ["protocols", "'marigolt'", "marigold, ", "did you mean 'marigold'"]),
-        ("benchmarks.0.dataset=scenes-indor", ["benchmarks", "'scenes-indor'", "allowed are", "did you mean 'scenes-indoor'"]),
+        (
+            "benchmarks.0.dataset=scenes-indor",
+            ["benchmarks", "'scenes-indor'", "allowed are", "did you mean 'scenes-indoor'"],
+        ),
         ("benchmarks.0.stands_for=ETH3", ["benchmarks: scenes-indoor", "stands_for 'ETH3'", "allowed are", "ETH3D"]),
         ("benchmarks.1.stands_for=ETH3D", ["benchmarks: scenes-outdoor", "ETH3D", "scenes-indoor", "one data set"]),
         ("teacher=zoo/vit-lage", ["teacher", "'zoo/vit-lage'", "zoo/vit-small", "did you mean 'zoo/vit-large'"]),
-        ("teacher=depth-anythin-v2-large", ["teacher", "'depth-anythin-v2-large'", "did you mean 'depth-anything-v2-large'"]),
+        (
+            "teacher=depth-anythin-v2-large",
+            ["teacher", "'depth-anythin-v2-large'", "did you mean 'depth-anything-v2-large'"],
+        ),
         ("teacher=''", ["teacher", "''", "zoo/vit-large"]),
         ("teacher='  '", ["teacher", "names no model", "zoo/vit-large"]),
         ("assistant.model=zoo/vit-large", ["assistant.model", "zoo/vit-large", "another model"]),
-        ("estimators.dpt=zoo/midas-large", ["estimators.dpt", "zoo/midas-large", "architectures.midas-l.model", "leave one out"]),
+        (
+            "estimators.dpt=zoo/midas-large",
+            ["estimators.dpt", "zoo/midas-large", "architectures.midas-l.model", "leave one out"],
+        ),
         ("crop.min_crop=200", ["crop.min_crop", "200", "256 x 192", "at most 192"]),
         ("optim.warmup=11", ["optim.warmup", "11", "optim.steps (10)", "lower it"]),
         ("optim.batch=41", ["optim.batch", "41", "40 photos of photos.count", "lower it"]),
@@ -120,7 +138,9 @@ def test_what_no_machine_could_run_is_told_from_what_is_missing_here(setting):
 
 
 def test_everything_is_said_at_once():
-    lines = stops("protocols=[marigolt]", "crop.min_crop=300", "optim.warmup=50", "tracking_uri=mlruns", "teacher=zoo/none")
+    lines = stops(
+        "protocols=[marigolt]", "crop.min_crop=300", "optim.warmup=50", "tracking_uri=mlruns", "teacher=zoo/none"
+    )
     assert len(lines) == 5
 
 
@@ -131,7 +151,9 @@ def test_a_crop_that_no_patch_divides_names_the_two_nearest_that_are():
         "teacher zoo/vit-large",
         "student zoo/midas-large",
     }
-    assert all(line.startswith("crop.size: 100 is no multiple of 16") and line.endswith("take 96 or 112") for line in lines)
+    assert all(
+        line.startswith("crop.size: 100 is no multiple of 16") and line.endswith("take 96 or 112") for line in lines
+    )
     # an architecture's own size is named by its own key
     study = tiny("architectures={da-l: {model: zoo/vit-large}, da-s: {model: zoo/vit-small, size: 100}}")
     assert any(line.line.startswith("architectures.da-s.size: 100") for line in check(study) if line.stops)
@@ -222,7 +244,9 @@ def test_weights_that_are_missing_say_size_licence_places_and_command(monkeypatc
         assert part in line
     monkeypatch.delenv("HF_HUB_OFFLINE")
     told = check(tiny("teacher=depth-anything-v2-large"))
-    assert any(finding.severity == "warning" and "otherwise downloaded when first used" in finding.line for finding in told)
+    assert any(
+        finding.severity == "warning" and "otherwise downloaded when first used" in finding.line for finding in told
+    )
     assert not any(finding.stops for finding in told)
 
 
@@ -235,7 +259,14 @@ def test_an_official_file_is_found_in_checkpoints():
 
 def test_genpercept_names_the_parts_of_stable_diffusion():
     line = str(missing_weights("./checkpoints/genpercept_disparity"))
-    for part in ("guangkaixu/genpercept-models", "vae", "text_encoder", "Stable Diffusion 2.1", "non-commercial", "hf download"):
+    for part in (
+        "guangkaixu/genpercept-models",
+        "vae",
+        "text_encoder",
+        "Stable Diffusion 2.1",
+        "non-commercial",
+        "hf download",
+    ):
         assert part in line
 
 
@@ -350,7 +381,9 @@ def test_a_list_that_names_what_is_not_there():
     line = only(missing_data(benchmark.model_copy(update={"list": "list.txt"})))
     for part in ("benchmarks: kitti", "list: list.txt", "2 files", "0000000009.png"):
         assert part in line
-    assert "the list file 'none.txt' does not exist" in only(missing_data(benchmark.model_copy(update={"list": "none.txt"})))
+    assert "the list file 'none.txt' does not exist" in only(
+        missing_data(benchmark.model_copy(update={"list": "none.txt"}))
+    )
 
 
 def test_a_damaged_first_image_is_named_and_does_not_stop():
@@ -442,7 +475,9 @@ def test_small_networks_ask_for_no_gpu_and_large_ones_do():
     assert label_needs(large.label_plans["teacher"]).gpu == 1
     online = next(iter(all_cells(tiny("teacher=depth-anything-v2-large", "labels.mode=online")).values()))
     assert train_needs(online).gpu == 1
-    assert (train_needs(cell).threads, train_needs(online).threads) == (1, 4), "beside a GPU photos are decoded by others"
+    assert (train_needs(cell).threads, train_needs(online).threads) == (1, 4), (
+        "beside a GPU photos are decoded by others"
+    )
 
 
 def test_minutes_follow_from_the_rates():
@@ -497,12 +532,23 @@ def test_the_frozen_encoders_weights_are_looked_for(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("encoder", "expected"),
     [
-        ("dinov2", r"loss\.feature_encoder: dinov2 has encoders of width 384, 768, 1024, the student zoo/vit-small has 64"),
-        ("timm:vit_tiny_patch16_224.x@no.pth", r"loss\.feature_encoder: no\.pth, the weights of vit_tiny.* does not exist"),
-        ("timm:vit_tiny_patch16_224.x", r"timm's weights of vit_tiny_patch16_224\.x are not here \(model\.safetensors\)"),
+        (
+            "dinov2",
+            r"loss\.feature_encoder: dinov2 has encoders of width 384, 768, 1024, the student zoo/vit-small has 64",
+        ),
+        (
+            "timm:vit_tiny_patch16_224.x@no.pth",
+            r"loss\.feature_encoder: no\.pth, the weights of vit_tiny.* does not exist",
+        ),
+        (
+            "timm:vit_tiny_patch16_224.x",
+            r"timm's weights of vit_tiny_patch16_224\.x are not here \(model\.safetensors\)",
+        ),
         ("zoo/vit-tiny", r"loss\.feature_encoder: unknown zoo model 'zoo/vit-tiny'"),
     ],
 )
 def test_other_encoders_are_looked_for_too(encoder, expected):
-    assert re.search(expected, only([line for line in stops(f"loss.feature_encoder={encoder}") if "feature_encoder" in line]))
+    assert re.search(
+        expected, only([line for line in stops(f"loss.feature_encoder={encoder}") if "feature_encoder" in line])
+    )
     assert stops(f"loss.feature_encoder={encoder}", "loss.feature=0") == []

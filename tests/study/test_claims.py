@@ -62,7 +62,9 @@ def test_all_tables_and_the_scaling_curve_have_claims():
 
 def test_our_students_are_printed_better_than_the_others_in_most_cases():
     claim = next(claim for claim in claims() if claim.holds == "most")
-    better = [ours < theirs if one.metric == "abs_rel" else ours > theirs for one, _, ours, theirs in printed_pairs(claim)]
+    better = [
+        ours < theirs if one.metric == "abs_rel" else ours > theirs for one, _, ours, theirs in printed_pairs(claim)
+    ]
     assert len(better) == 2 * (9 * 10 + 4) and sum(better) > 0.9 * len(better)
 
 

@@ -36,7 +36,9 @@ def test_shipped_recipes_are_valid(file):
 def test_table_1_is_two_modes_by_four_normalizations_in_the_papers_order():
     rows = table_rows(mini(), "table1")
     assert [row.name for row in rows] == [
-        f"{mode}-{normalization}" for mode in ("shared", "local-global") for normalization in ("global", "none", "local", "hybrid")
+        f"{mode}-{normalization}"
+        for mode in ("shared", "local-global")
+        for normalization in ("global", "none", "local", "hybrid")
     ]
     assert all(len(row.cells) == 1 for row in rows)
     assert len({name for row in rows for name in row.cells}) == 8
@@ -64,14 +66,18 @@ def test_the_id_is_the_config():
     assert cell_id(longer) != cell_id(cell)
     # known across processes and machines: results are found again by it
     code = f"from dad.study.cells import *; print(list(all_cells(load_study({str(MINI)!r})))[0])"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.strip()
     assert printed == next(iter(all_cells(load_study(str(MINI)))))
 
 
 def test_loss_terms_are_equation_9():
     terms = {name: loss_terms(cell) for name, cell in cells_of(mini(), "table1").items()}
     for name, weights in terms.items():
-        expected = {"feature": 1.0, "gradient": 2.0} | ({"shared": 1.0} if name.startswith("shared") else {"local_global": 0.5})
+        expected = {"feature": 1.0, "gradient": 2.0} | (
+            {"shared": 1.0} if name.startswith("shared") else {"local_global": 0.5}
+        )
         assert weights == expected
 
 
@@ -93,7 +99,16 @@ def test_an_impossible_combination_is_listed_with_its_reason():
         ({"crop": {"size": 0, "min_crop": 5, "patches": 1}}, "crop.size"),
         ({"photos": {"source": "web"}}, "photos"),
         (
-            {"photos": {"source": "scenes", "kinds": ["indoor", "driving"], "count": 1, "seed": 0, "height": 9, "width": 9}},
+            {
+                "photos": {
+                    "source": "scenes",
+                    "kinds": ["indoor", "driving"],
+                    "count": 1,
+                    "seed": 0,
+                    "height": 9,
+                    "width": 9,
+                }
+            },
             "at least the number of kinds",
         ),
         ({"benchmarks": [{"dataset": "kitti"}]}, "kitti is not rendered here: give root"),

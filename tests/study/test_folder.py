@@ -30,8 +30,12 @@ def test_it_is_written_with_what_comes_next(tmp_path, capsys):
     assert main(["init", str(tmp_path / "study")]) == 0
     written = tree(tmp_path / "study")
     assert written == {name: (ROOT / name).read_bytes() for name in study_files(ROOT)}
-    assert {"Snakefile", "environment.yml", "config/mini.yaml", "config/photos.yaml", "config/paper.yaml"} <= set(written)
-    assert any(name.startswith("config/tables/") for name in written) and any(name.startswith("config/zoo/") for name in written)
+    assert {"Snakefile", "environment.yml", "config/mini.yaml", "config/photos.yaml", "config/paper.yaml"} <= set(
+        written
+    )
+    assert any(name.startswith("config/tables/") for name in written) and any(
+        name.startswith("config/zoo/") for name in written
+    )
     said = capsys.readouterr().out
     assert f"cd {tmp_path / 'study'} && dad check && dad run reports/table1.csv" in said and "config/mini.yaml" in said
 
@@ -41,11 +45,15 @@ def test_other_files_of_the_folder_stay(tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "own.yaml").write_text("name: own")
     write_study_folder(tmp_path)
-    assert (tmp_path / "notes.txt").read_text() == "mine" and (tmp_path / "config" / "own.yaml").read_text() == "name: own"
+    assert (tmp_path / "notes.txt").read_text() == "mine" and (
+        tmp_path / "config" / "own.yaml"
+    ).read_text() == "name: own"
 
 
 @pytest.mark.parametrize(
-    "path", ["Snakefile", "config/mini.yaml", "config", "workflow/rules"], ids=["file", "inner file", "folder", "inner folder"]
+    "path",
+    ["Snakefile", "config/mini.yaml", "config", "workflow/rules"],
+    ids=["file", "inner file", "folder", "inner folder"],
 )
 def test_a_file_of_ones_own_is_never_replaced(tmp_path, path, capsys):
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""The ids of all cells of the shipped studies, as they were when their results were made: a change of one loses its results.
+"""The ids of all cells of the shipped studies, as they were when their results were made: a change of one loses its
+results.
 
 `ids.json` was written by the code that listed the rows before tables were files. It changes only on purpose.
 """

@@ -58,9 +58,14 @@ def test_the_factorial_is_every_normalization_in_every_mode_for_every_pair():
 
 def test_weights_shares_and_patches_are_the_ones_asked_for():
     study = load_study(str(MINI))
-    of = {table: [next(iter(row.cells.values())) for row in table_rows(study, table)] for table in ("weights", "share", "patches")}
+    of = {
+        table: [next(iter(row.cells.values())) for row in table_rows(study, table)]
+        for table in ("weights", "share", "patches")
+    }
     loss = study.loss
-    assert [cell.loss.local_global for cell in of["weights"][:4]] == [loss.local_global * times for times in (0, 0.5, 1, 2)]
+    assert [cell.loss.local_global for cell in of["weights"][:4]] == [
+        loss.local_global * times for times in (0, 0.5, 1, 2)
+    ]
     assert [cell.loss.feature for cell in of["weights"][4:8]] == [loss.feature * times for times in (0, 0.5, 1, 2)]
     assert [cell.loss.gradient for cell in of["weights"][8:]] == [loss.gradient * times for times in (0, 0.5, 1, 2)]
     assert [cell.assistant.share for cell in of["share"]] == [0.1, 0.2, 0.3, 0.4, 0.5]

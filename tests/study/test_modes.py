@@ -1,4 +1,6 @@
-"""Modes, the terms of eq. 9 and normalizations as data: what each adds up, and that one entry is all that a new one needs."""
+"""Modes, the terms of eq. 9 and normalizations as data: what each adds up, and that one entry is all that a new one
+needs.
+"""
 
 import subprocess
 import sys
@@ -82,4 +84,6 @@ def test_reading_a_study_imports_nothing_heavy():
         "import sys; from dad.study.cells import load_study, all_cells; all_cells(load_study('config/mini.yaml')); "
         "print([name for name in ('torch', 'numpy', 'pandas', 'matplotlib', 'mlflow') if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

@@ -130,7 +130,10 @@ def test_its_cells_are_the_ones_that_other_tables_have():
 
 def test_a_study_with_tables_is_the_same_after_a_round_trip():
     study = mini(
-        tables={"lambda": LAMBDA, "mine": {"title": "t", "rows": [{"row": {"teacher": "da-l"}, "train": {"mode": "shared"}}]}}
+        tables={
+            "lambda": LAMBDA,
+            "mine": {"title": "t", "rows": [{"row": {"teacher": "da-l"}, "train": {"mode": "shared"}}]},
+        }
     )
     again = load_study(json.dumps(study.model_dump(mode="json")))
     assert again == study
@@ -230,7 +233,11 @@ def test_teachers_of_own_tables_are_scored_beside_their_students():
         "zoo/genpercept",
         "zoo/midas-small",
     ]
-    assert [row.model for row in teacher_rows(study, "mine")] == ["zoo/midas-large", "zoo/genpercept", "zoo/midas-small"]
+    assert [row.model for row in teacher_rows(study, "mine")] == [
+        "zoo/midas-large",
+        "zoo/genpercept",
+        "zoo/midas-small",
+    ]
     assert "model-midas-small" in all_models(study)
     assert "model-midas-small" not in all_models(mini(architectures={}))
     assert list(rows(study)) == ["midas-l", "assistant", "zoo-midas-small"]
@@ -261,9 +268,21 @@ def test_what_students_start_from_and_what_needs_no_skill_stands_beside_them_and
             "local-global",
             "no distillation term left",
         ),
-        ({"grid": {"normalization": ["none", "local"]}, "base": {"supervision": "select"}}, "none", "bounded per image"),
-        ({"grid": {"supervision": ["teacher", "select"]}, "base": {"assistant.share": 0.5}}, "teacher", "would change nothing"),
-        ({"grid": {"student": ["midas-s", "da-s"]}, "base": {"loss.feature": 1.0}}, "midas-s", "no tokens to compare in midas-s"),
+        (
+            {"grid": {"normalization": ["none", "local"]}, "base": {"supervision": "select"}},
+            "none",
+            "bounded per image",
+        ),
+        (
+            {"grid": {"supervision": ["teacher", "select"]}, "base": {"assistant.share": 0.5}},
+            "teacher",
+            "would change nothing",
+        ),
+        (
+            {"grid": {"student": ["midas-s", "da-s"]}, "base": {"loss.feature": 1.0}},
+            "midas-s",
+            "no tokens to compare in midas-s",
+        ),
     ],
 )
 def test_combinations_that_cannot_be_trained_are_rows_with_the_reason(table, row, reason):
@@ -292,12 +311,18 @@ GRID = {"mode": ["shared", "cross"]}
             {"grid": {"loss.lokal": [1, 2]}},
             r"lokal is no field of a cell; did you mean 'loss\.local_global'\? .the fields",
         ),
-        ({"grid": {"colour": [1]}}, r"colour is no field of a cell .*the fields are teacher, .*optim\.steps.* levels says nothing"),
+        (
+            {"grid": {"colour": [1]}},
+            r"colour is no field of a cell .*the fields are teacher, .*optim\.steps.* levels says nothing",
+        ),
         ({"grid": GRID, "base": {"optim.step": 3}}, r"optim\.step is no field of a cell; did you mean 'optim\.steps'"),
         ({"grid": {"loss.local_global": ["half"]}}, r"table mine: loss\.local_global: .*number.*'half'"),
         ({"grid": {"optim.steps": [1.5]}}, r"optim\.steps: .*integer"),
         ({"grid": {"optim.encoder_rate": [2]}}, r"optim\.encoder_rate: .*less than 1"),
-        ({"grid": {"normalization": ["hybird"]}}, "normalization: must be one of global, hybrid, local, none, .*.given 'hybird'"),
+        (
+            {"grid": {"normalization": ["hybird"]}},
+            "normalization: must be one of global, hybrid, local, none, .*.given 'hybird'",
+        ),
         ({"grid": {"loss.groups": ["depth"]}}, r"loss\.groups: .*'range', 'percentile' or 'spatial'"),
         ({"grid": {"seed": [1, 2]}}, "factors: seed is a column of every table"),
         ({"grid": {"photos.seed": [1, 2]}}, r"photos\.seed is no field of a cell"),
@@ -310,7 +335,10 @@ GRID = {"mode": ["shared", "cross"]}
         ({"grid": {"mode": []}}, r"tables\.mine: grid\.mode: give a list of values"),
         ({"grid": {"mode": "cross"}}, r"grid\.mode: give a list of values, not 'cross'"),
         ({"grid": {"mode": [["cross"]]}}, r"grid\.mode: a level is a word or a number"),
-        ({"grid": {"loss.feature": [1, 1.0]}}, r"grid\.loss\.feature: 1\.0 is there twice|grid\.loss\.feature: 1 is there twice"),
+        (
+            {"grid": {"loss.feature": [1, 1.0]}},
+            r"grid\.loss\.feature: 1\.0 is there twice|grid\.loss\.feature: 1 is there twice",
+        ),
         ({"grid": {}}, "grid: give at least one field"),
         ({"grid": GRID, "reference": {"mode": "baseline"}}, "reference: no row has {'mode': 'baseline'}"),
         (
@@ -321,15 +349,24 @@ GRID = {"mode": ["shared", "cross"]}
             {"grid": GRID, "where": {"normalization": "local"}},
             "where: normalization is no factor of the grid; its factors are mode",
         ),
-        ({"grid": GRID, "except": {"mode": "baseline"}}, r"except\.mode: baseline is not in the grid, which has shared, cross"),
+        (
+            {"grid": GRID, "except": {"mode": "baseline"}},
+            r"except\.mode: baseline is not in the grid, which has shared, cross",
+        ),
         ({"grid": GRID, "where": {}}, "where: give at least one factor"),
-        ({"rows": [{"row": {"mode": "cross"}}], "where": {"mode": "cross"}}, "where chooses among the combinations of a grid"),
+        (
+            {"rows": [{"row": {"mode": "cross"}}], "where": {"mode": "cross"}},
+            "where chooses among the combinations of a grid",
+        ),
         ({"rows": [{"row": {"mode": "cross"}}, {"row": {"mode": "cross"}}]}, "two rows have the same factors"),
         ({"grid": GRID, "rows": [{"row": {"mode": "cross"}}]}, "two rows have the same factors"),
         ({"rows": [{"row": {"mod": "cross"}}]}, "mod is no field of a cell; did you mean 'mode'"),
         ({"grid": {"method": ["a"]}, "levels": {"method": {"b": {}}}}, r"levels\.method has no a; it has b"),
         ({"rows": [{"row": {"mode": "x"}, "train": {}, "score": "teacher"}]}, "has train and score"),
-        ({"rows": [{"row": {"mode": "x"}, "score": "assistent"}]}, "score 'assistent' is none of teacher, assistant, estimator"),
+        (
+            {"rows": [{"row": {"mode": "x"}, "score": "assistent"}]},
+            "score 'assistent' is none of teacher, assistant, estimator",
+        ),
         ({"rows": []}, "factors"),
         ({"rows": {"mode": "x"}}, "rows: give a list"),
         ({"rows": ["cross"]}, "rows: a row is a mapping with `row`"),
@@ -340,10 +377,19 @@ GRID = {"mode": ["shared", "cross"]}
         ({"grid": GRID, "bas": {}}, "bas: unknown key; did you mean 'base'"),
         ({"grid": GRID, "seeds": ["a"]}, "seeds"),
         ({"grid": GRID, "seeds": [1, 2, 1]}, "seeds: 1 is there twice"),
-        ({"grid": {f"loss.{name}": list(range(50)) for name in ("feature", "gradient", "local_global")}}, "125,000 combinations"),
+        (
+            {"grid": {f"loss.{name}": list(range(50)) for name in ("feature", "gradient", "local_global")}},
+            "125,000 combinations",
+        ),
         ({"grid": GRID, "groups": ["indoor"]}, "groups"),
-        ({"grid": GRID, "columns": [{"dataset": "Sintel", "metric": "abs_rel"}]}, "unknown dataset Sintel; known: NYUv2"),
-        ({"grid": GRID, "columns": [{"dataset": "KITTI", "metric": "error"}]}, "unknown metric error; known: abs_rel, delta1"),
+        (
+            {"grid": GRID, "columns": [{"dataset": "Sintel", "metric": "abs_rel"}]},
+            "unknown dataset Sintel; known: NYUv2",
+        ),
+        (
+            {"grid": GRID, "columns": [{"dataset": "KITTI", "metric": "error"}]},
+            "unknown metric error; known: abs_rel, delta1",
+        ),
         ({"grid": GRID, "labels": {"colour": {"red": "Red"}}}, "labels: colour is no factor"),
         ({"grid": GRID, "key": "other", "block": ["colour"]}, "block: colour is no factor"),
     ],
@@ -385,11 +431,15 @@ def test_columns_and_groups():
 
 
 def test_photo_sets_of_own_tables_leave_the_sets_that_are_there_alone():
-    """Rendered sets are nested: a new one between two must not become what the larger one, and all trained on it, is made from."""
+    """Rendered sets are nested: a new one between two must not become what the larger one, and all trained on it, is
+    made from.
+    """
     study = mini(tables={"mine": {"title": "t", "grid": {"photos": [50, 300, 500, 3000, 6000]}}})
     before, after = Jobs(Layout(mini())), Jobs(Layout(study))
     counts = rendered_counts(all_cells(mini()).values(), "indoor")
-    assert [after.smaller_set("indoor", count) for count in counts] == [before.smaller_set("indoor", count) for count in counts]
+    assert [after.smaller_set("indoor", count) for count in counts] == [
+        before.smaller_set("indoor", count) for count in counts
+    ]
     under = {count: [Path(path).stem for path in after.smaller_set("indoor", count)] for count in (17, 100, 1000, 2000)}
     assert under == {17: ["upto-34"], 100: ["upto-167"], 1000: ["upto-667"], 2000: ["upto-1000"]}
 
@@ -401,19 +451,30 @@ def test_claims_about_an_own_table():
         "others": [{"loss.local_global": 1}],
         "datasets": ["ETH3D"],
     }
-    study = mini(tables={"lambda": LAMBDA | {"claims": [{"id": "half", "text": "Half is best.", "comparisons": [comparison]}]}})
+    study = mini(
+        tables={"lambda": LAMBDA | {"claims": [{"id": "half", "text": "Half is best.", "comparisons": [comparison]}]}}
+    )
     (claim,) = table_of(study, "lambda").claims
     assert (claim.table, claim.comparisons[0].others) == ("lambda", ({"loss.local_global": "1.0"},))
-    for change, message in (({"datasets": ["KITTI"]}, "lambda has no column KITTI"), ({"others": [{"mode": "x"}]}, "has no row")):
+    for change, message in (
+        ({"datasets": ["KITTI"]}, "lambda has no column KITTI"),
+        ({"others": [{"mode": "x"}]}, "has no row"),
+    ):
         claims = [{"id": "half", "text": "Half is best.", "comparisons": [comparison | change]}]
         with pytest.raises(UserError, match=message):
             table_of(mini(tables={"lambda": LAMBDA | {"claims": claims}}), "lambda")
 
 
 def test_every_field_of_a_cell_can_be_a_factor():
-    assert {"mode", "assistant.share", "student.model", "labels.dtype", "crop.min_crop", "optim.warmup", "photos.count"} <= set(
-        cell_fields()
-    )
+    assert {
+        "mode",
+        "assistant.share",
+        "student.model",
+        "labels.dtype",
+        "crop.min_crop",
+        "optim.warmup",
+        "photos.count",
+    } <= set(cell_fields())
     assert not {"seed", "photos.root", "photos.seed"} & set(cell_fields())
     assert len(set(cell_fields())) == len(cell_fields())
 

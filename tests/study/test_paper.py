@@ -48,7 +48,9 @@ def value(table, row, dataset, metric="abs_rel"):
     return paper().number(table, row, dataset, metric).value
 
 
-@pytest.mark.parametrize(("table", "numbers"), [("table1", 16), ("table2", 8), ("table3", 12), ("table4", 8), ("table5", 114)])
+@pytest.mark.parametrize(
+    ("table", "numbers"), [("table1", 16), ("table2", 8), ("table3", 12), ("table4", 8), ("table5", 114)]
+)
 def test_each_table_has_all_its_numbers(table, numbers):
     assert len(list(paper().numbers(table))) == numbers
 
@@ -92,7 +94,12 @@ def test_table_3_is_as_printed():
 
 
 def test_table_4_is_as_printed():
-    expected = {"teacher": (0.131, 0.262), "assistant": (0.096, 0.226), "average": (0.228, 0.371), "select": (0.054, 0.258)}
+    expected = {
+        "teacher": (0.131, 0.262),
+        "assistant": (0.096, 0.226),
+        "average": (0.228, 0.371),
+        "select": (0.054, 0.258),
+    }
     for supervision, (eth3d, diode) in expected.items():
         row = {"supervision": supervision}
         assert (value("table4", row, "ETH3D"), value("table4", row, "DIODE")) == (eth3d, diode)
@@ -105,7 +112,11 @@ def test_table_5_is_as_printed():
     for method, *numbers in lines:
         for (dataset, metric), number in zip(columns, numbers, strict=True):
             found = paper().number("table5", {"method": method}, dataset, metric)
-            assert (None if number == "-" else float(number)) == (found.value if found else None), (method, dataset, metric)
+            assert (None if number == "-" else float(number)) == (found.value if found else None), (
+                method,
+                dataset,
+                metric,
+            )
 
 
 def test_the_tables_have_the_rows_that_are_run_in_the_same_order():
@@ -149,7 +160,9 @@ def test_contradictions_that_notes_speak_of_are_in_the_numbers():
     assert "D14" in paper().number("table5", ours, "ScanNet", "abs_rel").notes
     assert (value("table4", {"supervision": "select"}, "DIODE"), value("table5", ours, "DIODE")) == (0.258, 0.233)
     for dataset in ("DIODE", "ETH3D"):
-        assert value("table4", {"supervision": "assistant"}, dataset) == value("table5", {"method": "genpercept"}, dataset)
+        assert value("table4", {"supervision": "assistant"}, dataset) == value(
+            "table5", {"method": "genpercept"}, dataset
+        )
         assert value("table4", {"supervision": "teacher"}, dataset) == value("table5", teacher, dataset)
 
 
@@ -196,7 +209,9 @@ def test_every_known_ambiguity_is_in_the_log_with_what_is_done_about_it(name):
 
 
 def test_numbers_under_another_protocol_are_marked_and_ours_are_not():
-    foreign = {(number.row["method"], number.dataset) for number in paper().numbers("table5") if paper().foreign(number)}
+    foreign = {
+        (number.row["method"], number.dataset) for number in paper().numbers("table5") if paper().foreign(number)
+    }
     assert ("depth-anything-v2", "ETH3D") in foreign
     assert {method for method, _ in foreign} >= {"diversedepth", "dpt", "marigold", "midas-v3.1"}
     assert not [method for method, _ in foreign if method.startswith("ours")]
@@ -211,7 +226,10 @@ def test_references_of_rows():
     assert table2.reference_of({"mode": "baseline"}) is None
     row = {"teacher": "da-l", "student": "da-s", "loss": "ours"}
     assert table3.reference_of(row) == row | {"loss": "base"}
-    assert paper().table("scaling").reference_of({"method": "ours", "photos": "10"}) == {"method": "ssi", "photos": "10"}
+    assert paper().table("scaling").reference_of({"method": "ours", "photos": "10"}) == {
+        "method": "ssi",
+        "photos": "10",
+    }
     assert paper().table("table1").reference_of({"mode": "shared", "normalization": "none"}) is None
 
 
@@ -225,7 +243,9 @@ def test_lookups():
 
 
 def broken(change):
-    value = read_yaml(FILE) | {"tables": {path.stem: read_yaml(path) | {"key": path.stem} for path in FOLDER.glob("*.yaml")}}
+    value = read_yaml(FILE) | {
+        "tables": {path.stem: read_yaml(path) | {"key": path.stem} for path in FOLDER.glob("*.yaml")}
+    }
     change(value)
     return value
 
@@ -240,7 +260,10 @@ def broken(change):
         (lambda v: v["tables"]["table1"]["rows"][1].update(notes={"D2": ["KITTI"]}), "no column KITTI"),
         (lambda v: v["tables"]["scaling"]["columns"][1].update(dataset="Sintel"), "unknown dataset Sintel"),
         (lambda v: v["tables"]["scaling"]["columns"][1].update(metric="error"), "unknown metric error"),
-        (lambda v: v["tables"]["table1"]["rows"][1].update(row=v["tables"]["table1"]["rows"][0]["row"]), "same factors"),
+        (
+            lambda v: v["tables"]["table1"]["rows"][1].update(row=v["tables"]["table1"]["rows"][0]["row"]),
+            "same factors",
+        ),
         (lambda v: v["tables"]["table1"]["labels"]["mode"].pop("shared"), "no label for mode: shared"),
         (lambda v: v["tables"]["table2"].pop("percent_of"), "names no percent_of"),
     ],
@@ -260,4 +283,6 @@ def test_reading_the_paper_imports_nothing_heavy():
         "import sys; from dad.study.claims import claims; claims(); "
         "print([name for name in ('torch', 'numpy', 'pandas', 'matplotlib', 'mlflow') if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

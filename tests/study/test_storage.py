@@ -13,7 +13,9 @@ from dad.study.storage import read_by_several, stored_views
 
 def study(**changes):
     found = load_study("config/mini.yaml")
-    return found.model_copy(update={"labels": found.labels.model_copy(update={"mode": "shared"}), "scaling": (500,)} | changes)
+    return found.model_copy(
+        update={"labels": found.labels.model_copy(update={"mode": "shared"}), "scaling": (500,)} | changes
+    )
 
 
 def jobs(root, targets=(), **changes) -> Jobs:
@@ -26,7 +28,9 @@ def reads(made, cell):
 
 def test_what_several_jobs_read_is_stored_and_the_rest_is_not():
     cells = list(all_cells(study()).values())
-    squares = [cell for cell in cells if label_views(cell) == ("square",) and cell.label_plans == cells[0].label_plans][:2]
+    squares = [cell for cell in cells if label_views(cell) == ("square",) and cell.label_plans == cells[0].label_plans][
+        :2
+    ]
     both = next(cell for cell in cells if len(label_views(cell)) == 2 and cell.label_plans == cells[0].label_plans)
     plan = label_id(cells[0].label_plans["teacher"])
     assert read_by_several([[squares[0]]]) == frozenset()
@@ -36,7 +40,10 @@ def test_what_several_jobs_read_is_stored_and_the_rest_is_not():
     assert several == {(plan, "square")}, "one job reads the patches"
     assert stored_views(both, several) == {"teacher": ["square"]}
     for mode, expected in (("cached", {"teacher": list(label_views(both))}), ("online", {})):
-        assert stored_views(both.model_copy(update={"labels": both.labels.model_copy(update={"mode": mode})}), several) == expected
+        assert (
+            stored_views(both.model_copy(update={"labels": both.labels.model_copy(update={"mode": mode})}), several)
+            == expected
+        )
 
 
 def test_the_workflow_reads_what_is_shared_and_gives_the_rest_to_the_loop(tmp_path):
@@ -97,4 +104,7 @@ def test_cost_by_hand(together):
     assert cost.labelled == 3 * crops
     assert cost.storage == (3 * crops * 112 * 112 * 2 if together == 1 else 0)
     one = estimate(cells[:1], None, together)
-    assert (one.storage, one.labelled) == (0, crops * sum({"square": 1, "patches": 2}[view] for view in label_views(cells[0])))
+    assert (one.storage, one.labelled) == (
+        0,
+        crops * sum({"square": 1, "patches": 2}[view] for view in label_views(cells[0])),
+    )

@@ -154,7 +154,9 @@ def test_models_with_equal_slugs_have_different_ids():
 
 @given(st.integers(1, 3), st.integers(3, 500), st.integers(0, 500))
 def test_sets_of_rendered_photos_are_nested_and_complete(kinds, count, more):
-    photos = ScenePhotos(source="scenes", kinds=("indoor", "outdoor", "driving")[:kinds], count=count, seed=0, height=8, width=8)
+    photos = ScenePhotos(
+        source="scenes", kinds=("indoor", "outdoor", "driving")[:kinds], count=count, seed=0, height=8, width=8
+    )
     small = [of_kind(photos, kind, count) for kind in photos.kinds]
     large = [of_kind(photos, kind, count + more) for kind in photos.kinds]
     assert sum(small) == count
@@ -172,7 +174,9 @@ def test_manifests_and_counts_of_the_mini_study():
 
 
 def test_cost_by_hand():
-    study = mini(rates={"device": "a made-up one", "train": {"default": 10, "zoo/vit-large": 5}, "label": {"default": 100}})
+    study = mini(
+        rates={"device": "a made-up one", "train": {"default": 10, "zoo/vit-large": 5}, "label": {"default": 100}}
+    )
     cells = [cell for row in table_rows(study, "table1") for cell in row.cells.values()]
     cost = estimate(cells, study.rates)
     crops = 160 * 8
@@ -185,7 +189,9 @@ def test_cost_by_hand():
         [cell.model_copy(update={"labels": cell.labels.model_copy(update={"mode": "online"})}) for cell in cells], None
     )
     assert (online.storage, online.labelled, online.train_hours) == (0, 4 * crops + 4 * 2 * crops, None)
-    four = estimate([cell.model_copy(update={"labels": LabelConfig(mode="online")}) for cell in cells], None, together=4)
+    four = estimate(
+        [cell.model_copy(update={"labels": LabelConfig(mode="online")}) for cell in cells], None, together=4
+    )
     # shared and local-global cells alternate in fours: the first four need squares only, the others patches only
     assert four.labelled == crops + 2 * crops
 
@@ -202,11 +208,23 @@ def test_the_papers_study_is_whole_and_says_what_is_missing(tmp_path, monkeypatc
     study = load_study(str(CONFIG / "paper.yaml"))
     assert len(all_cells(study)) == 36
     assert all(
-        row.reason is None for table in ("table1", "table2", "table3", "table4", "scaling") for row in table_rows(study, table)
+        row.reason is None
+        for table in ("table1", "table2", "table3", "table4", "scaling")
+        for row in table_rows(study, table)
     )
     assert len(all_models(study)) == 10
     absent = "\n".join(map(str, check(study)))
-    for name in ("data/sa1b", "eth3d", "diode", "nyuv2", "kitti", "scannet", "V2-Large", "dpt_beit_large_512.pt", "genpercept"):
+    for name in (
+        "data/sa1b",
+        "eth3d",
+        "diode",
+        "nyuv2",
+        "kitti",
+        "scannet",
+        "V2-Large",
+        "dpt_beit_large_512.pt",
+        "genpercept",
+    ):
         assert name in absent
     assert "36 students, 720,000 steps" in cost_lines(study)[-2]
     (tmp_path / "data" / "sa1b").mkdir(parents=True)

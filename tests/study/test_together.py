@@ -107,7 +107,9 @@ def test_where_there_is_enough_to_do_nothing_is_divided(tmp_path):
 
 
 def test_cores_count_where_no_gpu_is_asked_for(tmp_path):
-    made = jobs(tmp_path, lanes=Lanes(gpus=1, cores=4), targets=[str(tmp_path / "reports" / "table1.csv")], students_per_job=8)
+    made = jobs(
+        tmp_path, lanes=Lanes(gpus=1, cores=4), targets=[str(tmp_path / "reports" / "table1.csv")], students_per_job=8
+    )
     assert [len(group) for group in groups_of(made, "table1")] == [2, 2, 2, 2]
 
 

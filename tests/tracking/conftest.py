@@ -1,4 +1,6 @@
-"""A small study's results as files, a store of its own for each test, and `kit`: what the tests of the tracking share."""
+"""A small study's results as files, a store of its own for each test, and `kit`: what the tests of the tracking
+share.
+"""
 
 import shutil
 import sqlite3
@@ -37,7 +39,8 @@ def step_rows(name):
     """A step log whose values tell cell and step apart."""
     offset = sum(name.encode()) % 97 / 97
     return [
-        {"step": step, "loss": offset + 1 / (step + 3), "output_median": offset + step / 7, "rate": 0.1} for step in range(STEPS)
+        {"step": step, "loss": offset + 1 / (step + 3), "output_median": offset + step / 7, "rate": 0.1}
+        for step in range(STEPS)
     ]
 
 
@@ -54,7 +57,12 @@ def write_run(folder, name):
     rows = step_rows(name)
     write_csv(run / "metrics.csv", rows, list(rows[0]))
     times = {"started": STARTED.isoformat(), "finished": STARTED.replace(second=52).isoformat(), "wall_seconds": 47.5}
-    facts = {"photos_digest": "0123456789abcdef" * 4, "git_commit": "c" * 40, "git_dirty": True, "device": "cpu, some model"}
+    facts = {
+        "photos_digest": "0123456789abcdef" * 4,
+        "git_commit": "c" * 40,
+        "git_dirty": True,
+        "device": "cpu, some model",
+    }
     write_json(run / "provenance.json", {"cell": name, "steps": STEPS} | times | facts)
 
 
@@ -149,9 +157,30 @@ def train_and_fail(uri, stop, error):
         raise error
 
 
-SHARES = [step_rows, write_scores, write_run, client, all_runs, active_runs, parent_run, artifacts, history, curve, dump, bring_in]
+SHARES = [
+    step_rows,
+    write_scores,
+    write_run,
+    client,
+    all_runs,
+    active_runs,
+    parent_run,
+    artifacts,
+    history,
+    curve,
+    dump,
+    bring_in,
+]
 SHARES += [tracker, feed, train_and_fail]
-CONSTANTS = {"STUDY": STUDY, "CELLS": CELLS, "NAMES": NAMES, "SHARED": SHARED, "PLACES": PLACES, "STEPS": STEPS, "STARTED": STARTED}
+CONSTANTS = {
+    "STUDY": STUDY,
+    "CELLS": CELLS,
+    "NAMES": NAMES,
+    "SHARED": SHARED,
+    "PLACES": PLACES,
+    "STEPS": STEPS,
+    "STARTED": STARTED,
+}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
-"""What a person does in MLflow's pages between two imports, and what a kill leaves behind: afterwards there is one run per cell."""
+"""What a person does in MLflow's pages between two imports, and what a kill leaves behind: afterwards there is one run
+per cell.
+"""
 
 import os
 import shutil
@@ -111,7 +113,9 @@ def test_two_studies_in_one_store_do_not_meet(kit, results, uri):
 def test_a_database_whose_making_was_killed_is_made_anew(tmp_path, blank_database, left):
     database = tmp_path / "mlflow.db"
     if left == "a new one beside it":
-        folder = tmp_path / files._temporary_name().replace(f"-{os.getpid()}-", "-999999999-")  # of a process that is gone
+        folder = tmp_path / files._temporary_name().replace(
+            f"-{os.getpid()}-", "-999999999-"
+        )  # of a process that is gone
         folder.mkdir()
         (folder / "mlflow.db").write_bytes(b"half")
     with sqlite3.connect(database) as connection:

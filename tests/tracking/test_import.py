@@ -9,7 +9,8 @@ def test_import_shows_a_cell_as_its_files_say(kit, results, uri):
     name = kit.NAMES[1]
     cell = kit.CELLS[name]
     query = (
-        f"tags.`dad.cell` = '{name}' and tags.mode = 'shared' and tags.normalization = '{cell.normalization}' and tags.seed = '0'"
+        f"tags.`dad.cell` = '{name}' and tags.mode = 'shared' and tags.normalization = '{cell.normalization}' and "
+        "tags.seed = '0'"
     )
     (run,) = kit.active_runs(uri, query)
     assert run.info.run_name == f"shared-{cell.normalization} s0"
@@ -49,7 +50,9 @@ def test_import_attaches_the_small_files_beside_the_database(kit, results, uri, 
     stored = database.parent / "mlruns" / "mini" / "table1" / run.info.run_id / "artifacts"
     study = results / "mini"
     assert (stored / "config.json").read_bytes() == (study / "runs" / kit.NAMES[0] / "config.json").read_bytes()
-    assert (stored / "scores-ablation.csv").read_bytes() == (study / "scores" / "ablation" / f"{kit.NAMES[0]}.csv").read_bytes()
+    assert (stored / "scores-ablation.csv").read_bytes() == (
+        study / "scores" / "ablation" / f"{kit.NAMES[0]}.csv"
+    ).read_bytes()
     assert (stored / "preview.png").read_bytes() == (study / "previews" / f"{kit.NAMES[0]}.png").read_bytes()
 
 

@@ -78,10 +78,15 @@ def test_tables_of_a_shared_cell(kit, monkeypatch):
     monkeypatch.setattr(places, "table_names", lambda study: tuple(rows))
     monkeypatch.setattr(places, "table_rows", lambda study, table: rows[table])
     found = {
-        subject: [(place.table, place.name, place.model) for place in there] for subject, there in tables_by_cell(kit.STUDY).items()
+        subject: [(place.table, place.name, place.model) for place in there]
+        for subject, there in tables_by_cell(kit.STUDY).items()
     }
     first = ("table1", "m", None)
-    assert found == {"x": [first, ("table2", "first", None)], "y": [first], "model-some": [("table2", "as-is", "zoo/some")]}
+    assert found == {
+        "x": [first, ("table2", "first", None)],
+        "y": [first],
+        "model-some": [("table2", "as-is", "zoo/some")],
+    }
 
 
 def test_tables_are_chosen_in_the_order_of_the_study(kit, tmp_path):

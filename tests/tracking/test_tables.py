@@ -32,10 +32,16 @@ def test_parent_run_stands_for_the_table(kit, results, reports, uri):
     parent = kit.parent_run(uri)
     assert parent.info.run_name == "table1"
     expected = {"dad.study": "mini", "dad.table": "table1", "seeds": "0", "cells": "8", "cells finished": "2"}
-    expected |= {"title": "Table 1: Analysis of Normalization Strategies", "protocol": "marigold@1", "git_commit": "c" * 40}
+    expected |= {
+        "title": "Table 1: Analysis of Normalization Strategies",
+        "protocol": "marigold@1",
+        "git_commit": "c" * 40,
+    }
     expected |= {"mlflow.note.content": "# Title\n\n| a | b |"}
     assert expected.items() <= parent.data.tags.items()
-    assert parent.data.metrics == {f"table/shared-{name} scenes-indoor abs_rel": 0.25 for name in ("global", "none", "hybrid")}
+    assert parent.data.metrics == {
+        f"table/shared-{name} scenes-indoor abs_rel": 0.25 for name in ("global", "none", "hybrid")
+    }
     assert kit.artifacts(uri, parent) == {"table1.csv", "table1.md", "table1_photos.png"}
     assert {run.data.tags[PARENT] for run in kit.active_runs(uri)} == {parent.info.run_id}
     assert parent.info.start_time == kit.STARTED.timestamp() * 1000
@@ -142,7 +148,16 @@ def test_single_table_needs_its_study(kit, results, uri):
 
 
 def test_files_of_a_table_and_of_the_figures_made_of_its_cells(tmp_path):
-    names = ["table1.csv", "table1.md", "table1.svg", "table1_photos.png", "table1.tmp", "table10.csv", "table2.csv", "fig7.png"]
+    names = [
+        "table1.csv",
+        "table1.md",
+        "table1.svg",
+        "table1_photos.png",
+        "table1.tmp",
+        "table10.csv",
+        "table2.csv",
+        "fig7.png",
+    ]
     for name in [*names, "scaling.csv"]:
         (tmp_path / name).write_text("x")
     assert set(table_files(tmp_path, "table1")) == {"table1.csv", "table1.md", "table1.svg", "table1_photos.png"}

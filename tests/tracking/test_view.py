@@ -78,7 +78,18 @@ def test_the_server_starts_and_ends(kit, results, uri, tmp_path, ending, code):
     write_json(tmp_path / "study.yaml", kit.STUDY.model_dump(mode="json"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "dad", "mlflow", "--config", tmp_path / "study.yaml", "--uri", uri, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "dad",
+        "mlflow",
+        "--config",
+        tmp_path / "study.yaml",
+        "--uri",
+        uri,
+        "--port",
+        str(port),
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen([*command, "--no-browser"], stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

@@ -24,7 +24,14 @@ TINY = {
         "midas-l": {"model": "zoo/midas-large", "feature": False},
         "midas-s": {"model": "zoo/midas-small", "size": 64, "feature": False},
     },
-    "photos": {"source": "scenes", "kinds": ["indoor", "outdoor"], "count": 4, "seed": 100000, "height": 72, "width": 96},
+    "photos": {
+        "source": "scenes",
+        "kinds": ["indoor", "outdoor"],
+        "count": 4,
+        "seed": 100000,
+        "height": 72,
+        "width": 96,
+    },
     "scaling": [2, 4],
     "crop": {"size": 48, "min_crop": 64, "patches": 2, "flip": True},
     "optim": {"steps": 3, "batch": 2, "encoder_rate": 1e-4, "head_rate": 1e-3, "warmup": 1, "checkpoint_every": 2},
@@ -40,9 +47,13 @@ def snakemake(folder: Path, *arguments: str, check: bool = True) -> str:
     """Call the project's Snakefile in another folder; its output."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
     command += ["--configfile", str(folder / "study.yaml"), "--cores", "2", "--rerun-incomplete", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
     if check and done.returncode:
-        logs = "\n".join(f"{log}:\n{log.read_text()[-1500:]}" for log in folder.rglob("*.log") if ".snakemake" not in str(log))
+        logs = "\n".join(
+            f"{log}:\n{log.read_text()[-1500:]}" for log in folder.rglob("*.log") if ".snakemake" not in str(log)
+        )
         raise AssertionError(f"{done.stderr[-3000:]}\n{logs[-6000:]}")
     return done.stdout + done.stderr
 

@@ -33,9 +33,13 @@ def hostile(tmp_path_factory, tiny):
     samples.mkdir()
     picture(samples / "good.png", 1)
     picture(samples / "bad.png", 2)
-    Image.fromarray(np.random.default_rng(3).integers(500, 5000, (72, 96), dtype=np.uint16)).save(samples / "good_gt.png")
+    Image.fromarray(np.random.default_rng(3).integers(500, 5000, (72, 96), dtype=np.uint16)).save(
+        samples / "good_gt.png"
+    )
     (samples / "bad_gt.png").write_bytes((samples / "good_gt.png").read_bytes()[:2000])
-    (samples / "manifest.csv").write_text("rgb,gt,kind,scale\ngood.png,good_gt.png,depth,0.001\nbad.png,bad_gt.png,depth,0.001\n")
+    (samples / "manifest.csv").write_text(
+        "rgb,gt,kind,scale\ngood.png,good_gt.png,depth,0.001\nbad.png,bad_gt.png,depth,0.001\n"
+    )
     teacher.mkdir()
     shutil.copy(PACKAGE / "models" / "zoo" / "vit-large.safetensors", teacher / "model.safetensors")
     rules.mkdir()

@@ -1,4 +1,5 @@
-"""What makes jobs run again, and what does not: contents of what lies outside, never times, places or what does not matter.
+"""What makes jobs run again, and what does not: contents of what lies outside, never times, places or what does not
+matter.
 
 The results are stand-ins whose contents no job has made: Snakefile and Snakemake see nothing but files.
 """
@@ -71,7 +72,11 @@ def original(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("original")
     prepare(folder, tiny)
     summary = tiny.snakemake(folder, "--summary", TARGET)
-    outputs = [line.split("\t")[0] for line in summary.splitlines() if line.startswith(("results/", "reports/")) and "\t" in line]
+    outputs = [
+        line.split("\t")[0]
+        for line in summary.splitlines()
+        if line.startswith(("results/", "reports/")) and "\t" in line
+    ]
     assert len(outputs) > 50
     for number, output in enumerate(outputs):
         path = folder / output
@@ -238,7 +243,9 @@ class TestRecord:
 def test_a_file_that_changed_in_the_copy_keeps_its_own_time(tmp_path):
     from dad.study.cells import load_study
 
-    layout = Layout(load_study(str(ZOO.parents[2] / "config" / "mini.yaml")), tmp_path / "results", tmp_path / "reports")
+    layout = Layout(
+        load_study(str(ZOO.parents[2] / "config" / "mini.yaml")), tmp_path / "results", tmp_path / "reports"
+    )
     for name in ("study.json", "runs/a/config.json", "scores/ablation/a.csv"):
         (layout.root / name).parent.mkdir(parents=True, exist_ok=True)
         (layout.root / name).write_text(name)

@@ -40,7 +40,9 @@ def test_a_group_is_one_job_and_goes_on_after_a_failure(folder, tiny):
     blocked.unlink()
     tiny.snakemake(folder, *one_lane)
     facts = [json.loads((run / "provenance.json").read_text()) for run in runs]
-    assert [(one["cell"], one["students_together"], one["company"]) for one in facts] == [(cell, 2, cells) for cell in cells]
+    assert [(one["cell"], one["students_together"], one["company"]) for one in facts] == [
+        (cell, 2, cells) for cell in cells
+    ]
     assert not any(blocked.parent.iterdir())
     assert "Nothing to be done" in tiny.snakemake(folder, *targets)
     # results belong to the students: whatever the grouping is from now on, these two are trained

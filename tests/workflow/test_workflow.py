@@ -1,4 +1,6 @@
-"""The whole study in miniature through the real Snakefile: from nothing to the table, again without work, and after changes."""
+"""The whole study in miniature through the real Snakefile: from nothing to the table, again without work, and after
+changes.
+"""
 
 import json
 import re
@@ -54,7 +56,9 @@ def test_no_cell_of_a_table_is_empty_without_a_reason(finished):
 def test_the_realised_ratio_of_two_teachers_is_in_the_log(finished):
     (run,) = (finished / "results" / "tiny" / "runs").glob("*-select-*")
     log = pd.read_csv(run / "metrics.csv")
-    assert json.loads((run / "provenance.json").read_text())["assistant_share"] == pytest.approx(log["assistant_turn"].mean())
+    assert json.loads((run / "provenance.json").read_text())["assistant_share"] == pytest.approx(
+        log["assistant_turn"].mean()
+    )
     assert (log["loss_by_teacher"].isna() == (log["assistant_turn"] == 1)).all()
 
 

@@ -77,7 +77,7 @@ def alternatives(names):
 
 @functools.cache
 def ready():
-    """Refuse to start what cannot be finished, all reasons at once; a dry run lists them, with the cost, and goes on."""
+    """Refuse to start what cannot be finished, all reasons at once; a dry run lists them and the cost, and goes on."""
     findings = check(STUDY)
     stops = [finding.line for finding in findings if finding.stops]
     # asked of the command line, because while jobs are planned Snakemake does not say

@@ -30,6 +30,8 @@ rule evaluate:
         protocols=lambda wildcards: JOBS.score_options(),
         version=STAGE_VERSION["evaluate"],
     shell:
-        # an image that cannot be scored is named in the log and counted in the summary and the table, and the others are scored
-        "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad evaluate --model {params.model:q}"
-        " {params.benchmarks:q} {params.protocols:q} --label {wildcards.subject:q} --failures allow --out {output.scores:q} --summary {output.summary:q} > {log:q} 2>&1"
+        # an image that cannot be scored is named in the log and counted in the summary and the table, and the others
+        # are scored
+        "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad evaluate"
+        " --model {params.model:q} {params.benchmarks:q} {params.protocols:q} --label {wildcards.subject:q}"
+        " --failures allow --out {output.scores:q} --summary {output.summary:q} > {log:q} 2>&1"

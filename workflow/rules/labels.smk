@@ -3,7 +3,8 @@ wildcard_constraints:
     view="square|patches",
 
 
-# the id of a label cache holds the hash of its plan, so that another plan is another cache; the study only says what it stands for
+# the id of a label cache holds the hash of its plan, so that another plan is another cache; the study only says what it
+# stands for
 rule label:
     input:
         study=ancient(study_file),
@@ -27,5 +28,6 @@ rule label:
         out=subpath(output[0], ancestor=2),
         version=STAGE_VERSION["label"],
     shell:
-        "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad label --plan {wildcards.labels:q} --config {input.study:q}"
-        " --view {wildcards.view} --manifest {input.manifest:q} --out {params.out:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
+        "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad label --plan {wildcards.labels:q}"
+        " --config {input.study:q} --view {wildcards.view} --manifest {input.manifest:q} --out {params.out:q}"
+        " --workers $(({threads} - 1)) > {log:q} 2>&1"

@@ -106,9 +106,10 @@ rule table:
         version=STAGE_VERSION["table"],
     shell:
         # files are the truth and MLflow a view of them: a view that cannot be made is a warning, never a failed study
-        "OMP_NUM_THREADS={threads} python -m dad table {wildcards.table:q} --config {input.study:q} --out {params.out:q}"
-        " > {log.table:q} 2>&1 && {{ python -m dad track import results --config {input.study:q} --table {wildcards.table:q}"
-        " --reports {params.out:q} > {log.track:q} 2>&1 || echo 'warning: MLflow was not updated, see '{log.track:q}; }}"
+        "OMP_NUM_THREADS={threads} python -m dad table {wildcards.table:q} --config {input.study:q}"
+        " --out {params.out:q} > {log.table:q} 2>&1 && {{ python -m dad track import results --config {input.study:q}"
+        " --table {wildcards.table:q} --reports {params.out:q} > {log.track:q} 2>&1"
+        " || echo 'warning: MLflow was not updated, see '{log.track:q}; }}"
 
 
 rule figure:
@@ -142,8 +143,8 @@ rule figure:
         out=subpath(output.png, parent=True),
         version=STAGE_VERSION["figure"],
     shell:
-        "DAD_GPUS=0 OMP_NUM_THREADS={threads} python -m dad figure {wildcards.figure:q} --config {input.study:q} --out {params.out:q}"
-        " > {log:q} 2>&1"
+        "DAD_GPUS=0 OMP_NUM_THREADS={threads} python -m dad figure {wildcards.figure:q} --config {input.study:q}"
+        " --out {params.out:q} > {log:q} 2>&1"
 
 
 rule claims:
@@ -224,8 +225,8 @@ rule page:
         out=subpath(output[0], parent=True),
         version=STAGE_VERSION["page"],
     shell:
-        "DAD_GPUS=0 OMP_NUM_THREADS={threads} python -m dad report --config {input.study:q} --reports {params.out:q} --out {params.out:q}"
-        " > {log:q} 2>&1"
+        "DAD_GPUS=0 OMP_NUM_THREADS={threads} python -m dad report --config {input.study:q} --reports {params.out:q}"
+        " --out {params.out:q} > {log:q} 2>&1"
 
 
 rule track:

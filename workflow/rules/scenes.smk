@@ -29,9 +29,9 @@ rule photo_scenes:
         style=lambda wildcards: STUDY.photos.style,
         version=STAGE_VERSION["scenes"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad data scenes --out {params.out:q} --kind {wildcards.kind} --count {wildcards.scenes}"
-        " --seed {params.seed} --height {params.height} --width {params.width} --style {params.style}"
-        " > {log:q} 2>&1 && cp {params.out:q}/scenes.json {output:q}"
+        "OMP_NUM_THREADS={threads} python -m dad data scenes --out {params.out:q} --kind {wildcards.kind}"
+        " --count {wildcards.scenes} --seed {params.seed} --height {params.height} --width {params.width}"
+        " --style {params.style} > {log:q} 2>&1 && cp {params.out:q}/scenes.json {output:q}"
 
 
 rule benchmark_scenes:
@@ -57,9 +57,9 @@ rule benchmark_scenes:
         style=lambda wildcards: JOBS.rendered[wildcards.dataset].style,
         version=STAGE_VERSION["scenes"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad data scenes --out {params.out:q} --kind {params.kind:q} --count {params.scenes}"
-        " --seed {params.seed} --height {params.height} --width {params.width} --style {params.style}"
-        " > {log:q} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad data scenes --out {params.out:q} --kind {params.kind:q}"
+        " --count {params.scenes} --seed {params.seed} --height {params.height} --width {params.width}"
+        " --style {params.style} > {log:q} 2>&1"
 
 
 rule manifest:
@@ -83,5 +83,5 @@ rule manifest:
         seed=lambda wildcards: STUDY.photos.seed,
         version=STAGE_VERSION["manifest"],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad data manifest {params.root:q} {params.only:q} --out {output:q} --seed {params.seed}"
-        " > {log:q} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad data manifest {params.root:q} {params.only:q} --out {output:q}"
+        " --seed {params.seed} > {log:q} 2>&1"

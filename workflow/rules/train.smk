@@ -2,8 +2,8 @@ wildcard_constraints:
     cell=alternatives(JOBS.cells),
 
 
-# a cell's id holds the hash of its config, so that another config is another cell; the study only says what the id stands for, and
-# whether and where the training is followed live
+# a cell's id holds the hash of its config, so that another config is another cell; the study only says what the id
+# stands for, and whether and where the training is followed live
 rule train:
     input:
         study=ancient(study_file),
@@ -36,12 +36,14 @@ rule train:
         work=f"{ROOT}/work/{{cell}}",
         version=STAGE_VERSION["train"],
     shell:
-        "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train --cell {wildcards.cell:q} --config {input.study:q}"
-        " --manifest {input.manifest:q} {params.labels:q} --out {params.out:q} --work {params.work:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
+        "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train --cell {wildcards.cell:q}"
+        " --config {input.study:q} --manifest {input.manifest:q} {params.labels:q} --out {params.out:q}"
+        " --work {params.work:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
 
 
-# students_per_job: what `train` does, for several students that read the same labels in one process. What Snakemake keeps of a job (the
-# command as it stands here, its inputs, the version) is the same however students are grouped; which students they are is in `output`
+# students_per_job: what `train` does, for several students that read the same labels in one process. What Snakemake
+# keeps of a job (the command as it stands here, its inputs, the version) is the same however students are grouped;
+# which students they are is in `output`
 for GROUP, COMPANY in JOBS.together.items():
 
     rule:
@@ -70,8 +72,8 @@ for GROUP, COMPANY in JOBS.together.items():
             students=lambda wildcards, output, group=GROUP: JOBS.together_options(group),
             version=STAGE_VERSION["train"],
         shell:
-            "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train {params.students:q} --config {input.study:q}"
-            " --manifest {input.manifest:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
+            "DAD_GPUS={resources.gpu} OMP_NUM_THREADS={threads} python -m dad train {params.students:q}"
+            " --config {input.study:q} --manifest {input.manifest:q} --workers $(({threads} - 1)) > {log:q} 2>&1"
 
     workflow.get_rule(f"train_{GROUP}".replace("-", "_")).resources.update(
         SET_FOR_TRAININGS

@@ -2,8 +2,8 @@ from pathlib import Path
 
 from dad.study.zoo import recipes
 
-# The shipped weights are re-made by `snakemake --cores N results/zoo/vit-large.safetensors results/zoo/vit-large.json` and copied by
-# hand, with their log and scores, into dad/models/zoo: a study never overwrites what it was built on.
+# The shipped weights are re-made by `snakemake --cores N results/zoo/vit-large.safetensors results/zoo/vit-large.json`
+# and copied by hand, with their log and scores, into dad/models/zoo: a study never overwrites what it was built on.
 ZOO = recipes(Path(workflow.basedir, "config", "zoo"))
 ZOO_SCENES = {
     scenes.key: scenes for one in ZOO.values() for scenes in (one.scenes, one.held_out)
@@ -99,5 +99,5 @@ rule zoo_scores:
             )
         ],
     shell:
-        "OMP_NUM_THREADS={threads} python -m dad evaluate --model {input.weights} {params.benchmarks:q} --label zoo/{wildcards.member}"
-        " --out {output.scores} --summary {output.summary} > {log} 2>&1"
+        "OMP_NUM_THREADS={threads} python -m dad evaluate --model {input.weights} {params.benchmarks:q}"
+        " --label zoo/{wildcards.member} --out {output.scores} --summary {output.summary} > {log} 2>&1"

@@ -35,8 +35,8 @@ def benchmark_names() -> list[str]:
 
 
 def benchmark_class(name: str) -> Any:
-    """The class behind a benchmark's name, called with the root; None for an unknown name. A registered name comes as it is, ours
-    may have a suffix that tells several sets of a kind apart (`dad.data.kinds`).
+    """The class behind a benchmark's name, called with the root; None for an unknown name. A registered name comes as
+    it is, ours may have a suffix that tells several sets of a kind apart (`dad.data.kinds`).
     """
     registered = entry_points(REGISTERED).get(name)
     if registered is not None and name not in BENCHMARKS:
@@ -50,10 +50,10 @@ def open_benchmark(
     """Open benchmark `name` at `root`, a folder or, for the published five, a .tar.
 
     list_file: which images, one per line as prs-eth/Marigold lists them; without it the list is made from the files.
-    crop: where predictions are scored, for nyuv2 ("eigen", "none") and kitti ("eigen", "garg", "none"); eigen by default.
-    lenient: a file that is missing or of a wrong kind is found when its sample is read, not when the benchmark is opened.
-    Several sets of one kind are told apart by a suffix (`dad.data.kinds`): `scenes-indoor-b`.
-    Raises UserError for an unknown name, an option that the benchmark does not have, and anything missing at the root.
+    crop: where predictions are scored, for nyuv2 ("eigen", "none") and kitti ("eigen", "garg", "none"); eigen by
+    default. lenient: a file that is missing or of a wrong kind is found when its sample is read, not when the benchmark
+    is opened. Several sets of one kind are told apart by a suffix (`dad.data.kinds`): `scenes-indoor-b`. Raises
+    UserError for an unknown name, an option that the benchmark does not have, and anything missing at the root.
     """
     kind = benchmark_class(name)
     if kind is None:

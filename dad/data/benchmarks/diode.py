@@ -2,8 +2,8 @@
 
 Official layout: val/{indoors,outdoor}/scene_*/scan_*/ with NAME.png, NAME_depth.npy (float32 (H,W,1) metres) and
 NAME_depth_mask.npy (1 = valid). prs-eth/Marigold's is the same without `val/`; aim-uofa/GenPercept's calls the folder
-`outdoors`. The mask file alone says what is valid: the depth range only limits predictions. The list diode_meta.json of the
-development kit has 612 of the 771 images; it is not used.
+`outdoors`. The mask file alone says what is valid: the depth range only limits predictions. The list diode_meta.json of
+the development kit has 612 of the 771 images; it is not used.
 """
 
 import io
@@ -29,7 +29,8 @@ class Diode(Listed):
     archives = ("diode_val.tar", "val.tar")
     layout = "{indoors,outdoor}/scene_*/scan_*/*.png with *_depth.npy and *_depth_mask.npy"
     advice = (
-        "val.tar.gz (2.6 GB, md5 5c895d09201b88973c8fe4552a67dd85) from https://diode-dataset.org, unpacked or as val.tar after "
+        "val.tar.gz (2.6 GB, md5 5c895d09201b88973c8fe4552a67dd85) from https://diode-dataset.org, unpacked or as "
+        "val.tar after "
         "`gunzip`, or Marigold's diode_val.tar"
     )
 

@@ -1,9 +1,10 @@
 """ETH3D's high-resolution multi-view training images with laser depth.
 
-Official layout: <scene>/images/dslr_images/*.JPG (distorted images) and <scene>/ground_truth_depth/dslr_images/*.JPG, as the
-archives <scene>_dslr_jpg.7z and <scene>_dslr_depth.7z unpack, into one folder or each into a folder of its own name.
-prs-eth/Marigold's: rgb/<scene>/images/... and depth/<scene>_dslr_depth/<scene>/ground_truth_depth/.... A depth file is raw
-little-endian float32 without a header, in spite of its name; inf = none. The undistorted images do not fit the depth.
+Official layout: <scene>/images/dslr_images/*.JPG (distorted images) and <scene>/ground_truth_depth/dslr_images/*.JPG,
+as the archives <scene>_dslr_jpg.7z and <scene>_dslr_depth.7z unpack, into one folder or each into a folder of its own
+name. prs-eth/Marigold's: rgb/<scene>/images/... and depth/<scene>_dslr_depth/<scene>/ground_truth_depth/.... A depth
+file is raw little-endian float32 without a header, in spite of its name; inf = none. The undistorted images do not fit
+the depth.
 """
 
 import math
@@ -29,7 +30,8 @@ class Eth3d(Listed):
     archives = ("eth3d.tar",)
     layout = "<scene>/images/dslr_images/*.JPG with <scene>/ground_truth_depth/dslr_images/*.JPG"
     advice = (
-        "the archives <scene>_dslr_jpg.7z (the distorted images) and <scene>_dslr_depth.7z of the 13 high-resolution multi-view "
+        "the archives <scene>_dslr_jpg.7z (the distorted images) and <scene>_dslr_depth.7z of the 13 high-resolution "
+        "multi-view "
         "training scenes at https://www.eth3d.net/datasets, or Marigold's eth3d.tar"
     )
     groups: ClassVar[dict[str, int]] = {
@@ -79,7 +81,9 @@ class Eth3d(Listed):
 
         def decode(data: bytes) -> NDArray[np.float32]:
             if len(data) != 4 * height * width:
-                raise ValueError(f"{len(data)} bytes, but {width} x {height} pixels of float32 are {4 * height * width}")
+                raise ValueError(
+                    f"{len(data)} bytes, but {width} x {height} pixels of float32 are {4 * height * width}"
+                )
             depth = np.frombuffer(data, "<f4").astype(np.float32).reshape(height, width)
             depth[~np.isfinite(depth)] = 0
             return depth

@@ -11,7 +11,9 @@ from dad.files import read_regular
 
 
 class Files(Protocol):
-    """Files by their path under the root, with forward slashes. `problem` says what is wrong with the whole, or is empty."""
+    """Files by their path under the root, with forward slashes. `problem` says what is wrong with the whole, or is
+    empty.
+    """
 
     root: Path
     problem: str
@@ -53,8 +55,8 @@ class Folder:
 class Tar:
     """Members of an uncompressed tar, listed once and read in place; which those are is the rule of `dad.data.walk`.
 
-    Of an archive that was cut short the members before the cut are there, and `problem` says what happened. No handle is
-    kept: the object may be pickled or forked.
+    Of an archive that was cut short the members before the cut are there, and `problem` says what happened. No handle
+    is kept: the object may be pickled or forked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,7 +72,8 @@ class Tar:
         except tarfile.TarError as error:
             if not self._members:
                 raise UserError(
-                    f"{path} is not a plain .tar ({error}): a compressed one is unpacked once, as `gunzip` does, because "
+                    f"{path} is not a plain .tar ({error}): a compressed one is unpacked once, as `gunzip` does, "
+                    "because "
                     "nothing in its middle can be read without all that is before it"
                 ) from None
             self.problem = f"{path} is cut short after {len(self._members)} files ({error}): copy or download it again"
@@ -91,7 +94,9 @@ class Tar:
 
 
 def open_files(root: Path, archives: tuple[str, ...] = ()) -> Files:
-    """A folder, a .tar, or a folder in which one of the tars named `archives` lies. UserError if there is none of these."""
+    """A folder, a .tar, or a folder in which one of the tars named `archives` lies. UserError if there is none of
+    these.
+    """
     if root.is_file():
         return Tar(root)
     if not root.is_dir():

@@ -1,8 +1,9 @@
 """KITTI's Eigen split with the annotated (accumulated LiDAR) ground truth.
 
-Official layout: <date>/<drive>/image_02/data/*.png of the raw data, and {train,val}/<drive>/proj_depth/groundtruth/image_02/*.png
-of data_depth_annotated.zip. prs-eth/Marigold's and aim-uofa/GenPercept's: the same without the level train or val. Depth is
-16-bit PNG in 1/256 m, 0 = none. 45 of the 697 frames of the split have no annotated ground truth and are not scored.
+Official layout: <date>/<drive>/image_02/data/*.png of the raw data, and
+{train,val}/<drive>/proj_depth/groundtruth/image_02/*.png of data_depth_annotated.zip. prs-eth/Marigold's and
+aim-uofa/GenPercept's: the same without the level train or val. Depth is 16-bit PNG in 1/256 m, 0 = none. 45 of the 697
+frames of the split have no annotated ground truth and are not scored.
 """
 
 import re
@@ -37,7 +38,8 @@ class Kitti(Listed):
     archives = ("kitti_eigen_split_test.tar",)
     layout = "<date>/<drive>/image_02/data/*.png with <drive>/proj_depth/groundtruth/image_02/*.png"
     advice: ClassVar[str] = (
-        "the split is data_split/kitti_depth/eigen_test_files_with_gt.txt of prs-eth/Marigold; images are KITTI's raw data, depth "
+        "the split is data_split/kitti_depth/eigen_test_files_with_gt.txt of prs-eth/Marigold; images are KITTI's raw "
+        "data, depth "
         "its data_depth_annotated.zip (https://www.cvlibs.net/datasets/kitti/eval_depth.php), or both in Marigold's "
         "kitti_eigen_split_test.tar (script/depth in its repository says where)"
     )
@@ -84,10 +86,13 @@ class Kitti(Listed):
         rgb, depth, _ = super()._read(entry)
         height, width = depth.shape
         if height < HEIGHT or width < WIDTH:
-            raise UserError(f"image {entry.id}: it is {width} x {height}, smaller than the {WIDTH} x {HEIGHT} that KITTI is cut to")
+            raise UserError(
+                f"image {entry.id}: it is {width} x {height}, smaller than the {WIDTH} x {HEIGHT} that KITTI is cut to"
+            )
         depth = _bottom_centre(depth)
         rows, columns = (
-            slice(int(low * size), int(high * size)) for (low, high), size in zip(CROPS[self.crop], (HEIGHT, WIDTH), strict=True)
+            slice(int(low * size), int(high * size))
+            for (low, high), size in zip(CROPS[self.crop], (HEIGHT, WIDTH), strict=True)
         )
         return _bottom_centre(rgb), depth, self._in_range(depth) & box(depth.shape, rows, columns)
 

@@ -34,14 +34,15 @@ class Entry:
 
 
 class Listed:
-    """Base of the readers. The list is a text file of prs-eth/Marigold's or aim-uofa/GenPercept's form, or made from the files.
+    """Base of the readers. The list is a text file of prs-eth/Marigold's or aim-uofa/GenPercept's form, or made from
+    the files.
 
     A line has one path per column, separated by white space, relative to the root; more columns are ignored. Files are
     looked for where the line says, and then where the other layouts of the release put them (`_places`).
 
     Opening fails only when there is nothing to score. Whatever is wrong with single images (a bad line, a missing,
-    damaged or ill-encoded file) is raised when the image is read, as a UserError that names it; `problems` holds what is
-    wrong with the whole, such as a tar that was cut short. One image is in memory at a time.
+    damaged or ill-encoded file) is raised when the image is read, as a UserError that names it; `problems` holds what
+    is wrong with the whole, such as a tar that was cut short. One image is in memory at a time.
     """
 
     name: ClassVar[str]
@@ -155,7 +156,9 @@ class Listed:
 
     def _require_size(self, entry: Entry, rgb: NDArray[Any], other: NDArray[Any], column: str = "depth") -> None:
         if rgb.shape[:2] != other.shape:
-            raise UserError(f"image {entry.id}: rgb is {_size(rgb)}, its {column} is {_size(other)} pixels: sizes must be equal")
+            raise UserError(
+                f"image {entry.id}: rgb is {_size(rgb)}, its {column} is {_size(other)} pixels: sizes must be equal"
+            )
 
     def _from_files(self) -> list[Entry]:
         entries = self._generate()
@@ -188,7 +191,9 @@ class Listed:
             entries.append(Entry(where if problem else words[0], words[: len(self.columns)], problem))
         good = [entry for entry in entries if not entry.problem]
         if not good:
-            raise UserError(f"{entries[0].problem if entries else f'the list {path} has no lines'}; no image is left to score")
+            raise UserError(
+                f"{entries[0].problem if entries else f'the list {path} has no lines'}; no image is left to score"
+            )
         if all(self._place("rgb", entry.paths[0]) is None for entry in good):
             raise UserError(
                 f"none of the {len(good)} images listed in {path} is under {self.root}, first {good[0].id}: "
@@ -212,7 +217,8 @@ class Listed:
         """Entries that are the published list only if there are not more of them; UserError if there are."""
         if len(entries) > self.known:
             raise UserError(
-                f"{self.root} holds {len(entries)} labelled images, the list of {self.name} has {self.known} of them, which the "
+                f"{self.root} holds {len(entries)} labelled images, the list of {self.name} has {self.known} of them, "
+                "which the "
                 f"files cannot tell: give its list file (option --list), {self.advice}"
             )
         return entries
@@ -225,7 +231,9 @@ def decode_rgb(data: bytes) -> NDArray[np.uint8]:
 
 
 def decode_png16(data: bytes, steps_per_metre: float) -> NDArray[np.float32]:
-    """A 16-bit grey PNG as float32 metres; ValueError for other formats, among them 8-bit copies made for looking at."""
+    """A 16-bit grey PNG as float32 metres; ValueError for other formats, among them 8-bit copies made for looking
+    at.
+    """
     with Image.open(io.BytesIO(data)) as image:
         if image.format != "PNG" or image.mode not in ("I;16", "I"):
             raise ValueError(f"it is {image.format} of mode {image.mode}, depth must be a 16-bit grey PNG")

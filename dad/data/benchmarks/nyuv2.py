@@ -1,9 +1,9 @@
 """NYU Depth v2: Kinect depth of rooms, 654 labelled test images.
 
-Official: nyu_depth_v2_labeled.mat (HDF5) with splits.mat beside it. prs-eth/Marigold's and aim-uofa/GenPercept's layout, extracted
-from it: test/<scene>/rgb_0001.png, depth_0001.png (raw, 0 = none) and filled_0001.png, numbered by the 1-based index in the .mat
-file; 16-bit PNG in mm. The raw depth is scored, as upstream does; the in-painted one is not read. The same images have the
-same ids in both.
+Official: nyu_depth_v2_labeled.mat (HDF5) with splits.mat beside it. prs-eth/Marigold's and aim-uofa/GenPercept's
+layout, extracted from it: test/<scene>/rgb_0001.png, depth_0001.png (raw, 0 = none) and filled_0001.png, numbered by
+the 1-based index in the .mat file; 16-bit PNG in mm. The raw depth is scored, as upstream does; the in-painted one is
+not read. The same images have the same ids in both.
 """
 
 import re
@@ -29,8 +29,8 @@ _RGB = re.compile(r"(?:.*/)?test/[^/]+/rgb_\d+\.png")
 class Nyuv2(Listed):
     """NYUv2's raw depth, scored inside `crop` of 480 x 640 pixels; the network sees the whole image.
 
-    root: a folder or .tar of the extracted images, the .mat file, or a folder in which it lies. Depth from the .mat file is
-    not rounded to millimetres.
+    root: a folder or .tar of the extracted images, the .mat file, or a folder in which it lies. Depth from the .mat
+    file is not rounded to millimetres.
     """
 
     name = "nyuv2"
@@ -41,7 +41,8 @@ class Nyuv2(Listed):
     layout = f"test/<scene>/rgb_*.png with depth_*.png, or {MAT} with splits.mat"
     advice: ClassVar[str] = (
         "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat with "
-        "http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat beside it, or Marigold's nyu_labeled_extracted.tar"
+        "http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat beside it, or Marigold's "
+        "nyu_labeled_extracted.tar"
     )
 
     def __init__(self, root: Path, *, list_file: Path | None = None, crop: str | None = None) -> None:
@@ -88,5 +89,7 @@ class Nyuv2(Listed):
         else:
             rgb, depth, mask = super()._read(entry)
         if depth.shape != (480, 640) and self.crop == "eigen":
-            raise UserError(f"image {entry.id}: it is {depth.shape[1]} x {depth.shape[0]}, the crop eigen is for 640 x 480 pixels")
+            raise UserError(
+                f"image {entry.id}: it is {depth.shape[1]} x {depth.shape[0]}, the crop eigen is for 640 x 480 pixels"
+            )
         return rgb, depth, mask & box(depth.shape, *CROPS[self.crop])

@@ -15,10 +15,11 @@ _NUMBER = re.compile(r"rgb_(\d+)\.png$")
 
 
 class NyuMat:
-    """The 1449 labelled images. An image's name is that of prs-eth/Marigold's extracted file: test/<scene>/rgb_<1-based index>.png.
+    """The 1449 labelled images. An image's name is that of prs-eth/Marigold's extracted file: test/<scene>/rgb_<1-based
+    index>.png.
 
-    h5py sees MATLAB's arrays with reversed axes: `images` (N,3,W,H) uint8, `rawDepths` (N,W,H) float32 metres, 0 where the
-    sensor has no value, and `scenes`, references to the scene names as 16-bit characters.
+    h5py sees MATLAB's arrays with reversed axes: `images` (N,3,W,H) uint8, `rawDepths` (N,W,H) float32 metres, 0 where
+    the sensor has no value, and `scenes`, references to the scene names as 16-bit characters.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +35,9 @@ class NyuMat:
                 if len(self._scenes) != self._count:
                     raise ValueError(f"{len(self._scenes)} scenes for {self._count} images")
         except (OSError, KeyError, ValueError, TypeError) as error:
-            raise UserError(f"{path} is not NYUv2's labelled data set ({reason_of(error)}): download it again") from None
+            raise UserError(
+                f"{path} is not NYUv2's labelled data set ({reason_of(error)}): download it again"
+            ) from None
 
     def _opened(self) -> Any:
         import h5py
@@ -54,7 +57,9 @@ class NyuMat:
                 "http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat"
             ) from None
         if not numbers or not 1 <= numbers[0] <= numbers[-1] <= self._count:
-            raise UserError(f"{path} names images outside 1..{self._count} of {self.path}: the files do not belong together")
+            raise UserError(
+                f"{path} names images outside 1..{self._count} of {self.path}: the files do not belong together"
+            )
         return [f"test/{self._scenes[number - 1]}/rgb_{number:04d}.png" for number in numbers]
 
     def holds(self, name: str) -> bool:

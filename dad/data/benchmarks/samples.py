@@ -1,4 +1,5 @@
-"""RGB images with sensor depth or disparity, listed in a plain CSV manifest: the small benchmark anyone can make of own data.
+"""RGB images with sensor depth or disparity, listed in a plain CSV manifest: the small benchmark anyone can make of own
+data.
 
 One row per pair. Columns that are needed:
 
@@ -14,7 +15,8 @@ Columns that are used when there; an empty field is as none:
 
     mask    path of an 8-bit grey PNG of the same size; what is not 0 is scored, where there is ground truth
 
-    camera  path of a JSON file with fx, fy, cx and cy in pixels, or these four numbers with spaces between. Checked, but
+    camera  path of a JSON file with fx, fy, cx and cy in pixels, or these four numbers with spaces between. Checked,
+    but
             not needed: the scale of a prediction is fitted, and the metrics compare depth, not points
 
     name    for messages
@@ -65,8 +67,9 @@ class Samples:
     Disparity becomes depth 1 / disparity, divided by its median over the image's valid pixels: a relative depth with
     median 1 (baseline and focal length are not asked for, and alignment and relative metrics do not need them); metrics
     in metres mean nothing for such a sample, and its `unit` says so. Paths, columns, encodings and sizes of all rows
-    are checked when the benchmark is opened; pixels are read when a sample is. The first row with a file that is missing or of a
-    wrong kind is refused when the benchmark is opened; `lenient` leaves it to the sample, as long as there is a row without.
+    are checked when the benchmark is opened; pixels are read when a sample is. The first row with a file that is
+    missing or of a wrong kind is refused when the benchmark is opened; `lenient` leaves it to the sample, as long as
+    there is a row without.
     """
 
     name: str = "samples"
@@ -125,7 +128,9 @@ class Samples:
         except Exception as error:  # Pillow raises almost anything for damaged data
             raise UserError(f"{row.where}: {self.root / name} cannot be read ({reason_of(error)})") from None
         if rgb.shape[:2] != values.shape:
-            raise UserError(f"{row.where}: {row.rgb} is {rgb.shape[:2]}, {row.gt} is {values.shape}: sizes must be equal")
+            raise UserError(
+                f"{row.where}: {row.rgb} is {rgb.shape[:2]}, {row.gt} is {values.shape}: sizes must be equal"
+            )
         found = values > 0
         valid = found if chosen is None else found & chosen
         if row.kind == "disparity" and found.any():
@@ -139,7 +144,8 @@ class Samples:
 def _read_rows(manifest: Path) -> list[_Row]:
     if not manifest.is_file():
         raise UserError(
-            f"{manifest} does not exist: give a folder with a manifest.csv, or a CSV file, with columns {', '.join(COLUMNS)}"
+            f"{manifest} does not exist: give a folder with a manifest.csv, or a CSV file, with columns "
+            f"{', '.join(COLUMNS)}"
         )
     try:
         reader = csv.DictReader(io.StringIO(read_text(manifest), newline=""))
@@ -158,7 +164,8 @@ def _read_rows(manifest: Path) -> list[_Row]:
         raise UserError(f"{manifest} has no rows: give one per image")
     if longer := [number for number, line in read if any(cell.strip() for cell in line.get(None, ()))]:  # 0,5 for 0.5
         raise UserError(
-            f"{manifest} line {longer[0]} has more fields than the first line names: decimals are written with a point, and a text "
+            f"{manifest} line {longer[0]} has more fields than the first line names: decimals are written with a "
+            "point, and a text "
             "with a comma stands between double quotes"
         )
     rows: list[_Row] = []
@@ -186,10 +193,14 @@ def _parse(where: str, line: dict[str, str]) -> _Row:
     if not (scale > 0 and math.isfinite(scale)):
         raise UserError(f"{where}: scale is {line['scale']!r}, it must be a positive number")
     if line["kind"] == "depth" and (line.get("unit") or "m") != "m":
-        raise UserError(f"{where}: unit is {line['unit']!r}, depth must be in m: choose scale so that PNG value x scale is metres")
+        raise UserError(
+            f"{where}: unit is {line['unit']!r}, depth must be in m: choose scale so that PNG value x scale is metres"
+        )
     named = [line[column] for column in ("dataset", "domain") if line.get(column)]
     scene = line.get("scene") or "/".join(named) or line["rgb"]
-    return _Row(where, line["rgb"], line["gt"], line["kind"], scale, scene, line.get("mask", ""), line.get("camera", ""))
+    return _Row(
+        where, line["rgb"], line["gt"], line["kind"], scale, scene, line.get("mask", ""), line.get("camera", "")
+    )
 
 
 def _check_files(root: Path, row: _Row) -> None:
@@ -206,7 +217,8 @@ def _check_files(root: Path, row: _Row) -> None:
             raise UserError(f"{row.where}: {root / name} is {kind} of mode {mode}, {needed}")
         if found != size:
             raise UserError(
-                f"{row.where}: {row.rgb} is {size[0]} x {size[1]}, {root / name} is {found[0]} x {found[1]}: sizes must be equal"
+                f"{row.where}: {row.rgb} is {size[0]} x {size[1]}, {root / name} is {found[0]} x {found[1]}: sizes "
+                "must be equal"
             )
 
 
@@ -232,11 +244,15 @@ def _check_camera(root: Path, row: _Row) -> None:
     except ValueError:  # not numbers: a path
         path = root / row.camera
         if not path.is_file():
-            raise UserError(f"{row.where}: camera {path} does not exist; give a JSON file or the numbers fx fy cx cy") from None
+            raise UserError(
+                f"{row.where}: camera {path} does not exist; give a JSON file or the numbers fx fy cx cy"
+            ) from None
         try:
             camera = read_camera(path)
         except UserError as error:
             raise UserError(f"{row.where}: {error}") from None
         numbers = [camera.fx, camera.fy, camera.cx, camera.cy]
     if len(numbers) != 4 or not all(map(math.isfinite, numbers)) or min(numbers[:2]) <= 0:
-        raise UserError(f"{row.where}: camera is {row.camera!r}, it must have the numbers fx fy cx cy, fx and fy positive")
+        raise UserError(
+            f"{row.where}: camera is {row.camera!r}, it must have the numbers fx fy cx cy, fx and fy positive"
+        )

@@ -1,9 +1,10 @@
 """ScanNet: Kinect-like depth of rooms.
 
-prs-eth/Marigold's layout: scene0406_02/color/000300.jpg and scene0406_02/depth/000300.png of 480 x 640 pixels. Official ones:
-the frames that ScanNet's SensReader exports from a .sens file, <scan>/color/300.jpg at 968 x 1296 and <scan>/depth/300.png at
-480 x 640, below `scans/` or not, and the release `scannet_frames_25k`. Depth is 16-bit PNG in mm, 0 = none. Colour that is larger
-than its depth is scaled down to it, because predictions are scored at the depth's resolution.
+prs-eth/Marigold's layout: scene0406_02/color/000300.jpg and scene0406_02/depth/000300.png of 480 x 640 pixels. Official
+ones: the frames that ScanNet's SensReader exports from a .sens file, <scan>/color/300.jpg at 968 x 1296 and
+<scan>/depth/300.png at 480 x 640, below `scans/` or not, and the release `scannet_frames_25k`. Depth is 16-bit PNG in
+mm, 0 = none. Colour that is larger than its depth is scaled down to it, because predictions are scored at the depth's
+resolution.
 """
 
 import re
@@ -27,7 +28,8 @@ class Scannet(Listed):
     archives = ("scannet_val_sampled_800_1.tar",)
     layout = "<scan>/color/*.jpg with <scan>/depth/*.png"
     advice = (
-        "the list is data_split/scannet_depth/scannet_val_sampled_list_800_1.txt of prs-eth/Marigold; the frames are obtained by "
+        "the list is data_split/scannet_depth/scannet_val_sampled_list_800_1.txt of prs-eth/Marigold; the frames are "
+        "obtained by "
         "agreement from http://www.scan-net.org, or in Marigold's scannet_val_sampled_800_1.tar"
     )
 

@@ -1,7 +1,7 @@
 """Rendered scenes as benchmarks: stand-ins with exact depth, for where no real data set is at hand.
 
-Layout: ROOT/rgb/000000.png, ROOT/depth/000000.npy (float32 metres, 0 = none), for driving also ROOT/lidar/000000.npy (sparse
-depth), ROOT/checksums.json with the sha256 of each, and ROOT/scenes.json, which the renderer writes last.
+Layout: ROOT/rgb/000000.png, ROOT/depth/000000.npy (float32 metres, 0 = none), for driving also ROOT/lidar/000000.npy
+(sparse depth), ROOT/checksums.json with the sha256 of each, and ROOT/scenes.json, which the renderer writes last.
 """
 
 import io
@@ -52,18 +52,24 @@ class _Scenes:
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({reason_of(error)}): render the scenes again") from None
         if kind != self.kind:
-            raise UserError(f"{self.root} holds {kind} scenes, {self.name} needs {self.kind}: take the benchmark scenes-{kind}")
+            raise UserError(
+                f"{self.root} holds {kind} scenes, {self.name} needs {self.kind}: take the benchmark scenes-{kind}"
+            )
         return count, seed
 
     def _missing(self) -> tuple[int, str]:
-        """How many files are not there, and the first; found by listing the folders, whatever count a damaged header states."""
+        """How many files are not there, and the first; found by listing the folders, whatever count a damaged header
+        states.
+        """
         missing, firsts = 0, []
         for folder, suffix in (("rgb", ".png"), (self._labels, ".npy")):
             there = {path.stem for path in (self.root / folder).glob(f"*{suffix}") if path.is_file()}
             present = sum(stem.isdecimal() and int(stem) < self.count and stem == f"{int(stem):06d}" for stem in there)
             if present < self.count:
                 missing += self.count - present
-                firsts.append(next((i, f"{folder}/{i:06d}{suffix}") for i in range(self.count) if f"{i:06d}" not in there))
+                firsts.append(
+                    next((i, f"{folder}/{i:06d}{suffix}") for i in range(self.count) if f"{i:06d}" not in there)
+                )
         return missing, min(firsts, key=lambda found: found[0])[1] if firsts else ""
 
     def _files(self, i: int) -> tuple[str, str]:
@@ -87,19 +93,24 @@ class _Scenes:
         rgb, depth = self._read(image), self._read(labels)
         if depth.dtype != np.float32 or depth.shape != rgb.shape[:2]:
             raise UserError(
-                f"{self.root / labels}: expected float32 {rgb.shape[:2]} like {image}, found {depth.dtype} {depth.shape}: "
+                f"{self.root / labels}: expected float32 {rgb.shape[:2]} like {image}, found {depth.dtype} "
+                f"{depth.shape}: "
                 f"render the scenes again"
             )
         mask = (depth > self.min_depth) & (depth < self.max_depth)
         # every scene is drawn from a seed of its own, so each is a group of its own
-        return Sample(image, f"{self.kind}-{self._seed + index}", rgb, np.where(np.isfinite(depth), depth, np.float32(0)), mask)
+        return Sample(
+            image, f"{self.kind}-{self._seed + index}", rgb, np.where(np.isfinite(depth), depth, np.float32(0)), mask
+        )
 
     def _read(self, name: str) -> np.ndarray:
         try:
             data = read_file(self.root, name, self._checksums)
             return decode(data) if name.endswith(".png") else np.load(io.BytesIO(data), allow_pickle=False)
         except Exception as error:  # numpy and Pillow raise many kinds of errors for damaged data
-            raise UserError(f"{self.root / name} cannot be read ({reason_of(error)}): render the scenes again") from None
+            raise UserError(
+                f"{self.root / name} cannot be read ({reason_of(error)}): render the scenes again"
+            ) from None
 
 
 class IndoorScenes(_Scenes):

@@ -1,5 +1,6 @@
-"""Folders of rendered scenes: `rgb/`, `depth/`, `lidar/` (driving), `camera/`, and, once all are there, `checksums.json` and
-`scenes.json`."""
+"""Folders of rendered scenes: `rgb/`, `depth/`, `lidar/` (driving), `camera/`, and, once all are there,
+`checksums.json` and `scenes.json`.
+"""
 
 import concurrent.futures
 import functools
@@ -34,7 +35,15 @@ def _photographs(folder: str | None) -> Photographs | None:
 
 
 def _write_one(
-    root: Path, kind: str, seed: int, index: int, height: int, width: int, samples: int, style: str, textures: str | None
+    root: Path,
+    kind: str,
+    seed: int,
+    index: int,
+    height: int,
+    width: int,
+    samples: int,
+    style: str,
+    textures: str | None,
 ) -> None:
     scene = render_scene(
         kind, seed + index, height=height, width=width, samples=samples, style=style, textures=_photographs(textures)
@@ -64,11 +73,12 @@ def write_scenes(
     textures: str | None = None,
     workers: int = 1,
 ) -> None:
-    """Render scenes `seed` .. `seed + count - 1` into the folder `out`; a second call renders only what is missing or damaged.
+    """Render scenes `seed` .. `seed + count - 1` into the folder `out`; a second call renders only what is missing or
+    damaged.
 
-    `textures` is a folder of photographs for some of the surfaces (not in style `plain`). A folder that holds more scenes of the
-    same recipe keeps them. Raises UserError if the folder already holds scenes of another recipe, so that two recipes are never
-    mixed.
+    `textures` is a folder of photographs for some of the surfaces (not in style `plain`). A folder that holds more
+    scenes of the same recipe keeps them. Raises UserError if the folder already holds scenes of another recipe, so that
+    two recipes are never mixed.
     """
     if kind not in KINDS:
         raise UserError(f"unknown scene kind {kind!r}; choose one of {', '.join(KINDS)}")
@@ -81,7 +91,14 @@ def write_scenes(
     check_outputs(folders={"--out": root}, searched={"--textures": textures})
     _require_room(root, count, height, width, samples)
     held = 0
-    recipe = {"kind": kind, "seed": seed, "height": height, "width": width, "samples": samples, "version": VERSIONS[style]}
+    recipe = {
+        "kind": kind,
+        "seed": seed,
+        "height": height,
+        "width": width,
+        "samples": samples,
+        "version": VERSIONS[style],
+    }
     if style != "plain":
         recipe = {key: value for key, value in recipe.items() if key != "samples"} | {"style": style}
     if (photographs := _photographs(textures)) is not None:
@@ -94,7 +111,9 @@ def write_scenes(
                 raise UserError(f"{marker} is damaged: remove {root} and render the scenes again")
             held = max(held, counted)
             if found != recipe:
-                raise UserError(f"{root} holds scenes of another recipe ({found}); asked for {recipe}: choose another folder")
+                raise UserError(
+                    f"{root} holds scenes of another recipe ({found}); asked for {recipe}: choose another folder"
+                )
     if not any((root / name).exists() for name in ("scenes.json", "recipe.json")) and any((root / "rgb").glob("*")):
         raise UserError(f"{root / 'rgb'} holds files that were not rendered here: choose another folder")
     write_json(root / "recipe.json", recipe)
@@ -111,7 +130,10 @@ def write_scenes(
             # Ctrl-C is the parent's matter: the children would each print where they were
             ignore = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
             with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, **ignore) as pool:
-                jobs = [pool.submit(_write_one, root, kind, seed, i, height, width, samples, style, textures) for i in missing]
+                jobs = [
+                    pool.submit(_write_one, root, kind, seed, i, height, width, samples, style, textures)
+                    for i in missing
+                ]
                 try:
                     for job in concurrent.futures.as_completed(jobs):
                         job.result()
@@ -128,9 +150,13 @@ def write_scenes(
 def _require_room(root: Path, count: int, height: int, width: int, samples: int) -> None:
     """Refuse what no memory or disk holds: it would be found out after hours."""
     if height * width * samples**2 > LARGEST:
-        raise UserError(f"a scene of {width} x {height} pixels with {samples} samples is too large: at most {LARGEST} rays")
+        raise UserError(
+            f"a scene of {width} x {height} pixels with {samples} samples is too large: at most {LARGEST} rays"
+        )
     existing = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.is_dir())
     rendered = sum(1 for _ in (root / "rgb").glob("*.png"))
     needed, free = (count - rendered) * height * width * BYTES, shutil.disk_usage(existing).free
     if needed > free and count > HANDFUL:
-        raise UserError(f"{count} scenes need about {needed / 1e9:.1f} GB, {existing} has {free / 1e9:.1f} GB: render fewer")
+        raise UserError(
+            f"{count} scenes need about {needed / 1e9:.1f} GB, {existing} has {free / 1e9:.1f} GB: render fewer"
+        )

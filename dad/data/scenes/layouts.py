@@ -1,6 +1,7 @@
 """What stands where: rooms, open ground and streets, each drawn from a random generator.
 
-The camera looks along +y before it is turned; lengths are metres. A layout returns the meshes, the camera and the light.
+The camera looks along +y before it is turned; lengths are metres. A layout returns the meshes, the camera and the
+light.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,9 @@ Generator = np.random.Generator
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """Position (3,) in metres, yaw (to the right), pitch (down) and roll in radians, horizontal field of view in radians."""
+    """Position (3,) in metres, yaw (to the right), pitch (down) and roll in radians, horizontal field of view in
+    radians.
+    """
 
     position: np.ndarray
     yaw: float
@@ -27,7 +30,9 @@ class Camera:
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
-    """A lamp at `lamp` (metres) or, if that is None, a sun in `direction` (unit vector towards it); `ambient` in [0,1]."""
+    """A lamp at `lamp` (metres) or, if that is None, a sun in `direction` (unit vector towards it); `ambient` in
+    [0,1].
+    """
 
     lamp: np.ndarray | None
     direction: np.ndarray
@@ -64,7 +69,9 @@ def _table(parts: Assembly, rng: Generator, x: float, y: float, turn: float) -> 
         shape = str(rng.choice(["box", "cylinder", "sphere", "cone"]))
         size = rng.uniform(0.08, 0.3, 3)
         base = (x + c * dx - s * dy, y + s * dx + c * dy, height + 0.05)
-        parts.place(shape, tuple(size), base, random_material(rng, ("plain", "checker", "stripes")), rng.uniform(0, np.pi))
+        parts.place(
+            shape, tuple(size), base, random_material(rng, ("plain", "checker", "stripes")), rng.uniform(0, np.pi)
+        )
 
 
 def _sofa(parts: Assembly, rng: Generator, x: float, y: float, turn: float) -> None:
@@ -82,13 +89,19 @@ def _cabinet(parts: Assembly, rng: Generator, x: float, y: float, turn: float) -
     parts.place("box", size, (x, y, 0), random_material(rng, ("planks", "plain", "stripes", "noise")), turn)
     if size[2] < 1.4:
         thing = random_material(rng, ("plain", "checker"))
-        parts.place(str(rng.choice(["sphere", "cylinder", "box"])), tuple(rng.uniform(0.15, 0.4, 3)), (x, y, size[2]), thing)
+        parts.place(
+            str(rng.choice(["sphere", "cylinder", "box"])), tuple(rng.uniform(0.15, 0.4, 3)), (x, y, size[2]), thing
+        )
 
 
 def _solid(parts: Assembly, rng: Generator, x: float, y: float, turn: float) -> None:
     shape = str(rng.choice(["box", "sphere", "cylinder", "cone"]))
-    size = rng.uniform(0.2, 1.0, 3) if shape == "box" else rng.uniform(0.25, 0.9) * np.array([1, 1, rng.uniform(0.8, 2)])
-    parts.place(shape, tuple(size), (x, y, 0), random_material(rng, ("plain", "checker", "stripes", "brick", "noise")), turn)
+    size = (
+        rng.uniform(0.2, 1.0, 3) if shape == "box" else rng.uniform(0.25, 0.9) * np.array([1, 1, rng.uniform(0.8, 2)])
+    )
+    parts.place(
+        shape, tuple(size), (x, y, 0), random_material(rng, ("plain", "checker", "stripes", "brick", "noise")), turn
+    )
 
 
 def indoor(rng: Generator) -> Layout:
@@ -116,18 +129,25 @@ def indoor(rng: Generator) -> Layout:
             parts.place("box", (w, 0.03, h), (rng.uniform(-0.4, 0.4) * width, length - 0.015, z), picture)
         else:
             parts.place(
-                "box", (0.03, w, h), (rng.choice([-1, 1]) * (width / 2 - 0.015), rng.uniform(0.3, 0.9) * length, z), picture
+                "box",
+                (0.03, w, h),
+                (rng.choice([-1, 1]) * (width / 2 - 0.015), rng.uniform(0.3, 0.9) * length, z),
+                picture,
             )
     if rng.random() < 0.5:
         rug = random_material(rng, ("checker", "stripes", "noise"), saturation=0.8)
-        parts.place("box", (rng.uniform(1, 2), rng.uniform(1, 2), 0.015), (rng.uniform(-0.2, 0.2) * width, 0.6 * length, 0), rug)
+        parts.place(
+            "box", (rng.uniform(1, 2), rng.uniform(1, 2), 0.015), (rng.uniform(-0.2, 0.2) * width, 0.6 * length, 0), rug
+        )
     for _ in range(rng.integers(3, 9)):
         thing = (_table, _sofa, _cabinet, _solid, _solid)[rng.integers(5)]
         y = rng.uniform(1.6, length - 0.4)
         x = rng.uniform(-width / 2 + 0.4, width / 2 - 0.4)
         thing(parts, rng, x, y, float(rng.choice([0, np.pi / 2, np.pi, rng.uniform(0, 2 * np.pi)])))
     camera = Camera(
-        position=np.array([rng.uniform(-0.3, 0.3) * width, rng.uniform(0.15, 0.6), min(rng.uniform(0.9, 1.8), height - 0.3)]),
+        position=np.array(
+            [rng.uniform(-0.3, 0.3) * width, rng.uniform(0.15, 0.6), min(rng.uniform(0.9, 1.8), height - 0.3)]
+        ),
         yaw=rng.uniform(-0.45, 0.45),
         pitch=rng.uniform(-0.08, 0.4),
         roll=rng.normal(0, 0.02),
@@ -162,16 +182,24 @@ def _tree(parts: Assembly, rng: Generator, x: float, y: float, z: float) -> None
     parts.place(shape, (crown, crown, crown * rng.uniform(0.9, 1.8)), (x, y, z + trunk), leaves)
 
 
-def _building(parts: Assembly, rng: Generator, x: float, y: float, z: float, turn: float, size: tuple[float, float, float]) -> None:
-    facade = random_material(rng, ("windows", "windows", "brick", "noise"), scale=(1.5, 3.5), value=(0.2, 0.75), saturation=0.3)
+def _building(
+    parts: Assembly, rng: Generator, x: float, y: float, z: float, turn: float, size: tuple[float, float, float]
+) -> None:
+    facade = random_material(
+        rng, ("windows", "windows", "brick", "noise"), scale=(1.5, 3.5), value=(0.2, 0.75), saturation=0.3
+    )
     parts.place("box", size, (x, y, z - 1), facade, turn)
 
 
 def _person(parts: Assembly, rng: Generator, x: float, y: float, z: float) -> None:
     height = rng.uniform(1.5, 1.9)
     parts.place("cylinder", (0.4, 0.3, 0.5 * height), (x, y, z), random_material(rng, ("plain", "noise")))
-    parts.place("cylinder", (0.5, 0.35, 0.35 * height), (x, y, z + 0.5 * height), random_material(rng, ("plain", "stripes")))
-    parts.place("sphere", (0.24, 0.24, 0.28), (x, y, z + 0.84 * height), random_material(rng, ("plain",), value=(0.2, 0.6)))
+    parts.place(
+        "cylinder", (0.5, 0.35, 0.35 * height), (x, y, z + 0.5 * height), random_material(rng, ("plain", "stripes"))
+    )
+    parts.place(
+        "sphere", (0.24, 0.24, 0.28), (x, y, z + 0.84 * height), random_material(rng, ("plain",), value=(0.2, 0.6))
+    )
 
 
 def outdoor(rng: Generator) -> Layout:
@@ -201,7 +229,9 @@ def outdoor(rng: Generator) -> Layout:
     if rng.random() < 0.5:
         x, y, z = spot(6, 20)
         wall = random_material(rng, ("brick", "planks", "stripes"), scale=(0.3, 1.0))
-        parts.place("box", (rng.uniform(3, 14), 0.25, rng.uniform(0.8, 2.2)), (x, y, z - 0.3), wall, rng.uniform(-0.6, 0.6))
+        parts.place(
+            "box", (rng.uniform(3, 14), 0.25, rng.uniform(0.8, 2.2)), (x, y, z - 0.3), wall, rng.uniform(-0.6, 0.6)
+        )
     camera = Camera(
         position=np.array([0.0, 0.0, rng.uniform(1.2, 2.6) if rng.random() < 0.8 else rng.uniform(2.6, 6)]),
         yaw=rng.uniform(-0.1, 0.1),
@@ -216,7 +246,11 @@ def _solid_outdoors(parts: Assembly, rng: Generator, x: float, y: float, z: floa
     shape = str(rng.choice(["box", "sphere", "cylinder", "cone"]))
     size = tuple(rng.uniform(0.4, 2.0, 3))
     parts.place(
-        shape, size, (x, y, z - 0.1), random_material(rng, ("brick", "noise", "checker", "plain", "gravel")), rng.uniform(0, np.pi)
+        shape,
+        size,
+        (x, y, z - 0.1),
+        random_material(rng, ("brick", "noise", "checker", "plain", "gravel")),
+        rng.uniform(0, np.pi),
     )
 
 
@@ -235,7 +269,9 @@ def _car(parts: Assembly, rng: Generator, x: float, y: float, turn: float) -> No
 
 
 def driving(rng: Generator) -> Layout:
-    """A straight street with lanes, pavements, cars, facades, poles and trees, seen from a car's camera; depth up to 80 m."""
+    """A straight street with lanes, pavements, cars, facades, poles and trees, seen from a car's camera; depth up to 80
+    m.
+    """
     parts = Assembly.empty()
     grey = rng.uniform(0.08, 0.3)
     asphalt = Material(pattern="noise", first=np.full(3, grey), second=np.full(3, grey * 0.8), scale=2.0, grain=0.25)

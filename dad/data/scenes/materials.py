@@ -1,7 +1,8 @@
 """Procedural materials: colour as a function of position on a surface.
 
-A material is evaluated on many points at once. Surfaces are textured by box projection: the two world coordinates across the
-dominant axis of the normal serve as texture coordinates, so every mesh can carry every pattern without a parametrisation.
+A material is evaluated on many points at once. Surfaces are textured by box projection: the two world coordinates
+across the dominant axis of the normal serve as texture coordinates, so every mesh can carry every pattern without a
+parametrisation.
 """
 
 import functools
@@ -15,7 +16,9 @@ PATTERNS = ("plain", "noise", "checker", "stripes", "brick", "planks", "windows"
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """One look: `pattern` in `PATTERNS`, two linear RGB colours (3,), the pattern's period in metres and a grain strength."""
+    """One look: `pattern` in `PATTERNS`, two linear RGB colours (3,), the pattern's period in metres and a grain
+    strength.
+    """
 
     pattern: str
     first: np.ndarray
@@ -27,7 +30,9 @@ class Material:
 
 @functools.cache
 def _noise_tile(size: int = 256) -> np.ndarray:
-    """One periodic tile of smooth noise in [0,1], the same in every process: random lattice values, blurred at two scales."""
+    """One periodic tile of smooth noise in [0,1], the same in every process: random lattice values, blurred at two
+    scales.
+    """
     rng = np.random.default_rng(7)
     white = rng.random((size, size))
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
@@ -38,7 +43,9 @@ def _noise_tile(size: int = 256) -> np.ndarray:
 
 
 def noise(uv: np.ndarray, period: float) -> np.ndarray:
-    """Smooth noise in [0,1] at texture coordinates `uv` (N,2) in metres; one tile (256 lattice cells) spans 32 periods."""
+    """Smooth noise in [0,1] at texture coordinates `uv` (N,2) in metres; one tile (256 lattice cells) spans 32
+    periods.
+    """
     tile = _noise_tile()
     size = tile.shape[0]
     position = uv * (size / (32 * period))
@@ -97,7 +104,9 @@ def albedo(material: Material, points: np.ndarray, normals: np.ndarray) -> np.nd
     return np.clip(colour, 0.005, 1)
 
 
-def random_colour(rng: np.random.Generator, *, saturation: float = 0.5, value: tuple[float, float] = (0.15, 0.8)) -> np.ndarray:
+def random_colour(
+    rng: np.random.Generator, *, saturation: float = 0.5, value: tuple[float, float] = (0.15, 0.8)
+) -> np.ndarray:
     """A random linear RGB colour of limited saturation."""
     grey = rng.uniform(*value)
     tint = rng.uniform(-1, 1, 3)
@@ -107,7 +116,9 @@ def random_colour(rng: np.random.Generator, *, saturation: float = 0.5, value: t
 def random_material(
     rng: np.random.Generator, patterns: tuple[str, ...], *, scale: tuple[float, float] = (0.1, 0.8), **colour: Any
 ) -> Material:
-    """A material with one of `patterns` (repeat a name to weight it), random colours, and a log-uniform period in metres."""
+    """A material with one of `patterns` (repeat a name to weight it), random colours, and a log-uniform period in
+    metres.
+    """
     first = random_colour(rng, **colour)
     second = np.clip(first * rng.uniform(0.3, 1.7), 0.02, 0.95) if rng.random() < 0.6 else random_colour(rng, **colour)
     return Material(

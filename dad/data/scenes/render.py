@@ -1,4 +1,6 @@
-"""Ray tracing of a layout with Embree: exact depth along the optical axis, textures, one light with shadows, sky and haze."""
+"""Ray tracing of a layout with Embree: exact depth along the optical axis, textures, one light with shadows, sky and
+haze.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +24,10 @@ STYLES = tuple(VERSIONS)
 
 @dataclass(frozen=True)
 class Scene:
-    """rgb uint8 (H,W,3); depth float32 (H,W) in metres along the optical axis, 0 where there is none (sky, beyond the range);
-    lidar like depth but sparse (`driving` only, else None); camera: fx, fy, cx, cy in pixels (pixel centres at +0.5), width,
-    height, and the pose (height in metres, yaw, pitch, roll in radians)."""
+    """rgb uint8 (H,W,3); depth float32 (H,W) in metres along the optical axis, 0 where there is none (sky, beyond the
+    range); lidar like depth but sparse (`driving` only, else None); camera: fx, fy, cx, cy in pixels (pixel centres at
+    +0.5), width, height, and the pose (height in metres, yaw, pitch, roll in radians).
+    """
 
     rgb: np.ndarray
     depth: np.ndarray
@@ -55,7 +58,9 @@ class _Tracer:
         self.mesh = TriangleMesh(self.scene, self.vertices, self.faces)  # Embree does not own it: keep it alive
 
     def first(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distance in units of the direction's length (inf: nothing) and face index (-1: nothing) of the first hit, (N,) each."""
+        """Distance in units of the direction's length (inf: nothing) and face index (-1: nothing) of the first hit,
+        (N,) each.
+        """
         hit = self.scene.run(origins.astype(np.float32), directions.astype(np.float32), output=1)
         face = hit["primID"]
         return np.where(face >= 0, hit["tfar"], np.inf).astype(np.float64), face
@@ -115,7 +120,9 @@ def _lidar(
     rng: np.random.Generator,
     centre: tuple[float, float] = (0.5, 0.5),
 ) -> np.ndarray:
-    """Sparse depth (H,W): rings of a scanner mounted 0.3 m above the camera, kept where the camera sees the same surface."""
+    """Sparse depth (H,W): rings of a scanner mounted 0.3 m above the camera, kept where the camera sees the same
+    surface.
+    """
     height, width = depth.shape
     rings, columns = max(12, height // 6), 2 * width
     elevation = np.linspace(np.radians(-28), np.radians(4), rings)
@@ -141,7 +148,8 @@ def require_drawable(seed: int, height: int, width: int, samples: int) -> None:
     """Raise UserError for a size without pixels or a negative seed."""
     if min(height, width, samples) < 1 or seed < 0:
         raise UserError(
-            f"a scene needs a positive size and a seed >= 0, got height {height}, width {width}, samples {samples}, seed {seed}"
+            f"a scene needs a positive size and a seed >= 0, got height {height}, width {width}, samples {samples}, "
+            f"seed {seed}"
         )
 
 
@@ -157,9 +165,10 @@ def render_scene(
 ) -> Scene:
     """Render one scene; the result is a pure function of the arguments.
 
-    Depth is exact at pixel centres. In style `plain` colour is the mean of `samples` x `samples` rays a pixel; the others send one
-    ray through every centre and four more where there are edges, and do without `samples`. `textures` are photographs for some of
-    their surfaces. Raises UserError for an unknown kind or style, an empty size, and textures in style `plain`.
+    Depth is exact at pixel centres. In style `plain` colour is the mean of `samples` x `samples` rays a pixel; the
+    others send one ray through every centre and four more where there are edges, and do without `samples`. `textures`
+    are photographs for some of their surfaces. Raises UserError for an unknown kind or style, an empty size, and
+    textures in style `plain`.
     """
     if kind not in KINDS:
         raise UserError(f"unknown scene kind {kind!r}; choose one of {', '.join(KINDS)}")
@@ -169,11 +178,15 @@ def render_scene(
     if style != "plain":
         return _rich(kind, seed, height, width, style, textures)
     if textures is not None:
-        raise UserError("scenes of style plain have no photographs on their surfaces: leave textures out or take another style")
+        raise UserError(
+            "scenes of style plain have no photographs on their surfaces: leave textures out or take another style"
+        )
     return _plain(kind, seed, height, width, samples)
 
 
-def _camera(pose: Camera, focal: float, height: int, width: int, centre: tuple[float, float] = (0.5, 0.5)) -> dict[str, float]:
+def _camera(
+    pose: Camera, focal: float, height: int, width: int, centre: tuple[float, float] = (0.5, 0.5)
+) -> dict[str, float]:
     camera = {
         "fx": focal, "fy": focal, "cx": centre[0] * width, "cy": centre[1] * height, "width": width, "height": height,
         "camera_height": float(pose.position[2]), "yaw": pose.yaw, "pitch": pose.pitch, "roll": pose.roll,

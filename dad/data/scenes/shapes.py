@@ -1,4 +1,6 @@
-"""Triangle meshes in metres (z up): unit templates made once by trimesh, placed by scaling, turning about z and moving."""
+"""Triangle meshes in metres (z up): unit templates made once by trimesh, placed by scaling, turning about z and
+moving.
+"""
 
 import functools
 from dataclasses import dataclass
@@ -44,7 +46,12 @@ class Assembly:
         self.materials.append(material)
 
     def place(
-        self, shape: str, size: tuple[float, float, float], base: tuple[float, float, float], material: Material, turn: float = 0.0
+        self,
+        shape: str,
+        size: tuple[float, float, float],
+        base: tuple[float, float, float],
+        material: Material,
+        turn: float = 0.0,
     ) -> None:
         """Add a unit `shape` scaled to `size`, turned by `turn` radians about z, its bottom centre at `base`."""
         vertices, faces = template(shape)
@@ -60,7 +67,9 @@ class Assembly:
         return np.concatenate(self.vertices).astype(np.float32), faces.astype(np.int32), owner.astype(np.int32)
 
 
-def terrain(rng: np.random.Generator, extent: float, roughness: float, cells: int = 48) -> tuple[np.ndarray, np.ndarray]:
+def terrain(
+    rng: np.random.Generator, extent: float, roughness: float, cells: int = 48
+) -> tuple[np.ndarray, np.ndarray]:
     """A height field around the origin, `extent` metres to each side, finer near the centre; flat within 4 m of it."""
     axis = np.linspace(-1, 1, cells + 1)
     axis = extent * np.sign(axis) * np.abs(axis) ** 1.7
@@ -69,7 +78,9 @@ def terrain(rng: np.random.Generator, extent: float, roughness: float, cells: in
     for _ in range(4):
         direction, phase = rng.uniform(0, 2 * np.pi, 2)
         wavelength = rng.uniform(8, 40)
-        height += np.sin((x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / wavelength + phase) * wavelength / 40
+        height += (
+            np.sin((x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / wavelength + phase) * wavelength / 40
+        )
     height *= roughness * np.clip((np.hypot(x, y) - 4) / 10, 0, 1)
     vertices = np.stack([x, y, height], -1).reshape(-1, 3)
     i, j = np.meshgrid(np.arange(cells), np.arange(cells), indexing="ij")

@@ -1,4 +1,6 @@
-"""Files that an export carries along. They run where the export is used: each says in its first lines what it needs there."""
+"""Files that an export carries along. They run where the export is used: each says in its first lines what it needs
+there.
+"""
 
 from pathlib import Path
 
@@ -10,7 +12,9 @@ RESIZING = "resizing_dad.py"
 def copy_processor(out: Path) -> None:
     """The image processor and the resizing rules that it shares with the estimators."""
     text = (FOLDER / "image_processing_dad.py").read_text()
-    (out / "image_processing_dad.py").write_text(text.replace("from dad.models.resizing import", "from .resizing_dad import"))
+    (out / "image_processing_dad.py").write_text(
+        text.replace("from dad.models.resizing import", "from .resizing_dad import")
+    )
     (out / RESIZING).write_text((FOLDER.parents[1] / "models" / "resizing.py").read_text())
 
 

@@ -1,7 +1,8 @@
-"""The source's own pre- and post-processing for transformers' pipelines. Needs transformers, torch and torchvision, nothing else.
+"""The source's own pre- and post-processing for transformers' pipelines. Needs transformers, torch and torchvision,
+nothing else.
 
-transformers' processors know one rule of resizing, and smooth what they shrink; this one does what the exported network saw in
-training: see `policy` in preprocessor_config.json.
+transformers' processors know one rule of resizing, and smooth what they shrink; this one does what the exported network
+saw in training: see `policy` in preprocessor_config.json.
 """
 
 from typing import Any
@@ -17,8 +18,8 @@ from dad.models.resizing import network_size, possible_size, resize_image, resiz
 class DadImageProcessor(BaseImageProcessor):
     """Images to a network's input, and its maps to the images' sizes.
 
-    policy: size and multiple in pixels; fit ("lower", "upper", "minimal", "square", "longest"); mean and std of RGB in [0,1]; back,
-    the interpolation of the map ("bilinear" with aligned corners, or "bicubic").
+    policy: size and multiple in pixels; fit ("lower", "upper", "minimal", "square", "longest"); mean and std of RGB in
+    [0,1]; back, the interpolation of the map ("bilinear" with aligned corners, or "bicubic").
     """
 
     model_input_names = ("pixel_values",)
@@ -32,9 +33,13 @@ class DadImageProcessor(BaseImageProcessor):
         return self.preprocess(images, **options)
 
     def preprocess(self, images: Any, return_tensors: str | None = "pt", **_: Any) -> BatchFeature:
-        """PIL images or uint8 arrays (H,W,3), one or a list of equal input sizes -> pixel_values (B,3,h,w), normalised."""
+        """PIL images or uint8 arrays (H,W,3), one or a list of equal input sizes -> pixel_values (B,3,h,w),
+        normalised.
+        """
         given = images if isinstance(images, list | tuple) else [images]
-        return BatchFeature({"pixel_values": torch.cat([self._one(image) for image in given])}, tensor_type=return_tensors)
+        return BatchFeature(
+            {"pixel_values": torch.cat([self._one(image) for image in given])}, tensor_type=return_tensors
+        )
 
     def _one(self, image: Any) -> torch.Tensor:
         pixels = np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)

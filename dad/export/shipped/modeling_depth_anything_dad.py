@@ -1,7 +1,9 @@
-"""Depth Anything with the official code's position embeddings. Needs transformers and torch, and `trust_remote_code=True`.
+"""Depth Anything with the official code's position embeddings. Needs transformers and torch, and
+`trust_remote_code=True`.
 
-transformers' own class resamples the position embedding by another rule than the official code wherever the input's grid is not
-the stored one; this subclass does what the official code does. Without `trust_remote_code` transformers takes its own class.
+transformers' own class resamples the position embedding by another rule than the official code wherever the input's
+grid is not the stored one; this subclass does what the official code does. Without `trust_remote_code` transformers
+takes its own class.
 """
 
 from typing import Any
@@ -13,8 +15,8 @@ from transformers import DepthAnythingConfig
 
 
 class DepthAnythingForDepthEstimation(transformers.DepthAnythingForDepthEstimation):
-    """transformers' network. Where the stored position embedding is resampled to the input's grid, the one (1,1+G*G,C) that was
-    trained lies beside it as `position_table`.
+    """transformers' network. Where the stored position embedding is resampled to the input's grid, the one (1,1+G*G,C)
+    that was trained lies beside it as `position_table`.
     """
 
     config_class = DepthAnythingConfig

@@ -1,8 +1,9 @@
-"""MiDaS's transformer networks by the official code's rules. Needs transformers and torch, and `trust_remote_code=True`.
+"""MiDaS's transformer networks by the official code's rules. Needs transformers and torch, and
+`trust_remote_code=True`.
 
-transformers' own class doubles maps in its decoder and makes the next ones fit, where the official code enlarges them to the next
-ones' size; over a ViT it takes square inputs only. This subclass takes the inputs that the official code takes, and gives its maps.
-Without `trust_remote_code` transformers takes its own class.
+transformers' own class doubles maps in its decoder and makes the next ones fit, where the official code enlarges them
+to the next ones' size; over a ViT it takes square inputs only. This subclass takes the inputs that the official code
+takes, and gives its maps. Without `trust_remote_code` transformers takes its own class.
 """
 
 from typing import Any

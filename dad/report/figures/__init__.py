@@ -1,9 +1,9 @@
 """The paper's figures. A figure is a module `figN.py` of this folder, and the folder is the registry.
 
-Such a module holds TITLE and CAPTION (the paper's, shortened), TABLES (whose rows it shows), NOTES (a Jinja template: what its
-caption says beyond the paper's), `needs(study)` (what it is made from, or why it cannot be made) and `draw(job)`. Importing this
-package and asking for needs loads neither torch nor matplotlib: the workflow does so for every job. Fig. 1 and 3 are a teaser and
-a diagram; nothing in them is computed.
+Such a module holds TITLE and CAPTION (the paper's, shortened), TABLES (whose rows it shows), NOTES (a Jinja template:
+what its caption says beyond the paper's), `needs(study)` (what it is made from, or why it cannot be made) and
+`draw(job)`. Importing this package and asking for needs loads neither torch nor matplotlib: the workflow does so for
+every job. Fig. 1 and 3 are a teaser and a diagram; nothing in them is computed.
 """
 
 import importlib
@@ -46,9 +46,9 @@ def figures_of(table: str) -> list[str]:
 def write_paper_figure(study: StudyConfig, name: str, results: Path, out: Path) -> None:
     """Write a figure of the paper: OUT/<name>.png, .svg, .md and, where there are numbers in it, .csv.
 
-    RESULTS/<study> holds the cells' weights and scores, the benchmarks and the manifests of photos. Where the study cannot give
-    the figure, a placeholder says why. The same files give the same bytes. Raises UserError for an unknown name and for files that
-    are missing.
+    RESULTS/<study> holds the cells' weights and scores, the benchmarks and the manifests of photos. Where the study
+    cannot give the figure, a placeholder says why. The same files give the same bytes. Raises UserError for an unknown
+    name and for files that are missing.
     """
     from dad.report.style import styled
 

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dad.evaluation.score import score_fitted
-from dad.pointcloud import FIELD_OF_VIEW, Camera, assumed_camera, read_camera, relative_to_depth, unproject, write_glb, write_ply
+from dad.pointcloud import (
+    FIELD_OF_VIEW,
+    Camera,
+    assumed_camera,
+    read_camera,
+    relative_to_depth,
+    unproject,
+    write_glb,
+    write_ply,
+)
 from dad.report.figures.job import Drawing, Job, named
 from dad.report.figures.methods import Needs, all_sets, maps_of, our_method
 from dad.report.figures.splat import View, filled_window, splat
@@ -38,13 +47,14 @@ TABLES = ("table4", "table5")
 NOTES = """\
 - Images, spread evenly by their number alone: {{ images }}. The points are in `{{ job.name }}/*.ply` and,
   for 3D viewers, `*.glb`, one file each.
-- The paper aligns its maps with those of MoGe, which this project does not have: here scale and shift are fitted to the true depth
-  under the protocol {{ job.protocol }}, and points without a truth (sky) are left out; where only a sensor's sparse points are
-  known, those far from all of them.
-- Where the camera is not known, a lens of {{ "%g" % lens }} degrees across the longer side is assumed. The views turn by 22 degrees
-  around the median depth.
+- The paper aligns its maps with those of MoGe, which this project does not have: here scale and shift are fitted to the
+  true depth under the protocol {{ job.protocol }}, and points without a truth (sky) are left out; where only a sensor's
+  sparse points are known, those far from all of them.
+- Where the camera is not known, a lens of {{ "%g" % lens }} degrees across the longer side is assumed. The views turn
+  by 22 degrees around the median depth.
 {% if assumed %}
-- Photos have no truth: their points lie between {{ "%g" % ends[0] }} and {{ "%g" % ends[1] }} units, which is an assumption.
+- Photos have no truth: their points lie between {{ "%g" % ends[0] }} and {{ "%g" % ends[1] }} units, which is an
+  assumption.
 {% endif %}
 """
 PHOTOS = 3
@@ -130,7 +140,9 @@ def write_points(job: Job, clouds: list[Cloud]) -> list[dict[str, Any]]:
         write_ply(folder / cloud.file, points, colours)
         write_glb((folder / cloud.file).with_suffix(".glb"), points, colours)
         ends = {"nearest": float(cloud.depth[cloud.mask].min()), "farthest": float(cloud.depth[cloud.mask].max())}
-        numbers.append({"file": cloud.file, "image": cloud.picture.id, **cloud.numbers, "points": str(len(points)), **ends})
+        numbers.append(
+            {"file": cloud.file, "image": cloud.picture.id, **cloud.numbers, "points": str(len(points)), **ends}
+        )
     return numbers
 
 
@@ -160,7 +172,9 @@ def _thinned(cloud: Cloud) -> Cloud:
 
 
 def _solid(picture: Picture) -> NDArray[np.bool_]:
-    """Which pixels (H,W) become points: those with a truth, or, where it is sparse, those near one. Sky never has any."""
+    """Which pixels (H,W) become points: those with a truth, or, where it is sparse, those near one. Sky never has
+    any.
+    """
     from scipy import ndimage
 
     if picture.mask.mean() >= SPARSE:
@@ -181,12 +195,16 @@ def _camera(picture: Picture) -> tuple[Camera, bool]:
 
 
 def _seen(cloud: Cloud, depth: NDArray[np.floating], mask: NDArray[np.bool_], view: View) -> NDArray[np.uint8]:
-    """A depth map's points from a view, in the photo's shape; our points decide pivot and window for the truth's too."""
+    """A depth map's points from a view, in the photo's shape; our points decide pivot and window for the truth's
+    too.
+    """
     height, width = depth.shape
     factor = RENDERED / max(height, width)
     size = (round(height * factor), round(width * factor))
     pivot = float(np.median(cloud.depth[cloud.mask]))
-    window = filled_window(cloud.of(cloud.depth, cloud.mask)[0], view, pivot=pivot, focal=cloud.camera.fx * factor, size=size)
+    window = filled_window(
+        cloud.of(cloud.depth, cloud.mask)[0], view, pivot=pivot, focal=cloud.camera.fx * factor, size=size
+    )
     if mask.mean() < SPARSE:
         points, colours = cloud.of(depth, mask)
         return splat(points, colours, view, window, pivot=pivot, focal=cloud.camera.fx, thick=4)
@@ -198,7 +216,9 @@ def _seen(cloud: Cloud, depth: NDArray[np.floating], mask: NDArray[np.bool_], vi
 
 
 def _refined(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A depth map at (H,W): interpolated on surfaces, and nearest at edges, so that no point lies between two surfaces."""
+    """A depth map at (H,W): interpolated on surfaces, and nearest at edges, so that no point lies between two
+    surfaces.
+    """
     nearest, smooth = _resized(depth, size), _resized(depth, size, Image.Resampling.BILINEAR)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.abs(smooth / nearest - 1) < SAME_SURFACE, smooth, nearest)

@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 TITLE = "Issue with global normalization"
 CAPTION = (
-    "Two alignments of the central w/2, h/2 region: least squares over the whole image before the region is cut out, and over the "
+    "Two alignments of the central w/2, h/2 region: least squares over the whole image before the region is cut out, "
+    "and over the "
     "region alone. Metrics are computed on the region."
 )
 TABLES = ("table2", "table4", "table5")
 NOTES = """\
 - (a): {{ teacher }} on the middle image of each data set, errors after the two alignments: {{ shown }}.
 - (b): means over all images, with 95 % intervals (over images, and over seeds where there are several). The two
-  alignments of a method see the same images, so their paired `difference` (local minus global) says more than two overlapping
-  intervals; `local_better_in` is the share of images in which the local fit is better.
+  alignments of a method see the same images, so their paired `difference` (local minus global) says more than two
+  overlapping intervals; `local_better_in` is the share of images in which the local fit is better.
 """
 METRICS = ("abs_rel", "delta1")
 ALIGNMENTS: dict[str, dict[str, Any]] = {
@@ -121,7 +122,9 @@ def _ends(name: str, interval: "Interval") -> dict[str, float]:
 
 
 def outcomes(job: Job, numbers: Sequence[dict[str, Any]]) -> list[Outcome]:
-    """Per data set, whether the region is better off with a fit of its own for every method, as the paper's figure shows."""
+    """Per data set, whether the region is better off with a fit of its own for every method, as the paper's figure
+    shows.
+    """
     from dad.analysis.estimates import Interval
 
     found = []
@@ -130,9 +133,15 @@ def outcomes(job: Job, numbers: Sequence[dict[str, Any]]) -> list[Outcome]:
         gains = [Interval(*(line[f"difference{end}"] for end in ("", "_low", "_high"))) for line in lines]
         worse = [line["method"] for line, gain in zip(lines, gains, strict=True) if gain.low > 0]
         mean = signed(float(np.mean([gain.mean for gain in gains])))
-        said = "; ".join(f"{line['method']} {with_interval(gain, signs=True)}" for line, gain in zip(lines, gains, strict=True))
+        said = "; ".join(
+            f"{line['method']} {with_interval(gain, signs=True)}" for line, gain in zip(lines, gains, strict=True)
+        )
         ours = f"on {dataset} local minus global is {mean} in AbsRel on average ({said})"
-        found.append(Outcome("the fit over the region alone lowers its error", ours, not worse and max(g.mean for g in gains) < 0))
+        found.append(
+            Outcome(
+                "the fit over the region alone lowers its error", ours, not worse and max(g.mean for g in gains) < 0
+            )
+        )
     return found
 
 

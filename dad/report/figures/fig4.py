@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 
 TITLE = "Normalization strategies"
 CAPTION = (
-    "Global, hybrid, local and no normalization: the pixels that a marked pixel is normalized with (its norm. area), and the map "
+    "Global, hybrid, local and no normalization: the pixels that a marked pixel is normalized with (its norm. area), "
+    "and the map "
     "that results."
 )
 TABLES = ()
 NOTES = """\
-- The label is the map of {{ teacher }} for the largest central square of the middle photo of the training set, `{{ photo }}`, at
-  the training's {{ study.crop.size }} pixels.
-- The marked pixel is at row {{ place[0] }} and column {{ place[1] }} of the label, chosen beforehand ({{ "%.0f" % (100 * marked[0])
-  }}% down, {{ "%.0f" % (100 * marked[1]) }}% across).
-- Groups (`{{ study.loss.groups }}`) and arithmetic (`{{ study.loss.variant }}`) are those that the study trains with, drawn by the
-  loss's own code. Hybrid normalization averages the differences of student and label over its three levels; its S = 1 holds the
-  same pixels as global normalization{% if study.loss.variant == "hdn" and study.loss.groups != "spatial" %}, but for the
-  largest value, which upstream's code leaves out of every group{% endif %}.
-- Histograms (counts on a square-root scale): all label values grey, those of the area blue, the groups' edges dashed, the marked
-  pixel's value red.
+- The label is the map of {{ teacher }} for the largest central square of the middle photo of the training set,
+  `{{ photo }}`, at the training's {{ study.crop.size }} pixels.
+- The marked pixel is at row {{ place[0] }} and column {{ place[1] }} of the label, chosen beforehand
+  ({{ "%.0f" % (100 * marked[0]) }}% down, {{ "%.0f" % (100 * marked[1]) }}% across).
+- Groups (`{{ study.loss.groups }}`) and arithmetic (`{{ study.loss.variant }}`) are those that the study trains with,
+  drawn by the loss's own code. Hybrid normalization averages the differences of student and label over its three
+  levels; its S = 1 holds the same pixels as global normalization{%
+  if study.loss.variant == "hdn" and study.loss.groups != "spatial" %}, but for the largest value, which upstream's code
+  leaves out of every group{% endif %}.
+- Histograms (counts on a square-root scale): all label values grey, those of the area blue, the groups' edges dashed,
+  the marked pixel's value red.
 """
 
 MARKED = (0.7, 0.4)
@@ -64,7 +66,9 @@ class Panel:
 
 
 def label_of(job: Job) -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
-    """The largest central square of the middle photo at the training's size (S,S,3), the teacher's map (S,S), the photo's id."""
+    """The largest central square of the middle photo at the training's size (S,S,3), the teacher's map (S,S), the
+    photo's id.
+    """
     import torch
 
     from dad.data.crops import CropPlan
@@ -121,8 +125,12 @@ def draw(job: Job) -> Drawing:
     shown, place, coloured = panels(label, job.study.loss), marked(label.shape), colourise(label)
     columns: list[Column] = [("photo and label", [Tile(rgb, dot=place), Tile(coloured, dot=place), Chart(_legend)])]
     for panel in shown:
-        histogram = Chart(functools.partial(_histogram, label=label, panel=panel, place=place), inset=(0.02, 0.1, 0.02, 0))
-        columns.append((panel.title, [Tile(_faded(coloured, panel.area), dot=place), map_tile(panel.values), histogram]))
+        histogram = Chart(
+            functools.partial(_histogram, label=label, panel=panel, place=place), inset=(0.02, 0.1, 0.02, 0)
+        )
+        columns.append(
+            (panel.title, [Tile(_faded(coloured, panel.area), dot=place), map_tile(panel.values), histogram])
+        )
     rows = ("norm. area", "normalized map", "pixels by value")
     gaps = {1: 0.28, 2: 0.12, 5: 0.12, 6: 0.12}
     grid = Grid(rows, columns, heights=[1, 1, 0.72], title=job.title, tile=1.5, gaps=gaps, foot=0.65)

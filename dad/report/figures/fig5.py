@@ -24,22 +24,25 @@ from dad.report.pictures import (
 
 TITLE = "Different inputs lead to different pseudo-labels"
 CAPTION = (
-    "Global depth: the teacher sees the whole image, and the region is cut out of its map. Local depth: the teacher sees the "
+    "Global depth: the teacher sees the whole image, and the region is cut out of its map. Local depth: the teacher "
+    "sees the "
     "region."
 )
 TABLES = ()
 NOTES = """\
-- {{ teacher }} with inputs of {{ study.crop.size }} pixels, on photos {{ photos }}: evenly spaced in the training set's order. The
-  regions, a third of the photo in width and height, are at places fixed beforehand.
+- {{ teacher }} with inputs of {{ study.crop.size }} pixels, on photos {{ photos }}: evenly spaced in the training set's
+  order. The regions, a third of the photo in width and height, are at places fixed beforehand.
 - The region alone fills the teacher's input, so it is seen three times as large as in the whole photo.
 {% if rendered %}
-- The photos are rendered, so their true depth is known (training never reads it). The numbers are of the region, each map fitted to
-  the truth of the region alone under the protocol {{ job.protocol }}.
+- The photos are rendered, so their true depth is known (training never reads it). The numbers are of the region, each
+  map fitted to the truth of the region alone under the protocol {{ job.protocol }}.
 {% endif %}
 """
 PHOTOS = 3
 REGION = ((1 / 3, 1 / 3), (1 / 3, 3 / 5), (1 / 4, 1 / 2))
-"""Per row the upper left corner of the region as a share of height and width: three places, so that not all show the same."""
+"""Per row the upper left corner of the region as a share of height and width: three places, so that not all show the
+same.
+"""
 SIZE = 1 / 3
 """The region's side as a share of the photo's."""
 COLUMNS = ("photo", "global depth", "the region", "global depth,\ncut out", "local depth", "true depth")
@@ -49,7 +52,9 @@ needs = teacher_on_photos
 
 
 def draw(job: Job) -> Drawing:
-    """A row per photo: photo and global depth whole, then the region magnified: photo, global depth, local depth, true depth."""
+    """A row per photo: photo and global depth whole, then the region magnified: photo, global depth, local depth, true
+    depth.
+    """
     from dad.models.estimator import load
 
     teacher = load(job.study.teacher, short_side=job.study.crop.size)
@@ -66,7 +71,9 @@ def draw(job: Job) -> Drawing:
         rows.append([*row, map_tile(as_disparity(local, teacher.kind)), truth])
         if picture.labelled:
             for name, values in (("global depth", cut(whole, region)), ("local depth", local)):
-                numbers.append({"photo": picture.id, "input": name, **measured(job, picture, region, values, teacher.kind)})
+                numbers.append(
+                    {"photo": picture.id, "input": name, **measured(job, picture, region, values, teacher.kind)}
+                )
     columns = list(zip(COLUMNS, zip(*rows, strict=True), strict=True))
     names = [f"photo {index}" for index in range(1, len(rows) + 1)]
     grid = Grid(names, columns if numbers else columns[:-1], title=job.title, tile=1.7, gaps={2: 0.14})

@@ -14,7 +14,8 @@ TABLES = ("table4", "table5")
 NOTES = """\
 - Ours is the student of row `{{ ours.row.name }}` of {{ ours.row.table }}.
 - Images, spread evenly over {{ where }} by their number alone: {{ images }}.
-- Disparity, each map with its own 2nd and 98th percentile as the ends of the scale, so that scale and shift do not show.
+- Disparity, each map with its own 2nd and 98th percentile as the ends of the scale, so that scale and shift do not
+  show.
 {% if absent %}
 - Not shown, because the study names no model of it: {{ absent|join(", ") }}.
 {% endif %}
@@ -46,7 +47,9 @@ def strips(job: Job, pictures: Sequence[Picture], where: str) -> Drawing:
     for method in job.needs.methods:
         estimator = load_method(method, job.layout)  # one in memory at a time
         columns.append((method.heading, [own_map(estimator, picture) for picture in pictures]))
-    grid = Grid([picture.place if labelled else f"photo {i}" for i, picture in enumerate(pictures, 1)], columns, title=job.title)
+    grid = Grid(
+        [picture.place if labelled else f"photo {i}" for i, picture in enumerate(pictures, 1)], columns, title=job.title
+    )
     grid.key()
     facts = {
         "ours": job.needs.method("ours"),

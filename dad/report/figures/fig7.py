@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from dad.analysis.frame import Frame
 
 TITLE = "Comparison of data scaling"
-CAPTION = "AbsRel, averaged over the benchmarks, against the number of training photos: our method and the SSI baseline."
+CAPTION = (
+    "AbsRel, averaged over the benchmarks, against the number of training photos: our method and the SSI baseline."
+)
 TABLES = ("scaling",)
 NOTES = """\
 - AbsRel, averaged over {{ datasets|join(", ") }}, each weighing the same; below, each data set by itself.
-- Photo sets are nested: {% for count in study.scaling %}{{ "{:,}".format(count) }}{{ ", " if not loop.last }}{% endfor %} photos;
-  every student is trained for the same number of steps.
-- Bands are 95 % intervals over the images of each benchmark{% if study.seeds|length > 1 %} and the {{ study.seeds|length
-  }} seeds{% else %}; with one seed they say nothing of another training{% endif %}. The paired difference is the one to judge by:
-  both methods see the same images. What became of the paper's statements about this curve is in scaling.md.
+- Photo sets are nested: {% for count in study.scaling %}{{ "{:,}".format(count) }}{{ ", " if not loop.last }}{%
+  endfor %} photos; every student is trained for the same number of steps.
+- Bands are 95 % intervals over the images of each benchmark{%
+  if study.seeds|length > 1 %} and the {{ study.seeds|length }} seeds{% else %}; with one seed they say nothing of
+  another training{% endif %}. The paired difference is the one to judge by: both methods see the same images. What
+  became of the paper's statements about this curve is in scaling.md.
 """
 DIFFERENCE = "ours − SSI"
 SHAPE = {"linewidth": 1.8, "markersize": 6.5, "err_kws": {"alpha": 0.16, "linewidth": 0.6}}
@@ -41,11 +44,15 @@ def needs(study: StudyConfig) -> Needs:
         return Needs(reason=reason)
     methods = tuple(Method(row.factors["method"], row) for row in rows)
     groups = study_groups(study, "scaling")
-    return Needs(methods, scores=tuple((group, name) for method in methods for name in method.row.subjects for group in groups))
+    return Needs(
+        methods, scores=tuple((group, name) for method in methods for name in method.row.subjects for group in groups)
+    )
 
 
 def draw(job: Job) -> Drawing:
-    """Above the average and the paired difference, below a facet per data set; all with 95 % bands, and the teacher's line."""
+    """Above the average and the paired difference, below a facet per data set; all with 95 % bands, and the teacher's
+    line.
+    """
     from matplotlib.patches import Patch
 
     from dad.analysis.frame import load_frame
@@ -82,7 +89,9 @@ def draw(job: Job) -> Drawing:
 
 
 def curves_of(frame: "Frame") -> "pd.DataFrame":
-    """One line per method, size and column: method, photos, dataset, mean, low, high; the paired difference is a method, too."""
+    """One line per method, size and column: method, photos, dataset, mean, low, high; the paired difference is a
+    method, too.
+    """
     import pandas as pd
 
     lines = frame.lines[(frame.lines["role"] == "row") & (frame.lines["metric"] == "abs_rel")].astype({"photos": int})

@@ -1,4 +1,6 @@
-"""Fig. 8: a student of the diffusion assistant beside a student of the encoder-decoder teacher, with a detail of each."""
+"""Fig. 8: a student of the diffusion assistant beside a student of the encoder-decoder teacher, with a detail of
+each.
+"""
 
 import math
 from typing import Any
@@ -16,12 +18,12 @@ TITLE = "Distilled generative models"
 CAPTION = "A student of the diffusion model beside a student of the encoder-decoder teacher."
 TABLES = ("table4",)
 NOTES = """\
-- Teacher: Depth Anything v2 ({{ teacher }}). Assistant: GenPercept ({{ assistant }}). Both students are trained alike but for whose
-  maps are the labels.
-- Images, spread evenly over each benchmark by their number alone: {{ images }}. The detail lies at one place in all of them, fixed
-  beforehand.
-- The numbers are of the whole images shown, under the protocol: AbsRel, AbsRel beside depth edges, and F1 of the depth edges. The
-  scores over all images are in Table 4.
+- Teacher: Depth Anything v2 ({{ teacher }}). Assistant: GenPercept ({{ assistant }}). Both students are trained alike
+  but for whose maps are the labels.
+- Images, spread evenly over each benchmark by their number alone: {{ images }}. The detail lies at one place in all of
+  them, fixed beforehand.
+- The numbers are of the whole images shown, under the protocol: AbsRel, AbsRel beside depth edges, and F1 of the depth
+  edges. The scores over all images are in Table 4.
 """
 ROLES = ("teacher-student", "assistant-student")
 PICTURES = 2
@@ -68,7 +70,10 @@ def draw(job: Job) -> Drawing:
 def measured(fitted: Fitted) -> dict[str, float]:
     """The numbers of one image: over all of it, beside depth edges, and of the edges themselves."""
     edges = detail_fitted(fitted, DepthEdges(fitted.depth, fitted.labels))
-    return {"abs_rel": score_fitted(fitted)["abs_rel"], **{name: edges[name] for name in ("edge_abs_rel", "boundary_f1")}}
+    return {
+        "abs_rel": score_fitted(fitted)["abs_rel"],
+        **{name: edges[name] for name in ("edge_abs_rel", "boundary_f1")},
+    }
 
 
 def outcomes(numbers: list[dict[str, Any]]) -> list[Outcome]:

@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 TITLE = "Qualitative comparison with baseline distillation"
 CAPTION = (
-    "Maps, and predicted against true depth, of the baseline (global normalization alone) and of our method; on the red diagonal "
+    "Maps, and predicted against true depth, of the baseline (global normalization alone) and of our method; on the "
+    "red diagonal "
     "the prediction is the truth."
 )
 TABLES = ("table2",)
 NOTES = """\
 - Maps: images spread evenly over each benchmark, {% for picture in pictures %}{{ titles[picture.source] }} `{{
   picture.id }}`{{ ", " if not loop.last }}{% endfor %}.
-- Densities: the scored pixels of up to {{ images }} images of the benchmark, spread evenly over it, after the protocol's alignment;
-  every image weighs the same. Both axes run over the middle 99 % of the true depths, predictions beyond them are drawn at the edge.
-  On the red diagonal the prediction is the truth.
+- Densities: the scored pixels of up to {{ images }} images of the benchmark, spread evenly over it, after the
+  protocol's alignment; every image weighs the same. Both axes run over the middle 99 % of the true depths, predictions
+  beyond them are drawn at the edge. On the red diagonal the prediction is the truth.
 - Base is the previous method: global normalization, no random crop.
 """
 IMAGES = 100
@@ -57,7 +58,9 @@ def needs(study: StudyConfig) -> Needs:
 
 @dataclass
 class Density:
-    """How many pixels of a benchmark have which true and predicted depth: counts (BINS,BINS) between logarithmic edges (m)."""
+    """How many pixels of a benchmark have which true and predicted depth: counts (BINS,BINS) between logarithmic edges
+    (m).
+    """
 
     edges: NDArray[np.float64]
     counts: NDArray[np.float64]
@@ -105,14 +108,18 @@ def draw(job: Job) -> Drawing:
     numbers: list[dict[str, Any]] = []
     for method in job.needs.methods:
         estimator = load_method(method, job.layout)
-        aligned = ((aligned_disparity(picture.fitted(estimator, job.protocol)), picture.drawn_truth) for picture in pictures)
+        aligned = (
+            (aligned_disparity(picture.fitted(estimator, job.protocol)), picture.drawn_truth) for picture in pictures
+        )
         maps.append((method.role, [map_tile(one, like=truth) for one, truth in aligned]))
         contents: list[Content] = []
         for benchmark, group, ends in zip(benchmarks, groups, edges, strict=True):
             found = density(job, benchmark, estimator, ends)
             chart = Chart(functools.partial(_density, found=found), rows=len(group), inset=(0.4, 0, 0.02, 0.34))
             contents += [chart, *[None] * (len(group) - 1)]
-            numbers.append({"method": method.role, "dataset": benchmark.name, "images": found.images, "abs_rel": found.abs_rel})
+            numbers.append(
+                {"method": method.role, "dataset": benchmark.name, "images": found.images, "abs_rel": found.abs_rel}
+            )
         charts.append((f"{method.role}: predicted against true", contents))
     widths, gaps = [1, 1, 1, 1, 1.85, 1.85], {4: 0.12, 5: 0.04}
     rows = [picture.place for picture in pictures]

@@ -1,4 +1,6 @@
-"""A figure's way from a study's files to its own: what it is drawn from, what was drawn, and the page that is written beside it."""
+"""A figure's way from a study's files to its own: what it is drawn from, what was drawn, and the page that is written
+beside it.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -59,10 +61,14 @@ class Outcome:
     """None where as much speaks for it as against it."""
 
 
-def better_on(paper: str, pairs: Sequence[tuple[float, float]], *, things: str, measure: str, names: str) -> list[Outcome]:
-    """Whether the second error of most pairs is the smaller one, as the paper's figure shows; nothing where there are no pairs.
+def better_on(
+    paper: str, pairs: Sequence[tuple[float, float]], *, things: str, measure: str, names: str
+) -> list[Outcome]:
+    """Whether the second error of most pairs is the smaller one, as the paper's figure shows; nothing where there are
+    no pairs.
 
-    things: what the pairs are of, e.g. `photos`; measure: what the errors are; names: what the first and the second are of.
+    things: what the pairs are of, e.g. `photos`; measure: what the errors are; names: what the first and the second are
+    of.
     """
     if not pairs:
         return []
@@ -74,8 +80,8 @@ def better_on(paper: str, pairs: Sequence[tuple[float, float]], *, things: str, 
 
 @dataclass
 class Drawing:
-    """A figure as drawn, the facts that its module's NOTES are filled with, the numbers in it as equal dicts, and what of the
-    paper's figure it shows or contradicts.
+    """A figure as drawn, the facts that its module's NOTES are filled with, the numbers in it as equal dicts, and what
+    of the paper's figure it shows or contradicts.
     """
 
     figure: "Figure"
@@ -134,7 +140,9 @@ def caption(job: Job, figure: ModuleType, drawing: Drawing) -> str:
         "outcomes": drawing.outcomes,
         "shown": [titles[name] for name in needs.datasets or (titles if needs.scores else ())],
         "stand_ins": any(map(is_stand_in, models)),
-        "notes": "" if needs.reason else render_text(figure.NOTES, job=job, study=study, titles=titles, **drawing.facts),
+        "notes": ""
+        if needs.reason
+        else render_text(figure.NOTES, job=job, study=study, titles=titles, **drawing.facts),
         "starts": starts(job.layout, dict.fromkeys(cells)),
         "lines": [[_cell(value) for value in line.values()] for line in drawing.numbers],
         "header": list(drawing.numbers[0]) if drawing.numbers else [],

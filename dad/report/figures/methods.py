@@ -59,9 +59,9 @@ class Method:
 class Needs:
     """Everything a figure is made from; with a `reason` it cannot be made in this study, and nothing is needed.
 
-    cells: ids of cells whose weights are loaded. models: names or paths of models that are loaded. scores: (group, subject) of
-    score files. datasets: benchmarks of which images are shown. manifest: file name of the photos' manifest under the study's
-    results.
+    cells: ids of cells whose weights are loaded. models: names or paths of models that are loaded. scores: (group,
+    subject) of score files. datasets: benchmarks of which images are shown. manifest: file name of the photos' manifest
+    under the study's results.
     """
 
     methods: tuple[Method, ...] = ()
@@ -93,7 +93,9 @@ def other_methods(study: StudyConfig) -> tuple[Method, ...]:
 
 
 def our_method(study: StudyConfig) -> Method:
-    """The student that is shown as ours: of teacher and assistant, as the paper's; without an assistant, of Table 5 or 2."""
+    """The student that is shown as ours: of teacher and assistant, as the paper's; without an assistant, of Table 5 or
+    2.
+    """
     methods = (
         method_in(study, "ours", "table4", supervision="select"),
         method_in(study, "ours", "table5", method="ours-depth-anything-v2"),
@@ -128,4 +130,6 @@ def maps_of(methods: tuple[Method, ...], *, datasets: tuple[str, ...] = (), mani
 
 def teacher_on_photos(study: StudyConfig) -> Needs:
     """The needs of a figure of labels: the teacher and the training photos."""
-    return maps_of((method_in(study, "teacher", "table4", supervision="teacher"),), manifest=manifest_name(study.photos))
+    return maps_of(
+        (method_in(study, "teacher", "table4", supervision="teacher"),), manifest=manifest_name(study.photos)
+    )

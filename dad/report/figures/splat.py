@@ -40,7 +40,9 @@ class Window:
     size: tuple[int, int]
 
 
-def filled_window(points: NDArray[np.float64], view: View, *, pivot: float, focal: float, size: tuple[int, int]) -> Window:
+def filled_window(
+    points: NDArray[np.float64], view: View, *, pivot: float, focal: float, size: tuple[int, int]
+) -> Window:
     """A window that the points (N,3) fill, but for the outermost hundredth on each side.
 
     focal: of the old camera in pixels of a picture of this size; the new one is between it and CLOSEST times as long.
@@ -67,7 +69,8 @@ def splat(
 ) -> NDArray[np.uint8]:
     """Points (N,3) with colours (N,3), seen by the moved camera, as a picture (H,W,3) on white; the nearest point wins.
 
-    focal: of the old camera, in pixels of the map that the points come from. thick: least side of a point's square in pixels.
+    focal: of the old camera, in pixels of the map that the points come from. thick: least side of a point's square in
+    pixels.
     """
     height, width = window.size
     seen = moved(points, view, pivot)

@@ -1,4 +1,6 @@
-"""One HTML page of a whole study, in one file without a network: the reports' own Markdown, and what only a browser can show."""
+"""One HTML page of a whole study, in one file without a network: the reports' own Markdown, and what only a browser can
+show.
+"""
 
 import functools
 from collections import Counter
@@ -48,8 +50,8 @@ def write_page(study: StudyConfig, results: Path, reports: Path, out: Path) -> P
     """Write OUT/index.html and return its path. The same files give the same bytes.
 
     Reads the Markdown, CSV and pictures of tables, figures and claims in REPORTS; RESULTS/<study>/runs/<cell> and
-    benchmarks/<dataset>. What does not exist is shown as not made yet, with the command that makes it. Raises UserError for a file
-    that is there and damaged.
+    benchmarks/<dataset>. What does not exist is shown as not made yet, with the command that makes it. Raises UserError
+    for a file that is there and damaged.
     """
     layout = Layout(study, results)
     tables = {name: table_rows(study, name) for name in table_names(study)}
@@ -111,7 +113,9 @@ def table_section(study: StudyConfig, name: str, reports: Path, targets: dict[st
     page, details = (reports / f"{name}{suffix}.md" for suffix in ("", "_details"))
     if not page.is_file():
         return Section()
-    extras = [cell_links(row.cells, row_label(layout, row)) if row.cells else short_name(row.model or "") for row in rows]
+    extras = [
+        cell_links(row.cells, row_label(layout, row)) if row.cells else short_name(row.model or "") for row in rows
+    ]
     options: dict[str, Any] = {"deeper": 2, "extras": extras, "targets": targets}
     more = details.read_text(encoding="utf-8") if details.is_file() else ""
     return Section(

@@ -81,8 +81,9 @@ def read_runs(layout: Layout, cells: Mapping[str, Cell], tables: Mapping[str, It
 
 
 def learning_curves(runs: Iterable[Run]) -> list[markupsafe.Markup]:
-    """Per mode and normalization of Tables 1 and 2, of training: the loss, and the agreement with the labels, which unlike the loss
-    can be compared between normalizations. The mean over the seeds and, of several, the lowest and the highest at each step.
+    """Per mode and normalization of Tables 1 and 2, of training: the loss, and the agreement with the labels, which
+    unlike the loss can be compared between normalizations. The mean over the seeds and, of several, the lowest and the
+    highest at each step.
     """
     groups: dict[str, list[pd.DataFrame]] = {}
     for run in runs:

@@ -27,7 +27,9 @@ class CloudsView:
 def clouds_view(folder: Path) -> CloudsView:
     """The PLY files of a folder; without any there is nothing to turn. Raises UserError for a damaged one."""
     paths = sorted(folder.glob("*.ply"))
-    return CloudsView(json.dumps([_cloud(path) for path in paths], separators=(",", ":")), tuple(path.stem for path in paths))
+    return CloudsView(
+        json.dumps([_cloud(path) for path in paths], separators=(",", ":")), tuple(path.stem for path in paths)
+    )
 
 
 def _cloud(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What the image comparer shows: benchmark images with the maps of teacher, assistant and students, each aligned to the truth.
+"""What the image comparer shows: benchmark images with the maps of teacher, assistant and students, each aligned to the
+truth.
 
-A map is stored as 8-bit codes of aligned disparity and coloured in the browser, so that one colour scale can be common to all maps
-of an image, and every map can have its own as well.
+A map is stored as 8-bit codes of aligned disparity and coloured in the browser, so that one colour scale can be common
+to all maps of an image, and every map can have its own as well.
 """
 
 import base64
@@ -50,7 +51,9 @@ class Compared:
 
 @dataclass(frozen=True)
 class ComparerView:
-    """The comparer's data as JSON text that is safe inside a script element, its choices, and what could not be shown."""
+    """The comparer's data as JSON text that is safe inside a script element, its choices, and what could not be
+    shown.
+    """
 
     data: str
     methods: tuple[Compared, ...]
@@ -153,7 +156,8 @@ def _image(picture: Picture, photo: NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def _stored(disparity: NDArray[np.float64], scale: tuple[float, float]) -> dict[str, Any]:
-    """A map as codes 1 to 255 from `low` to `high` (in lengths of the common scale, 0 and 1 being its ends), 0 where there is none.
+    """A map as codes 1 to 255 from `low` to `high` (in lengths of the common scale, 0 and 1 being its ends), 0 where
+    there is none.
 
     `own` holds the ends of the map's own colour scale in the same unit.
     """
@@ -164,7 +168,11 @@ def _stored(disparity: NDArray[np.float64], scale: tuple[float, float]) -> dict[
     low, spread = kept.min(), np.ptp(kept) or 1.0
     codes = np.zeros(values.shape, np.uint8)
     codes[finite] = 1 + np.rint(254 * (np.clip(values[finite], -ROOM, 1 + ROOM) - low) / spread)
-    ends = {"low": _rounded(low), "high": _rounded(low + spread), "own": [_rounded(end) for end in np.percentile(known, ENDS)]}
+    ends = {
+        "low": _rounded(low),
+        "high": _rounded(low + spread),
+        "own": [_rounded(end) for end in np.percentile(known, ENDS)],
+    }
     return {"source": webp(codes, exact=True)} | ends
 
 

@@ -18,8 +18,8 @@ POINTS = 120
 def curve(steps: Sequence[float], lines: Mapping[str, Sequence[float]], title: str) -> markupsafe.Markup:
     """One panel: each line over the steps, thinned to means of equal runs of steps, on a scale that all share.
 
-    lines: name -> values, one per step; NaN where the line has none. With several lines the names stand in a legend. Empty
-    where there is no finite value.
+    lines: name -> values, one per step; NaN where the line has none. With several lines the names stand in a legend.
+    Empty where there is no finite value.
     """
     table = pd.DataFrame({"step": steps, **lines}, dtype=float).replace([np.inf, -np.inf], np.nan)
     table = table.groupby(np.arange(len(table)) // max(1, math.ceil(len(table) / POINTS))).mean()
@@ -36,7 +36,9 @@ def curve(steps: Sequence[float], lines: Mapping[str, Sequence[float]], title: s
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
     def drawn(points: np.ndarray) -> str:
-        return " ".join(f"{LEFT + (WIDTH - LEFT - RIGHT) * step / last:.1f},{height(value):.1f}" for step, value in points)
+        return " ".join(
+            f"{LEFT + (WIDTH - LEFT - RIGHT) * step / last:.1f},{height(value):.1f}" for step, value in points
+        )
 
     facts = {
         "lines": {name: drawn(points) for name, points in known.items()},

@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dad.analysis.provenance import FACTS, Facts, commits, devices, distinct, run_facts, scale_fact, short_name, total_time
+from dad.analysis.provenance import (
+    FACTS,
+    Facts,
+    commits,
+    devices,
+    distinct,
+    run_facts,
+    scale_fact,
+    short_name,
+    total_time,
+)
 from dad.evaluation import load_protocol
 from dad.report.page.cells import Run
 from dad.study.config import ScenePhotos, StudyConfig
@@ -31,8 +41,14 @@ def study_facts(study: StudyConfig, runs: Sequence[Run]) -> StudyFacts:
     dates = sorted(run["finished"] for run in known if run.get("finished"))
     count = study.photos.count
     headline = [
-        ("Scale", f"{f'{count:,}' if count else 'all'} photos, {scale_fact(cells[0]) if cells else 'nothing to train'}"),
-        ("Students", f"{trained} of {len(runs)} trained; seeds: {len(study.seeds)} ({', '.join(map(str, study.seeds))})"),
+        (
+            "Scale",
+            f"{f'{count:,}' if count else 'all'} photos, {scale_fact(cells[0]) if cells else 'nothing to train'}",
+        ),
+        (
+            "Students",
+            f"{trained} of {len(runs)} trained; seeds: {len(study.seeds)} ({', '.join(map(str, study.seeds))})",
+        ),
         ("Date", dates[-1][:10] if dates else UNKNOWN),
         ("Commit", commits(known) if known else UNKNOWN),
         ("Hardware", devices(known) if known else UNKNOWN),
@@ -57,14 +73,16 @@ def _stand_ins(study: StudyConfig) -> list[str]:
     if places:
         names = ", ".join(f"{one.dataset} for {one.stands_for}" for one in places)
         sentences.append(
-            f"None of these is a benchmark of the paper; they are other images shown in its columns: {names}. Only the order of "
+            f"None of these is a benchmark of the paper; they are other images shown in its columns: {names}. Only the "
+            "order of "
             "rows can be compared with the printed numbers, never the values."
         )
     models = [study.teacher, study.student.model, *(one.model for one in study.architectures.values())]
     models += [study.assistant.model] if study.assistant else []
     if small := sorted({short_name(model) for model in models if model.startswith("zoo/")}):
         sentences.append(
-            f"The networks {', '.join(small)} are small relatives of the paper's, which have learnt depth from rendered scenes; no "
+            f"The networks {', '.join(small)} are small relatives of the paper's, which have learnt depth from "
+            "rendered scenes; no "
             "released weights of depth are behind these numbers."
         )
     if isinstance(study.photos, ScenePhotos):

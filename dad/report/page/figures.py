@@ -16,7 +16,9 @@ from dad.study.config import StudyConfig
 from dad.study.tables import table_names, table_of
 
 WIDEST = 1600
-"""Pixels; figures are drawn for print at more than a screen shows. The page is at most 1216 wide; the rest is for a closer look."""
+"""Pixels; figures are drawn for print at more than a screen shows. The page is at most 1216 wide; the rest is for a
+closer look.
+"""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ def _figure(study: StudyConfig, reports: Path, name: str) -> FigureView:
     place = (name, f"Fig. {figure_number(name)}", FIGURES[name].TITLE)
     if not (reports / f"{name}.png").is_file():
         return FigureView(*place, reason=figure_needs(study, name).reason or "")
-    return FigureView(*place, *embedded(reports / f"{name}.png"), *report_html(reports / f"{name}.md", name=name, deeper=2))
+    return FigureView(
+        *place, *embedded(reports / f"{name}.png"), *report_html(reports / f"{name}.md", name=name, deeper=2)
+    )
 
 
 def embedded(path: Path) -> tuple[str, int, int]:
@@ -68,7 +72,9 @@ def embedded(path: Path) -> tuple[str, int, int]:
 
 
 def webp(pixels: NDArray[np.uint8], *, exact: bool = False) -> str:
-    """A picture as the data address of a WebP file, every pixel as it is where `exact`; the same pixels give the same text."""
+    """A picture as the data address of a WebP file, every pixel as it is where `exact`; the same pixels give the same
+    text.
+    """
     buffer = io.BytesIO()
     picture = Image.fromarray(pixels)
     picture.save(buffer, format="WEBP", lossless=exact, quality=60 if exact else 82, method=3)

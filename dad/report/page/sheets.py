@@ -1,4 +1,6 @@
-"""Markdown of the reports as HTML: the same text, with tables that can be sorted and searched and links that stay on the page."""
+"""Markdown of the reports as HTML: the same text, with tables that can be sorted and searched and links that stay on
+the page.
+"""
 
 import functools
 import html
@@ -24,7 +26,9 @@ NOTE = re.compile(r"(?<!<strong>)\bD\d+\b")
 
 @dataclass(frozen=True)
 class Value:
-    """One cell of a table: its HTML, what sorting compares (None comes last), and its interval on the column's own range."""
+    """One cell of a table: its HTML, what sorting compares (None comes last), and its interval on the column's own
+    range.
+    """
 
     html: markupsafe.Markup
     sort: float | str | None
@@ -44,8 +48,9 @@ def markdown_html(
 ) -> markupsafe.Markup:
     """A report's Markdown without its title, its headings `deeper` levels down.
 
-    name: makes the ids of tables. extras: HTML for a last column of the tables that have as many rows; models above them get
-    nothing. targets: words of the text (notes, ids of claims, files) -> the place on the page that they lead to.
+    name: makes the ids of tables. extras: HTML for a last column of the tables that have as many rows; models above
+    them get nothing. targets: words of the text (notes, ids of claims, files) -> the place on the page that they lead
+    to.
     """
     made: list[Token] = []
     tokens, tables = iter(reader().parse(text)), itertools.count(1)
@@ -63,12 +68,14 @@ def markdown_html(
                 token.tag = f"h{min(6, int(token.tag[1]) + deeper)}"
             made.append(token)
     shown = reader().renderer.render(made, reader().options, {})
-    return markupsafe.Markup(re.sub(r"<li>(\s*(?:<p>)?)<strong>(D\d+)</strong>", r'<li id="\2">\1<strong>\2</strong>', shown))
+    return markupsafe.Markup(
+        re.sub(r"<li>(\s*(?:<p>)?)<strong>(D\d+)</strong>", r'<li id="\2">\1<strong>\2</strong>', shown)
+    )
 
 
 def report_html(path: Path, *, name: str, at: str = "## ", **options: Any) -> tuple[str, str]:
-    """A report's page in two parts, each as `markdown_html` makes it: what is read at once, and what follows from the first heading
-    that begins with `at`. Both are empty where there is no page.
+    """A report's page in two parts, each as `markdown_html` makes it: what is read at once, and what follows from the
+    first heading that begins with `at`. Both are empty where there is no page.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = "\n".join(line for line in text.splitlines() if not line.startswith("!["))
@@ -86,7 +93,9 @@ def _inline(token: Token) -> str:
 
 def _linked(text: str, targets: Mapping[str, str]) -> str:
     """HTML of a line in which notes, claims and other pages of the reports are links to their places on this page."""
-    text = re.sub(r'<a href="([^"#]*)">(.*?)</a>', lambda found: _link(found[2], targets.get(html.unescape(found[1]))), text)
+    text = re.sub(
+        r'<a href="([^"#]*)">(.*?)</a>', lambda found: _link(found[2], targets.get(html.unescape(found[1]))), text
+    )
     text = NOTE.sub(lambda found: _link(found[0], targets.get(found[0])), text)
     return re.sub(r"<code>([a-z0-9-]+)</code>", lambda found: _link(found[0], targets.get(found[1])), text)
 
@@ -121,7 +130,9 @@ def _table(tokens: Sequence[Token], name: str, extras: Sequence[str], targets: M
     return (
         environment()
         .get_template("sheet.html")
-        .render(name=name, header=[markupsafe.Markup(_inline(cell)) for cell in header], left=left, rows=filled, extras=more)
+        .render(
+            name=name, header=[markupsafe.Markup(_inline(cell)) for cell in header], left=left, rows=filled, extras=more
+        )
     )
 
 

@@ -1,6 +1,7 @@
 """The prose of all reports: templates that are handed facts, and how numbers are written in it.
 
-What decides anything is decided before. Numbers have the paper's digits, real minus signs, and a dash for what does not exist.
+What decides anything is decided before. Numbers have the paper's digits, real minus signs, and a dash for what does not
+exist.
 """
 
 import functools
@@ -21,8 +22,24 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 NOTHING = "–"
-TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "−": "$-$", "δ": r"$\delta$"}
-TEX |= {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+TEX = {
+    "&": r"\&",
+    "%": r"\%",
+    "_": r"\_",
+    "#": r"\#",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "−": "$-$",
+    "δ": r"$\delta$",
+}
+TEX |= {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 TEX |= {"†": r"$^\dagger$", "‡": r"$^\ddagger$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "λ": r"$\lambda$"}
 """Characters that LaTeX reads otherwise, or that its usual fonts do not have."""
 
@@ -90,7 +107,9 @@ def tex(text: str) -> str:
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Strict about names; numbers are written by the same filters everywhere. Templates of HTML escape what they are given."""
+    """Strict about names; numbers are written by the same filters everywhere. Templates of HTML escape what they are
+    given.
+    """
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=jinja2.select_autoescape(["html"], default_for_string=False),  # a text of its own is Markdown
@@ -99,7 +118,18 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for written in (bounds, markdown_cell, markdown_row, number, p_value, percent, short_name, signed, tex, with_interval):
+    for written in (
+        bounds,
+        markdown_cell,
+        markdown_row,
+        number,
+        p_value,
+        percent,
+        short_name,
+        signed,
+        tex,
+        with_interval,
+    ):
         made.filters[written.__name__] = written
     made.globals |= {"markdown_ruler": markdown_ruler, "paper": paper()}
     return made

@@ -1,7 +1,7 @@
 """`dad check`: everything that would stop a study, at once and in seconds, before anything is spent.
 
-`check` looks at the configuration (`values`), the weights (`weights`, `networks`), photos and benchmarks (`data`) and the machine
-(`machine`). It opens what can be opened in seconds, downloads nothing and imports neither torch nor MLflow.
+`check` looks at the configuration (`values`), the weights (`weights`, `networks`), photos and benchmarks (`data`) and
+the machine (`machine`). It opens what can be opened in seconds, downloads nothing and imports neither torch nor MLflow.
 """
 
 from collections.abc import Iterable

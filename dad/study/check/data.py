@@ -48,14 +48,21 @@ def check_photos(study: StudyConfig) -> Iterator[Finding]:
     found = list(itertools.islice(listed(root, deadline), max(enough, HEADERS) + 1))
     late = time.monotonic() > deadline
     if not found and not late:
-        yield stop("photos", f"photos.root: {photos.root} holds no photos ({' '.join(SUFFIXES)}) and no .tar shards of them")
+        yield stop(
+            "photos", f"photos.root: {photos.root} holds no photos ({' '.join(SUFFIXES)}) and no .tar shards of them"
+        )
         return
     if late:
-        yield warning("photos", f"photos.root: {photos.root} was not counted to its end: {len(found):,} photos in {SECONDS:.0f} s")
+        yield warning(
+            "photos", f"photos.root: {photos.root} was not counted to its end: {len(found):,} photos in {SECONDS:.0f} s"
+        )
         return
     short = {key: count for key, count in wanted.items() if count > len(found)}
     for key, count in short.items():
-        yield stop("photos", f"{key}: {count:,} photos are asked for, {photos.root} holds {len(found):,}: lower it or add photos")
+        yield stop(
+            "photos",
+            f"{key}: {count:,} photos are asked for, {photos.root} holds {len(found):,}: lower it or add photos",
+        )
     if not short:
         yield from _check_sizes(study, root, found, enough)
 
@@ -64,7 +71,9 @@ def _check_url(url: str) -> Finding:
     """Of photos behind a URL: that URLs of its kind can be read here. Nothing is asked of the network."""
     if problem := why_not(url):
         return stop("photos", f"photos.root: {url} cannot be read here: {problem}")
-    return Finding("note", "photos", f"photos.root: {url} lies behind a network, and is listed when the manifest is made")
+    return Finding(
+        "note", "photos", f"photos.root: {url} lies behind a network, and is listed when the manifest is made"
+    )
 
 
 def needed_photos(study: StudyConfig) -> dict[str, int]:
@@ -103,20 +112,25 @@ def _check_sizes(study: StudyConfig, root: Path, found: list[tuple[Path, int]], 
         yield stop("photos", f"photos.root: none of {len(looked):,} photos under {root} can be opened")
     elif not large:
         line = (
-            f"crop.min_crop: {least} is larger than all {len(sides):,} photos looked at (largest short side {max(sides)}): "
+            f"crop.min_crop: {least} is larger than all {len(sides):,} photos looked at (largest short side "
+            f"{max(sides)}): "
             f"lower it to at most {max(sides)} or take larger photos"
         )
         yield stop("photos", line)
     elif large < min(enough, study.optim.batch) or (step == 1 and large < enough):
         key = next(iter(needed_photos(study)), "optim.batch")
         line = (
-            f"{key}: {max(enough, 1):,} photos are asked for, and only {large:,} of {len(found):,} have a short side of at least "
+            f"{key}: {max(enough, 1):,} photos are asked for, and only {large:,} of {len(found):,} have a short side "
+            "of at least "
             f"crop.min_crop ({least}) pixels: lower {key} or crop.min_crop"
         )
         yield stop("photos", line)
     elif large < len(looked):
         share = (len(looked) - large) / len(looked)
-        yield warning("photos", f"crop.min_crop: {share:.0%} of the photos are smaller than {least} or unreadable and are left out")
+        yield warning(
+            "photos",
+            f"crop.min_crop: {share:.0%} of the photos are smaller than {least} or unreadable and are left out",
+        )
 
 
 def _short_side(path: Path, offset: int) -> int | None:
@@ -158,7 +172,9 @@ def check_benchmark(benchmark: BenchmarkConfig) -> Iterator[Finding]:
             yield stop("benchmark", f"{key}: the list file {benchmark.list!r} does not exist")
             return
     try:
-        opened = open_benchmark(benchmark.dataset, Path(benchmark.root), list_file=Path(benchmark.list) if benchmark.list else None)
+        opened = open_benchmark(
+            benchmark.dataset, Path(benchmark.root), list_file=Path(benchmark.list) if benchmark.list else None
+        )
     except UserError as error:
         yield stop("benchmark", f"{key}: {error}; {how}" if "list" not in str(error) else f"{key}: {error}")
         return
@@ -174,7 +190,8 @@ def check_benchmark(benchmark: BenchmarkConfig) -> Iterator[Finding]:
     else:
         yield stop(
             "benchmark",
-            f"{key}: none of its first {len(problems)} images can be read: {problems[0] if problems else 'it has none'}",
+            f"{key}: none of its first {len(problems)} images can be read: "
+            f"{problems[0] if problems else 'it has none'}",
         )
         return
     for problem in problems:
@@ -187,7 +204,10 @@ def _check_list(key: str, opened: Listed) -> Iterator[Finding]:
         yield stop("benchmark", f"{key}: {problem}")
     absent = opened.missing()
     if absent and opened.list_file:
-        line = f"{key}: list: {opened.list_file} names {len(absent)} files that are not under {opened.root}, first: {absent[0]}"
+        line = (
+            f"{key}: list: {opened.list_file} names {len(absent)} files that are not under {opened.root}, first: "
+            f"{absent[0]}"
+        )
         yield stop("benchmark", line)
     elif absent:
         yield warning("benchmark", f"{key}: {len(absent)} files are missing under {opened.root}, first: {absent[0]}")

@@ -10,8 +10,8 @@ Subject = Literal["study", "weights", "photos", "benchmark", "machine"]
 class Finding:
     """One line: which key, which value, what is allowed, what to do.
 
-    severity: `stop` where the study would fail, `warning` where it would run and somebody should know, `note` for estimates.
-    about: `study` for what is wrong on every machine; everything else is a matter of what this machine has.
+    severity: `stop` where the study would fail, `warning` where it would run and somebody should know, `note` for
+    estimates. about: `study` for what is wrong on every machine; everything else is a matter of what this machine has.
     """
 
     severity: Literal["stop", "warning", "note"]

@@ -1,4 +1,6 @@
-"""Whether this machine has room for a study: folders that can be written, disk for labels, memory; and what it will cost."""
+"""Whether this machine has room for a study: folders that can be written, disk for labels, memory; and what it will
+cost.
+"""
 
 import os
 import shutil
@@ -17,7 +19,9 @@ _SPARE = 2 * 10**9
 """Bytes that must be left beside the labels, for runs, scores and reports."""
 
 
-def check_machine(study: StudyConfig, results: Path | str = "results", reports: Path | str = "reports") -> Iterator[Finding]:
+def check_machine(
+    study: StudyConfig, results: Path | str = "results", reports: Path | str = "reports"
+) -> Iterator[Finding]:
     """What stands in the way of writing the results, and the estimates of memory and time."""
     layout = Layout(study, results, reports)
     parts = [layout.root / name for name in ("labels", "runs", "scores", "work", "logs", "photos", "benchmarks")]
@@ -33,7 +37,8 @@ def check_machine(study: StudyConfig, results: Path | str = "results", reports: 
         for folder in dict.fromkeys(_existing(path) for path in (layout.root, layout.reports)):
             if not writable(folder):
                 yield stop(
-                    "machine", f"nothing can be written to {folder.absolute()}: change its permissions or work in another folder"
+                    "machine",
+                    f"nothing can be written to {folder.absolute()}: change its permissions or work in another folder",
                 )
         yield from _check_disk(study, layout)
     yield from _check_memory(study)
@@ -69,7 +74,9 @@ def _check_disk(study: StudyConfig, layout: Layout) -> Iterator[Finding]:
 
 
 def _check_memory(study: StudyConfig) -> Iterator[Finding]:
-    """The largest training and the longest, and the largest labelling, of each network, beside what this machine has."""
+    """The largest training and the longest, and the largest labelling, of each network, beside what this machine
+    has.
+    """
     students: dict[str, list[Cell]] = {}
     teachers: dict[str, float] = {}
     for cell in all_cells(study).values():
@@ -88,7 +95,11 @@ def _check_memory(study: StudyConfig) -> Iterator[Finding]:
             of = "a GPU's memory" if large else "memory"
             yield Finding("note", "machine", f"training {model}: up to {gib:.1f} GiB of {of}{times} (estimated)")
         if not large and gib > memory:
-            yield warning("machine", f"training {model} takes about {gib:.1f} GiB of memory, this machine has {memory:.1f}")
+            yield warning(
+                "machine", f"training {model} takes about {gib:.1f} GiB of memory, this machine has {memory:.1f}"
+            )
     for model, gib in teachers.items():
         if needs_of(model).gpu:
-            yield Finding("note", "machine", f"labelling with {model}: up to {gib:.1f} GiB of a GPU's memory (estimated)")
+            yield Finding(
+                "note", "machine", f"labelling with {model}: up to {gib:.1f} GiB of a GPU's memory (estimated)"
+            )

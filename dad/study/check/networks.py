@@ -1,4 +1,6 @@
-"""What a model's name or file says of its network without loading it: whether the file looks whole, its header, its patch."""
+"""What a model's name or file says of its network without loading it: whether the file looks whole, its header, its
+patch.
+"""
 
 import json
 import struct
@@ -87,7 +89,9 @@ def _header(path: Path) -> dict[str, Any] | None:
 
 
 def network_of(model: str) -> NetworkConfig | None:
-    """The network behind a model's name as far as names and headers tell, without reading weights; None where they do not."""
+    """The network behind a model's name as far as names and headers tell, without reading weights; None where they do
+    not.
+    """
     network, text = split_network(model)
     if network or text in NETWORKS:
         return NETWORKS[network or text]

@@ -1,4 +1,6 @@
-"""What in a study's configuration is wrong on every machine: names that are not known, numbers that do not fit each other."""
+"""What in a study's configuration is wrong on every machine: names that are not known, numbers that do not fit each
+other.
+"""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -33,7 +35,10 @@ def check_protocols(study: StudyConfig) -> Iterator[Finding]:
         try:
             protocol = load_protocol(name)
         except UserError as error:
-            yield stop("study", f"protocols: {error}{did_you_mean(name, available_protocols()) if 'unknown' in str(error) else ''}")
+            yield stop(
+                "study",
+                f"protocols: {error}{did_you_mean(name, available_protocols()) if 'unknown' in str(error) else ''}",
+            )
             continue
         if name == study.protocols[0] and protocol.average == "pixels":
             line = f"protocols: {name} counts pixels, and tables compare images: let it follow one that counts images"
@@ -50,16 +55,24 @@ def check_names(study: StudyConfig) -> Iterator[Finding]:
         key = f"benchmarks: {benchmark.dataset}"
         if base_name(benchmark.dataset) not in BENCHMARKS and benchmark.dataset not in (known := benchmark_names()):
             near = did_you_mean(benchmark.dataset, known)
-            yield stop("study", f"benchmarks: dataset {benchmark.dataset!r} is unknown; allowed are {', '.join(known)}{near}")
+            yield stop(
+                "study", f"benchmarks: dataset {benchmark.dataset!r} is unknown; allowed are {', '.join(known)}{near}"
+            )
         names = paper().datasets
         if benchmark.stands_for is not None and benchmark.stands_for not in names:
             near = did_you_mean(benchmark.stands_for, names) if len(names) > 12 else ""
-            line = f"{key}: stands_for {benchmark.stands_for!r} is no benchmark of the paper; allowed are {', '.join(names)}{near}"
+            line = (
+                f"{key}: stands_for {benchmark.stands_for!r} is no benchmark of the paper; allowed are "
+                f"{', '.join(names)}{near}"
+            )
             yield stop("study", line)
             continue
         column = benchmark.stands_for or paper().dataset_name(benchmark.dataset)
         if column and column in columns:
-            yield stop("study", f"{key}: stands_for {column}, and so does {columns[column]}: one data set to a column of the paper")
+            yield stop(
+                "study",
+                f"{key}: stands_for {column}, and so does {columns[column]}: one data set to a column of the paper",
+            )
         if column:
             columns[column] = benchmark.dataset
 
@@ -67,7 +80,9 @@ def check_names(study: StudyConfig) -> Iterator[Finding]:
 def check_methods(study: StudyConfig) -> Iterator[Finding]:
     """That models which are to be compared are different ones, under different ids."""
     if study.assistant and study.assistant.model == study.teacher:
-        yield stop("study", f"assistant.model: {study.teacher} is the teacher itself: give another model, or assistant: null")
+        yield stop(
+            "study", f"assistant.model: {study.teacher} is the teacher itself: give another model, or assistant: null"
+        )
     methods: dict[str, str] = {"teacher": study.teacher}
     if study.assistant:
         methods["assistant.model"] = study.assistant.model
@@ -77,13 +92,19 @@ def check_methods(study: StudyConfig) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for key, model in methods.items():
         if model in seen and key.startswith("estimators."):
-            yield stop("study", f"{key}: {model} is {seen[model]} already: two rows of Table 5 would be one model; leave one out")
+            yield stop(
+                "study",
+                f"{key}: {model} is {seen[model]} already: two rows of Table 5 would be one model; leave one out",
+            )
         seen.setdefault(model, key)
     ids: dict[str, str] = {}
     for model in all_models(study).values():
         other = ids.setdefault(model_id(model), model)
         if other != model:
-            yield stop("study", f"{model} and {other} would have their scores in one file ({model_id(model)}): rename one of them")
+            yield stop(
+                "study",
+                f"{model} and {other} would have their scores in one file ({model_id(model)}): rename one of them",
+            )
 
 
 def check_sizes(study: StudyConfig, cells: list[Cell]) -> Iterator[Finding]:
@@ -110,7 +131,8 @@ def check_sizes(study: StudyConfig, cells: list[Cell]) -> Iterator[Finding]:
         short = min(photos.height, photos.width)
         if study.crop.min_crop > short:
             line = (
-                f"crop.min_crop: {study.crop.min_crop} is larger than the photos, which have {photos.width} x {photos.height} "
+                f"crop.min_crop: {study.crop.min_crop} is larger than the photos, which have {photos.width} x "
+                f"{photos.height} "
                 f"pixels: lower it to at most {short} or render larger photos"
             )
             yield stop("study", line)
@@ -120,10 +142,14 @@ def check_steps(study: StudyConfig) -> Iterator[Finding]:
     """That training's numbers fit each other."""
     optim: OptimConfig = study.optim
     if optim.warmup > optim.steps:
-        yield stop("study", f"optim.warmup: {optim.warmup} is longer than the training of optim.steps ({optim.steps}): lower it")
+        yield stop(
+            "study",
+            f"optim.warmup: {optim.warmup} is longer than the training of optim.steps ({optim.steps}): lower it",
+        )
     elif optim.warmup == optim.steps:
         yield warning(
-            "study", f"optim.warmup: {optim.warmup} is the whole training (optim.steps): the rate never reaches its value"
+            "study",
+            f"optim.warmup: {optim.warmup} is the whole training (optim.steps): the rate never reaches its value",
         )
     count = study.photos.count
     sets = {"photos.count": count} if count else {}
@@ -135,12 +161,16 @@ def check_steps(study: StudyConfig) -> Iterator[Finding]:
 
 
 def check_tracking(uri: str) -> Iterator[Finding]:
-    """That MLflow can keep its runs where the study says; the rules of `dad.tracking.store`, without importing MLflow."""
+    """That MLflow can keep its runs where the study says; the rules of `dad.tracking.store`, without importing
+    MLflow.
+    """
     scheme = urlsplit(uri).scheme
     allowed = "use sqlite:///mlflow.db or http://SERVER:5000"
     if scheme in ("", "file"):
         yield stop("study", f"tracking_uri: {uri!r} is a file store, which MLflow no longer supports: {allowed}")
-    elif scheme not in ("http", "https") and (scheme != "sqlite" or not uri.startswith("sqlite:///") or uri == "sqlite:///"):
+    elif scheme not in ("http", "https") and (
+        scheme != "sqlite" or not uri.startswith("sqlite:///") or uri == "sqlite:///"
+    ):
         shown = f"{scheme}://..." if "@" in uri else uri
         yield stop("study", f"tracking_uri: {shown!r} is not supported: {allowed}")
     elif scheme in ("http", "https") and not urlsplit(uri).hostname:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from dad.models.catalogue import Source, licence_notice, source_of
 from dad.models.frozen_names import DINOV2, SIZES, TIMM, WEIGHTS, dinov2_name, timm_parts, timm_repository
-from dad.models.locate import Located, hub_cache, in_hub_cache, locate, looks_like_path, split_network, torch_cache, zoo_names
+from dad.models.locate import (
+    Located,
+    hub_cache,
+    in_hub_cache,
+    locate,
+    looks_like_path,
+    split_network,
+    torch_cache,
+    zoo_names,
+)
 from dad.study.base import did_you_mean
 from dad.study.cells import all_cells, all_models, loss_terms
 from dad.study.check.finding import Finding, stop, warning
@@ -16,7 +25,8 @@ from dad.study.config import StudyConfig
 from dad.study.needs import needs_of
 
 GENPERCEPT = (
-    "a folder with one of GenPercept's UNets (3.5 GB, guangkaixu/genpercept-models on the hub) beside `vae` (0.3 GB) and "
+    "a folder with one of GenPercept's UNets (3.5 GB, guangkaixu/genpercept-models on the hub) beside `vae` (0.3 GB) "
+    "and "
     "`text_encoder` (1.4 GB) of Stable Diffusion 2.1, see docs/checkpoints.md"
 )
 
@@ -49,7 +59,9 @@ def models(study: StudyConfig) -> dict[str, list[str]]:
 
 
 def encoders(study: StudyConfig) -> dict[tuple[str, str], str]:
-    """The frozen encoders that a study's alignment compares with beside the students' own, by themselves and the student."""
+    """The frozen encoders that a study's alignment compares with beside the students' own, by themselves and the
+    student.
+    """
     aligned = [cell for cell in all_cells(study).values() if "feature" in loss_terms(cell)]
     return {(name, cell.student.model): name for cell in aligned if (name := cell.loss.feature_encoder) is not None}
 
@@ -82,9 +94,13 @@ def _check_timm(key: str, model: str, file: str) -> Iterator[Finding]:
     repository = timm_repository(model)
     if not repository or in_hub_cache(repository, WEIGHTS):
         return
-    sizes = {timm_parts(dinov2_name(width))[0]: f", {megabytes:,} MB, Apache-2.0" for width, (_, _, megabytes) in SIZES.items()}
+    sizes = {
+        timm_parts(dinov2_name(width))[0]: f", {megabytes:,} MB, Apache-2.0"
+        for width, (_, _, megabytes) in SIZES.items()
+    }
     line = (
-        f"{key}: timm's weights of {model} are not here ({WEIGHTS}{sizes.get(model, '')}); looked for in {hub_cache()}; "
+        f"{key}: timm's weights of {model} are not here ({WEIGHTS}{sizes.get(model, '')}); looked for in "
+        f"{hub_cache()}; "
         f"with a network: hf download {repository} {WEIGHTS}; files at hand: {DINOV2}@FOLDER or {TIMM}{model}@FILE"
     )
     yield _downloadable(line, True)
@@ -104,7 +120,10 @@ def check_weights(study: StudyConfig) -> Iterator[Finding]:
 def check_model(model: str, key: str) -> Finding | None:
     """What keeps a model from being loaded here without a download, or None."""
     if not split_network(model)[1].strip():
-        return stop("study", f"{key}: {model!r} names no model; give one of {', '.join(zoo_names())}, a network's name or a file")
+        return stop(
+            "study",
+            f"{key}: {model!r} names no model; give one of {', '.join(zoo_names())}, a network's name or a file",
+        )
     found = locate(model)
     text = split_network(found.name)[1]
     if found.how in ("path", "network", "hub") and found.path is not None:
@@ -146,7 +165,8 @@ def _official(source: Source, key: str, model: str) -> Finding:
     where = torch_cache(name).parent if source.url else hub_cache()
     licence = f"{source.licence}, {source.restriction}" if source.restriction else source.licence
     line = (
-        f"{key}: the weights of {model} are not here ({name}, {needs_of(source.network).file_mb:,} MB, {licence}); looked for in "
+        f"{key}: the weights of {model} are not here ({name}, {needs_of(source.network).file_mb:,} MB, {licence}); "
+        "looked for in "
         f"checkpoints/ and {where}; with a network: {_fetch(source, where)}"
     )
     return _downloadable(line, bool(source.repository))
@@ -163,14 +183,17 @@ def _hub(found: Located, key: str) -> Finding:
     licence = _licence(found.repository, "marigold" if "marigold" in found.repository else "")
     restricted = f"; {licence}" if licence else ""
     command = f"hf download {found.repository} {found.file or ''}".rstrip()
-    line = f"{key}: {found.name} is not in the Hugging Face cache ({hub_cache()}){restricted}; with a network: {command}"
+    line = (
+        f"{key}: {found.name} is not in the Hugging Face cache ({hub_cache()}){restricted}; with a network: {command}"
+    )
     return _downloadable(line, True)
 
 
 def _downloadable(line: str, downloads: bool) -> Finding:
     """A missing file that is downloaded when first used is no reason to stop, unless asking the hub is forbidden."""
     forbidden = any(
-        os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+        os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
+        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     )
     if downloads and not forbidden:
         return warning("weights", f"{line}; otherwise downloaded when first used")

@@ -1,4 +1,6 @@
-"""The tables there are: the paper's (a YAML file each in this folder), a study's own, and those of the library beside the study."""
+"""The tables there are: the paper's (a YAML file each in this folder), a study's own, and those of the library beside
+the study.
+"""
 
 import functools
 import re
@@ -24,7 +26,9 @@ RESERVED = ("all", "claims", "discrepancies", "index", "page", "report", "tracke
 
 
 def table_names(study: "StudyConfig") -> tuple[str, ...]:
-    """The tables that a study makes: the paper's, in its order, then its own. Raises UserError for one whose name is taken."""
+    """The tables that a study makes: the paper's, in its order, then its own. Raises UserError for one whose name is
+    taken.
+    """
     for name in study.tables:
         _check_name(name, f"study {study.name}: tables.{name}")
     return (*paper().tables, *study.tables)
@@ -40,7 +44,9 @@ def library(study: "StudyConfig") -> dict[str, Path]:
 
 
 def library_beside(files: Iterable[str | Path]) -> dict[str, str]:
-    """The key `library` of a study read from these files: the folder `tables` beside the last that has one; empty for none."""
+    """The key `library` of a study read from these files: the folder `tables` beside the last that has one; empty for
+    none.
+    """
     folders = [folder for file in files if (folder := Path(file).parent / "tables").is_dir()]
     return {"library": str(folders[-1])} if folders and folders[-1].resolve() != SHIPPED else {}
 
@@ -74,7 +80,9 @@ def _read(path: Path, changed: int) -> Table:
 
 
 def _completed(table: Table, source: str) -> Table:
-    """A table of one's own with the columns and groups that it leaves to the defaults, checked against the paper's names."""
+    """A table of one's own with the columns and groups that it leaves to the defaults, checked against the paper's
+    names.
+    """
     known = paper()
     if table.columns:
         known.check(table, source)
@@ -92,8 +100,12 @@ def _completed(table: Table, source: str) -> Table:
 
 def _check_name(name: str, source: str) -> None:
     if name in paper().tables:
-        raise UserError(f"{source}: {name} is a table of the paper; those are {', '.join(paper().tables)}: choose another name")
+        raise UserError(
+            f"{source}: {name} is a table of the paper; those are {', '.join(paper().tables)}: choose another name"
+        )
     if name in RESERVED or re.fullmatch(r"fig\d+", name):
         raise UserError(f"{source}: {name} is the name of another file of the report: choose another name")
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise UserError(f"{source}: {name!r} is no name for files; take small letters, digits and dashes, a letter first")
+        raise UserError(
+            f"{source}: {name!r} is no name for files; take small letters, digits and dashes, a letter first"
+        )

@@ -112,7 +112,11 @@ def test_the_header_says_what_stands_in(page):
 
 
 def test_every_tables_files_are_inside(page_files, elements):
-    links = {attributes["download"]: attributes["href"] for tag, attributes in elements if tag == "a" and "download" in attributes}
+    links = {
+        attributes["download"]: attributes["href"]
+        for tag, attributes in elements
+        if tag == "a" and "download" in attributes
+    }
     made = set(paper().tables) - {"table3"}
     assert links.keys() == {f"{table}.{kind}" for table in made for kind in ("csv", "tex")} | {"claims.csv"}
     for name, address in links.items():
@@ -147,13 +151,17 @@ def test_every_table_is_there_with_all_its_rows(page_study, page, elements):
         for cell in (cell for row in rows for cell in row.cells):
             assert body.count(f'href="#cell-{cell}"') == body.count(f'href="#curves-{cell}"') == 1
     buttons = [attributes for tag, attributes in elements if tag == "button"]
-    others = [one for one in buttons if {"data-do", "data-zoom", "id"} & one.keys() or "zoomable" in one.get("class", "")]
+    others = [
+        one for one in buttons if {"data-do", "data-zoom", "id"} & one.keys() or "zoomable" in one.get("class", "")
+    ]
     assert text.count('aria-sort="none"') == len(buttons) - len(others) > 50
 
 
 def test_numbers_are_the_files_numbers(page, page_files):
     frame = pd.read_csv(page_files[1] / "table2.csv")
-    line = frame[(frame["mode"] == "cross") & (frame["dataset"] == "scenes-indoor") & (frame["metric"] == "abs_rel")].iloc[0]
+    line = frame[
+        (frame["mode"] == "cross") & (frame["dataset"] == "scenes-indoor") & (frame["metric"] == "abs_rel")
+    ].iloc[0]
     part = page.read_text()
     part = part[part.index('<article id="table2"') : part.index('<article id="table3"')]
     mean, ends = f"{line['mean']:.3f}", f"[{line['ci_low']:.3f}, {line['ci_high']:.3f}]"
@@ -197,7 +205,9 @@ def thumbnails(page):
 
 
 def test_the_comparer_shows_teacher_students_and_truth(page_study, page, comparer_data, thumbnails):
-    students = {next(iter(row.cells)) for table in ("table2", "table4") for row in table_rows(page_study, table) if row.cells}
+    students = {
+        next(iter(row.cells)) for table in ("table2", "table4") for row in table_rows(page_study, table) if row.cells
+    }
     keys = {"model-vit-large"} | students
     choices = re.search(r'<select id="compare-left">(.*?)</select>', page.read_text(), re.DOTALL)[1]
     assert set(re.findall('<option value="([^"]+)"', choices)) == keys | {"photo", "truth"}
@@ -273,7 +283,9 @@ def test_the_verb_writes_the_page(tmp_path, capsys):
 
 
 def test_help_stays_quick():
-    loaded = "import sys; from dad import cli; cli._parser(); sys.exit('jinja2' in sys.modules or 'torch' in sys.modules)"
+    loaded = (
+        "import sys; from dad import cli; cli._parser(); sys.exit('jinja2' in sys.modules or 'torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", loaded], check=True)
 
 
@@ -300,9 +312,15 @@ def test_links_to_the_seeds_of_a_row_break_between_seeds(page_study):
 
 def test_learning_curves_are_means_over_the_seeds_of_a_mode_and_normalization(page_study):
     cells = [cell for row in table_rows(page_study, "table1") for cell in row.cells.values()][:2]
-    logs = [pd.DataFrame({"step": range(4), "loss": [4.0, 3, 2, 1], "agreement": [0, 0.2, 0.4, 0.6 + end]}) for end in (0, 0.2)]
+    logs = [
+        pd.DataFrame({"step": range(4), "loss": [4.0, 3, 2, 1], "agreement": [0, 0.2, 0.4, 0.6 + end]})
+        for end in (0, 0.2)
+    ]
     runs = [Run(f"{seed}", cells[0], ("table1",), True, {}, log) for seed, log in enumerate(logs)]
-    runs += [Run("other", cells[1], ("table5",), True, {}, logs[0]), Run("none", cells[1], ("table1",), False, {}, None)]
+    runs += [
+        Run("other", cells[1], ("table5",), True, {}, logs[0]),
+        Run("none", cells[1], ("table1",), False, {}, None),
+    ]
     first, second = learning_curves(runs)
     words = "mean from 0 to 0.7; lowest seed from 0 to 0.6; highest seed from 0 to 0.8"
     assert f"agreement with the labels over 3 steps: {words}" in first

@@ -1,6 +1,7 @@
 """The page in a real Chromium, opened from disk: keyboard, touch, phone width, both colour schemes, no errors.
 
-Needs `chromium` and `chromedriver` (Debian packages chromium and chromium-driver). DAD_SCREENSHOTS=FOLDER keeps the pictures.
+Needs `chromium` and `chromedriver` (Debian packages chromium and chromium-driver). DAD_SCREENSHOTS=FOLDER keeps the
+pictures.
 """
 
 import io
@@ -46,7 +47,10 @@ def visit(browser, page):
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": size == PHONE})
-        features = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         browser.get("about:blank")
         browser.get(f"{page.as_uri()}{anchor}")
@@ -121,7 +125,9 @@ def test_what_has_no_value_stays_at_the_end(visit):
     for _ in range(2):
         _one(browser, "table[data-table=table5-1] thead th:nth-child(2) button").click()
         values = _column(browser, "table5", 1)
-        assert None in values and None not in values[: values.index(None)] and set(values[values.index(None) :]) == {None}
+        assert (
+            None in values and None not in values[: values.index(None)] and set(values[values.index(None) :]) == {None}
+        )
 
 
 def test_details_open_by_keyboard_and_by_link(visit):
@@ -146,7 +152,8 @@ def test_claims_are_chosen_by_verdict(visit):
 
     browser = visit(anchor="#claims")
     shown = (
-        "return [...document.querySelectorAll('#claims tr[data-verdict]')].filter(e => e.offsetHeight).map(e => e.dataset.verdict)"
+        "return [...document.querySelectorAll('#claims tr[data-verdict]')].filter(e => e.offsetHeight).map(e => "
+        "e.dataset.verdict)"
     )
     every = browser.execute_script(shown)
     _focus(browser, "[name=verdict]")
@@ -172,7 +179,9 @@ def test_the_border_moves_by_keyboard_and_shows_more_of_one_side(visit):
     _press(browser, "++")
     assert _one(browser, "#compare-zoom").text == "225 %"
     _picture(browser, "comparer-enlarged")
-    view = "const s = document.getElementById('stage'); return [s.scrollWidth / s.clientWidth, s.scrollLeft, s.scrollTop]"
+    view = (
+        "const s = document.getElementById('stage'); return [s.scrollWidth / s.clientWidth, s.scrollLeft, s.scrollTop]"
+    )
     larger, left, top = browser.execute_script(view)
     assert larger == pytest.approx(2.25, rel=0.02) and left > 0 and top > 0  # its middle stays in the middle
     _press(browser, "0")

@@ -45,7 +45,16 @@ def _hall(palette: Palette, stage: Stage, width: float, length: float, height: f
     )
     stage.add([(box((width + 2, length + 2, 0.2), (0, length / 2, -0.2)), floor)])
     sides = [box((0.2, length + 0.4, height), (x, length / 2, 0)) for x in (-width / 2 - 0.1, width / 2 + 0.1)]
-    stage.add([(merged([*sides, box((width, 0.2, height), (0, -0.1, 0)), box((width, 0.2, height), (0, length + 0.1, 0))]), wall)])
+    stage.add(
+        [
+            (
+                merged(
+                    [*sides, box((width, 0.2, height), (0, -0.1, 0)), box((width, 0.2, height), (0, length + 0.1, 0))]
+                ),
+                wall,
+            )
+        ]
+    )
     roof = palette.draw("corrugated", "plain", "planks", scale=(0.3, 0.8), value=(0.3, 0.85), saturation=0.2, photo=0)
     kind = rng.integers(3)
     if kind == 0:
@@ -103,7 +112,9 @@ def indoor(palette: Palette) -> Setting:
         stage.add(strange.arch(palette, width * 0.4, height * 0.55), (0, length - 0.4, 0))
         for _ in range(rng.integers(1, 4)):
             stage.add(
-                strange.statue(palette), (rng.uniform(-0.4, 0.4) * width, rng.uniform(2.5, length - 1), 0), rng.uniform(-1, 1)
+                strange.statue(palette),
+                (rng.uniform(-0.4, 0.4) * width, rng.uniform(2.5, length - 1), 0),
+                rng.uniform(-1, 1),
             )
     elif kind == 2:
         frame = palette.draw("plain", "wood", scale=(0.1, 0.2), saturation=1.0, photo=0)
@@ -133,9 +144,13 @@ def indoor(palette: Palette) -> Setting:
     )
     for _ in range(rng.integers(2, 9)):
         make = makers[rng.integers(len(makers))]
-        stage.add(make(palette), (rng.uniform(-0.42, 0.42) * width, rng.uniform(1.6, length - 0.5), 0), rng.uniform(0, 6.28))
+        stage.add(
+            make(palette), (rng.uniform(-0.42, 0.42) * width, rng.uniform(1.6, length - 0.5), 0), rng.uniform(0, 6.28)
+        )
     for _ in range(rng.integers(0, 4)):
-        stage.add(person(palette), (rng.uniform(-0.35, 0.35) * width, rng.uniform(1.8, length - 0.6), 0), rng.uniform(0, 6.28))
+        stage.add(
+            person(palette), (rng.uniform(-0.35, 0.35) * width, rng.uniform(1.8, length - 0.6), 0), rng.uniform(0, 6.28)
+        )
     colour = np.array([(1, 1, 1), (1, 0.7, 0.35), (0.6, 0.8, 1.0), (1, 0.85, 0.9)])[rng.integers(4)]
     lamps = [
         Lamp(position=np.array([0.0, y, height - 0.25]), radius=0.15, power=colour * rng.uniform(1.0, 2.4))
@@ -172,8 +187,12 @@ def _sky(rng: Generator) -> Lighting:
     elevation, azimuth = np.radians((75, 30, 4, 40, 50)[kind]), rng.uniform(0, 2 * np.pi)
     sun = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
     light = np.array([(1.6, 1.5, 1.3), (1.0, 1.0, 1.0), (1.2, 0.55, 0.3), (0.15, 0.16, 0.18), (0.25, 0.3, 0.45)])[kind]
-    horizon = np.array([(0.9, 0.82, 0.65), (0.88, 0.9, 0.95), (0.95, 0.5, 0.4), (0.42, 0.45, 0.48), (0.05, 0.06, 0.1)])[kind]
-    zenith = np.array([(0.15, 0.35, 0.8), (0.6, 0.7, 0.85), (0.2, 0.18, 0.4), (0.25, 0.28, 0.33), (0.01, 0.015, 0.04)])[kind]
+    horizon = np.array([(0.9, 0.82, 0.65), (0.88, 0.9, 0.95), (0.95, 0.5, 0.4), (0.42, 0.45, 0.48), (0.05, 0.06, 0.1)])[
+        kind
+    ]
+    zenith = np.array([(0.15, 0.35, 0.8), (0.6, 0.7, 0.85), (0.2, 0.18, 0.4), (0.25, 0.28, 0.33), (0.01, 0.015, 0.04)])[
+        kind
+    ]
     ground = np.array([0.3, 0.27, 0.22]) * (horizon + zenith) / 2
     return Lighting(
         sun=sun,
@@ -192,7 +211,15 @@ def _bottom(palette: Palette) -> Surface:
     if rng.random() < 0.35:
         return replace(palette.flat(rng.uniform(0.7, 0.9), grain=0.12), pattern="cloud", scale=2.0)  # snow or salt
     return palette.draw(
-        "sandstone", "herringbone", "hexagons", "terrazzo", "speckle", scale=(0.3, 1.5), value=(0.2, 0.6), saturation=0.4, photo=0
+        "sandstone",
+        "herringbone",
+        "hexagons",
+        "terrazzo",
+        "speckle",
+        scale=(0.3, 1.5),
+        value=(0.2, 0.6),
+        saturation=0.4,
+        photo=0,
     )
 
 
@@ -201,7 +228,9 @@ def outdoor(palette: Palette) -> Setting:
     rng, stage = palette.rng, Stage()
     kind = rng.integers(5)
     flat = kind in (0, 3, 4)
-    terrain: Mesh = nature.ground(rng, 160.0, 0.0 if flat else rng.uniform(4, 18), 0.0 if flat else rng.uniform(0.4, 1.6))
+    terrain: Mesh = nature.ground(
+        rng, 160.0, 0.0 if flat else rng.uniform(4, 18), 0.0 if flat else rng.uniform(0.4, 1.6)
+    )
     stage.add([(terrain, _bottom(palette))])
 
     def spot(near: float, far: float, spread: float = 0.8) -> np.ndarray:
@@ -229,7 +258,9 @@ def outdoor(palette: Palette) -> Setting:
         for _ in range(rng.integers(10, 30)):
             x = rng.choice([-1, 1]) * rng.uniform(5, 16)
             stage.add(
-                nature.rock(palette, rng.uniform(1.5, 6.0)), (x, rng.uniform(4, 70), rng.uniform(-0.5, 3)), rng.uniform(0, 6.28)
+                nature.rock(palette, rng.uniform(1.5, 6.0)),
+                (x, rng.uniform(4, 70), rng.uniform(-0.5, 3)),
+                rng.uniform(0, 6.28),
             )
         for _ in range(rng.integers(2, 10)):
             stage.add(nature.tree(palette, 35.0), spot(15, 60), rng.uniform(0, 6.28), rng.uniform(0.4, 0.9))
@@ -237,7 +268,11 @@ def outdoor(palette: Palette) -> Setting:
         for x in (-3.4, 3.4):
             for y in np.arange(5, 45, rng.uniform(3.8, 5.5)):
                 if rng.random() < 0.8:
-                    stage.add(strange.tent(palette), (x + rng.normal(0, 0.3), y, 0), -np.sign(x) * np.pi / 2 + rng.normal(0, 0.1))
+                    stage.add(
+                        strange.tent(palette),
+                        (x + rng.normal(0, 0.3), y, 0),
+                        -np.sign(x) * np.pi / 2 + rng.normal(0, 0.1),
+                    )
     else:
         for _ in range(rng.integers(5, 16)):
             stage.add(strange.container(palette), spot(9, 55), float(rng.choice([0, np.pi / 2])) + rng.normal(0, 0.05))
@@ -274,7 +309,9 @@ def driving(palette: Palette) -> Setting:
             stage.add([(sheet(grid), look)])
         for at in rng.uniform(8, 75, rng.integers(1, 6)):
             i = int(np.argmin(np.abs(y - at)))
-            stage.add(fleet[rng.integers(5)], (bend[i] + rng.choice([-1.7, 1.7]), at, level[i]), float(rng.choice([0, np.pi])))
+            stage.add(
+                fleet[rng.integers(5)], (bend[i] + rng.choice([-1.7, 1.7]), at, level[i]), float(rng.choice([0, np.pi]))
+            )
         for i in range(0, 80, int(rng.integers(3, 8))):
             for side in (-1, 1):
                 stage.add(
@@ -304,10 +341,15 @@ def driving(palette: Palette) -> Setting:
                     float(rng.choice([0, np.pi])),
                 )
         if kind == 1:
-            wall = palette.draw("hexagons", "corrugated", "terrazzo", scale=(0.3, 0.9), value=(0.3, 0.7), saturation=0.2, photo=0)
+            wall = palette.draw(
+                "hexagons", "corrugated", "terrazzo", scale=(0.3, 0.9), value=(0.3, 0.7), saturation=0.2, photo=0
+            )
             angle = np.linspace(-0.15, np.pi + 0.15, 19)
             grid = np.array(
-                [[((half + 0.6) * np.cos(a) - x0, y, 1.2 + 4.4 * np.sin(a)) for a in angle] for y in np.linspace(-10, 95, 8)]
+                [
+                    [((half + 0.6) * np.cos(a) - x0, y, 1.2 + 4.4 * np.sin(a)) for a in angle]
+                    for y in np.linspace(-10, 95, 8)
+                ]
             )
             stage.add([(sheet(grid), wall)])
             stage.add([(box((2 * half + 6, 130, 0.2)), strange.stone(palette, photo=0.0))], (-x0, 50, -0.25))
@@ -321,7 +363,9 @@ def driving(palette: Palette) -> Setting:
             for side in (-1, 1):
                 stage.add(strange.guard_rail(palette, 110), (side * (half + 0.3) - x0, 45, 0))
                 for y in np.arange(8, 80, rng.uniform(7, 25)):
-                    make = (strange.container, lambda p: nature.tree(p, 30.0), lambda p: street.pole(p, "lamp"))[rng.integers(3)]
+                    make = (strange.container, lambda p: nature.tree(p, 30.0), lambda p: street.pole(p, "lamp"))[
+                        rng.integers(3)
+                    ]
                     stage.add(make(palette), (side * (half + rng.uniform(3, 14)) - x0, y, -0.2), rng.uniform(0, 6.28))
             if kind == 0:
                 deck = [box((2 * half + 12, 6, 1.0), (-x0, rng.uniform(25, 60), 5.2))]

@@ -15,7 +15,9 @@ CLOTHS = ("weave", "plaid", "stripes", "cloud", "plain", "dots")
 
 
 def _timber(palette: Palette) -> Surface:
-    return palette.draw(*WOODS, scale=(0.08, 0.3), value=(0.06, 0.6), saturation=0.5, gloss=float(palette.rng.choice([0.0, 0.15])))
+    return palette.draw(
+        *WOODS, scale=(0.08, 0.3), value=(0.06, 0.6), saturation=0.5, gloss=float(palette.rng.choice([0.0, 0.15]))
+    )
 
 
 def _cloth(palette: Palette) -> Surface:
@@ -34,7 +36,12 @@ def _legs(width: float, depth: float, height: float, thick: float, *, splay: flo
 def chair(palette: Palette) -> list[Part]:
     """A chair: on four legs with slats, a panel or a frame as its back, or an office chair on a star of castors."""
     rng = palette.rng
-    width, depth, seat, top = rng.uniform(0.38, 0.5), rng.uniform(0.38, 0.48), rng.uniform(0.42, 0.48), rng.uniform(0.78, 1.1)
+    width, depth, seat, top = (
+        rng.uniform(0.38, 0.5),
+        rng.uniform(0.38, 0.48),
+        rng.uniform(0.42, 0.48),
+        rng.uniform(0.78, 1.1),
+    )
     frame, cover = _timber(palette), _cloth(palette) if rng.random() < 0.5 else _timber(palette)
     kind = rng.integers(4)
     if kind == 3:
@@ -44,7 +51,8 @@ def chair(palette: Palette) -> list[Part]:
             for a in np.arange(5) * 2 * np.pi / 5
         ]
         wheels = [
-            ellipsoid((0.03, 0.03, 0.03), (0.3 * np.cos(a), 0.3 * np.sin(a), 0.03), sides=8) for a in np.arange(5) * 2 * np.pi / 5
+            ellipsoid((0.03, 0.03, 0.03), (0.3 * np.cos(a), 0.3 * np.sin(a), 0.03), sides=8)
+            for a in np.arange(5) * 2 * np.pi / 5
         ]
         arms = [
             tube([(x, 0.1, seat), (x, 0.1, seat + 0.2), (x, -0.15, seat + 0.2)], 0.016, sides=6)
@@ -64,14 +72,17 @@ def chair(palette: Palette) -> list[Part]:
     ]
     parts = [(merged([_legs(width - 0.05, depth - 0.05, seat, 0.02, splay=rng.uniform(0, 0.15)), *posts]), frame)]
     plate = (
-        cushion((width, depth, 0.06), (0, 0, seat - 0.02)) if rng.random() < 0.5 else box((width, depth, 0.03), (0, 0, seat - 0.01))
+        cushion((width, depth, 0.06), (0, 0, seat - 0.02))
+        if rng.random() < 0.5
+        else box((width, depth, 0.03), (0, 0, seat - 0.01))
     )
     parts.append((plate, cover))
     at = depth / 2 + lean * 0.7
     if kind == 0:
         levels = np.linspace(seat + 0.12, top - 0.04, rng.integers(2, 5))
         back = boxes(
-            (width - 0.03, 0.018, rng.uniform(0.04, 0.08)), [(0, depth / 2 + lean * (z - seat) / (top - seat), z) for z in levels]
+            (width - 0.03, 0.018, rng.uniform(0.04, 0.08)),
+            [(0, depth / 2 + lean * (z - seat) / (top - seat), z) for z in levels],
         )
     elif kind == 1:
         back = cushion((width - 0.02, 0.05, top - seat - 0.1), (0, at, seat + 0.12))
@@ -100,7 +111,12 @@ def table(palette: Palette) -> list[Part]:
     else:
         slab = box((width, depth, thick), (0, 0, height - thick))
         under = _legs(
-            width - 0.12, depth - 0.12, height - thick, rng.uniform(0.018, 0.04), splay=rng.uniform(0, 0.1), round_=kind == 1
+            width - 0.12,
+            depth - 0.12,
+            height - thick,
+            rng.uniform(0.018, 0.04),
+            splay=rng.uniform(0, 0.1),
+            round_=kind == 1,
         )
         if kind == 2:
             under = merged(
@@ -120,7 +136,12 @@ def sofa(palette: Palette) -> list[Part]:
     """A sofa or an armchair with seat and back cushions, arms, feet and pillows."""
     rng = palette.rng
     seats = int(rng.integers(1, 4))
-    each, depth, seat, arm = rng.uniform(0.58, 0.75), rng.uniform(0.8, 0.95), rng.uniform(0.38, 0.46), rng.uniform(0.1, 0.22)
+    each, depth, seat, arm = (
+        rng.uniform(0.58, 0.75),
+        rng.uniform(0.8, 0.95),
+        rng.uniform(0.38, 0.46),
+        rng.uniform(0.1, 0.22),
+    )
     width, fabric = seats * each, palette.draw(*CLOTHS, "weave", scale=(0.05, 0.3), saturation=0.8)
     base = box((width + 2 * arm, depth, 0.24), (0, 0, 0.1))
     back = cushion((width + 2 * arm, 0.25, 0.72), (0, depth / 2 - 0.13, 0.1), power=0.25)
@@ -135,7 +156,10 @@ def sofa(palette: Palette) -> list[Part]:
     ]
     for _ in range(rng.integers(0, 4)):
         pillow = cushion(
-            (0.42, 0.15, 0.4), (rng.uniform(-0.4, 0.4) * width, depth / 2 - 0.42, seat), power=0.6, turn=rng.normal(0, 0.3)
+            (0.42, 0.15, 0.4),
+            (rng.uniform(-0.4, 0.4) * width, depth / 2 - 0.42, seat),
+            power=0.6,
+            turn=rng.normal(0, 0.3),
         )
         parts.append((pillow, _cloth(palette)))
     return parts
@@ -180,14 +204,20 @@ def shelf(palette: Palette) -> list[Part]:
     slabs = boxes((width, depth, 0.022), [(0, 0, z) for z in levels])
     sides = boxes((0.025, depth, height), [(x, 0, height / 2) for x in (-width / 2, width / 2)])
     parts = [
-        (merged([slabs, sides] + ([box((width, 0.01, height), (0, depth / 2, 0))] if rng.random() < 0.6 else [])), _timber(palette))
+        (
+            merged([slabs, sides] + ([box((width, 0.01, height), (0, depth / 2, 0))] if rng.random() < 0.6 else [])),
+            _timber(palette),
+        )
     ]
     colours = [palette.draw("plain", "stripes", saturation=1.3, photo=0.3) for _ in range(4)]
     rows: list[list[Mesh]] = [[], [], [], []]
     for low, high in itertools.pairwise(levels):
         x, end = -width / 2 + 0.03, width / 2 - 0.03 - rng.choice([0, 0.3]) * width
         if rng.random() < 0.2:
-            parts += [(mesh.moved((rng.uniform(-0.25, 0.25) * width, 0, low + 0.012)), look) for mesh, look in small_thing(palette)]
+            parts += [
+                (mesh.moved((rng.uniform(-0.25, 0.25) * width, 0, low + 0.012)), look)
+                for mesh, look in small_thing(palette)
+            ]
             continue
         while x < end:
             thick, tall = rng.uniform(0.015, 0.05), min(rng.uniform(0.16, 0.29), high - low - 0.04)
@@ -210,10 +240,18 @@ def cabinet(palette: Palette) -> list[Part]:
     body, front = _timber(palette), _timber(palette)
     columns, rows = max(1, int(width / 0.5)), int(rng.integers(2, 5)) if height < 1.2 else 1
     w, h = width / columns, (height - 0.1) / rows
-    centres = [((i - (columns - 1) / 2) * w, -depth / 2 - 0.008, 0.09 + (j + 0.5) * h) for i in range(columns) for j in range(rows)]
+    centres = [
+        ((i - (columns - 1) / 2) * w, -depth / 2 - 0.008, 0.09 + (j + 0.5) * h)
+        for i in range(columns)
+        for j in range(rows)
+    ]
     knobs = merged(
         [
-            tube([np.array(c) + [0, -0.03, 0.03], np.array(c) + [rng.choice([0.0, 0.0, 0.05]), -0.03, -0.05]], 0.008, sides=6)
+            tube(
+                [np.array(c) + [0, -0.03, 0.03], np.array(c) + [rng.choice([0.0, 0.0, 0.05]), -0.03, -0.05]],
+                0.008,
+                sides=6,
+            )
             for c in centres
         ]
     )
@@ -230,7 +268,10 @@ def floor_lamp(palette: Palette) -> list[Part]:
     rng = palette.rng
     h = rng.uniform(1.3, 1.8)
     return [
-        (merged([lathe([(0.14, 0), (0.13, 0.02), (0.012, 0.03), (0.011, h)])]), palette.flat(rng.uniform(0.03, 0.5), gloss=0.4)),
+        (
+            merged([lathe([(0.14, 0), (0.13, 0.02), (0.012, 0.03), (0.011, h)])]),
+            palette.flat(rng.uniform(0.03, 0.5), gloss=0.4),
+        ),
         (
             lathe([(0.22, h - 0.12), (0.14, h + 0.14), (0.135, h + 0.14), (0.215, h - 0.12)]),
             palette.flat((0.9, 0.8, 0.62), glow=float(rng.choice([0.0, 1.3]))),
@@ -249,7 +290,9 @@ def clothes_stand(palette: Palette) -> list[Part]:
     parts: list[Part] = [(merged(bars), palette.flat(rng.uniform(0.05, 0.6), gloss=0.5))]
     for x in np.linspace(-0.4 * w, 0.4 * w, rng.integers(3, 8)):
         long = rng.uniform(0.6, 1.0)
-        body = tube([(x, 0, h - 0.05), (x, 0, h - 0.15), (x, 0, h - 0.15 - long)], [0.03, 0.2, 0.24], sides=12, flat=0.2)
+        body = tube(
+            [(x, 0, h - 0.05), (x, 0, h - 0.15), (x, 0, h - 0.15 - long)], [0.03, 0.2, 0.24], sides=12, flat=0.2
+        )
         parts.append((body, _cloth(palette)))
     return parts
 
@@ -280,5 +323,14 @@ def crate(palette: Palette) -> list[Part]:
 
 AGAINST_WALL: tuple[Callable[[Palette], list[Part]], ...] = (shelf, cabinet, sofa, cabinet, shelf, bed, table)
 """Objects that stand with their back to a wall."""
-FREE: tuple[Callable[[Palette], list[Part]], ...] = (table, chair, sofa, chair, floor_lamp, pot_plant, crate, clothes_stand)
+FREE: tuple[Callable[[Palette], list[Part]], ...] = (
+    table,
+    chair,
+    sofa,
+    chair,
+    floor_lamp,
+    pot_plant,
+    crate,
+    clothes_stand,
+)
 """Objects that stand anywhere in a room."""

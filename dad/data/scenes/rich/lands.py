@@ -47,7 +47,9 @@ def meadow(palette: Palette) -> Surface:
     rng = palette.rng
     green = np.array([0.1, 0.16, 0.035]) * rng.uniform(0.5, 1.7) * rng.uniform(0.85, 1.15, 3)
     if rng.random() < 0.5:
-        return Surface(pattern="grass", first=green, second=green * rng.uniform(1.4, 2.4) * [1.2, 1.0, 0.8], scale=0.3, grain=0.3)
+        return Surface(
+            pattern="grass", first=green, second=green * rng.uniform(1.4, 2.4) * [1.2, 1.0, 0.8], scale=0.3, grain=0.3
+        )
     return palette.draw(
         "rough", "asphalt", "cloud", "brick", "tiles", scale=(0.3, 1.5), value=(0.1, 0.45), saturation=0.35, photo=0.5
     )
@@ -76,7 +78,9 @@ def outdoor(palette: Palette) -> Setting:
     if rng.random() < 0.6:  # a wood or a row of trees far away
         grove = [nature.tree(palette, 60.0) for _ in range(3)]
         for _ in range(rng.integers(8, 26)):
-            stage.add(grove[rng.integers(3)], _spot(rng, terrain, 35, 78, 1.0), rng.uniform(0, 6.28), rng.uniform(0.7, 1.3))
+            stage.add(
+                grove[rng.integers(3)], _spot(rng, terrain, 35, 78, 1.0), rng.uniform(0, 6.28), rng.uniform(0.7, 1.3)
+            )
     for _ in range(rng.integers(0, 6)):
         at = _spot(rng, terrain, 3.5, 35)
         stage.add(nature.bush(palette, float(np.hypot(*at[:2]))), at)
@@ -97,7 +101,9 @@ def outdoor(palette: Palette) -> Setting:
             stage.add(things[rng.integers(len(things))](palette), _spot(rng, terrain, 3, 28, 0.6), rng.uniform(0, 6.28))
     if rng.random() < 0.25:
         y = rng.uniform(9, 30)
-        line = np.array([[x, y + 0.3 * x, nature.height_of(terrain, x, y + 0.3 * x) + 7.0] for x in np.arange(-45, 46, 22.5)])
+        line = np.array(
+            [[x, y + 0.3 * x, nature.height_of(terrain, x, y + 0.3 * x) + 7.0] for x in np.arange(-45, 46, 22.5)]
+        )
         for at in line:
             stage.add(street.pole(palette, "post"), at - [0, 0, 7.0])
         stage.add(street.wires(palette, line, 0.7))
@@ -119,9 +125,14 @@ def _side(palette: Palette, stage: Stage, side: int, edge: float, kerb: float) -
     """One side of a street: pavement, houses or gardens, trees, poles, parked cars, people. `edge`: the kerb's x."""
     rng = palette.rng
     walk = rng.uniform(1.6, 4.0)
-    pavement = palette.draw("tiles", "brick", "asphalt", "rough", scale=(0.3, 0.9), value=(0.15, 0.5), saturation=0.15, photo=0.3)
+    pavement = palette.draw(
+        "tiles", "brick", "asphalt", "rough", scale=(0.3, 0.9), value=(0.15, 0.5), saturation=0.15, photo=0.3
+    )
     stage.add([(box((walk, 240, 0.3)), pavement)], (edge + side * walk / 2, 90, kerb - 0.3))
-    stage.add([(boxes((0.14, 240, 0.3), [(0, 0, 0)]), palette.flat(rng.uniform(0.25, 0.5)))], (edge + side * 0.05, 90, kerb - 0.13))
+    stage.add(
+        [(boxes((0.14, 240, 0.3), [(0, 0, 0)]), palette.flat(rng.uniform(0.25, 0.5)))],
+        (edge + side * 0.05, 90, kerb - 0.13),
+    )
     stage.add([(box((80, 260, 0.3)), meadow(palette))], (edge + side * (walk + 40), 90, kerb - 0.31))
     front, y = edge + side * (walk + float(rng.choice([0.0, 0.0, rng.uniform(1, 7)]))), rng.uniform(-12, 2)
     town = rng.uniform(0.15, 1.0)
@@ -161,7 +172,9 @@ def _side(palette: Palette, stage: Stage, side: int, edge: float, kerb: float) -
     for _ in range(rng.integers(0, 6)):
         make = (street.bench, street.bin_or_bollard, street.bin_or_bollard, vehicles.bicycle)[rng.integers(4)]
         stage.add(
-            make(palette), (edge + side * rng.uniform(0.6, walk), rng.uniform(4, 30), kerb), float(rng.choice([-1, 1]) * np.pi / 2)
+            make(palette),
+            (edge + side * rng.uniform(0.6, walk), rng.uniform(4, 30), kerb),
+            float(rng.choice([-1, 1]) * np.pi / 2),
         )
     for _ in range(rng.integers(0, 7)):
         stage.add(
@@ -172,7 +185,9 @@ def _side(palette: Palette, stage: Stage, side: int, edge: float, kerb: float) -
 
 
 def driving(palette: Palette) -> Setting:
-    """A street between houses, gardens or fields with parked and moving cars, seen from a car or lorry; depth up to 80 m."""
+    """A street between houses, gardens or fields with parked and moving cars, seen from a car or lorry; depth up to 80
+    m.
+    """
     rng, stage = palette.rng, Stage()
     half = rng.uniform(3.0, 7.5)
     lane = rng.uniform(-half + 1.5, half - 1.5)

@@ -1,4 +1,6 @@
-"""Meshes from which rich scenes are built: tubes, lathed and lofted bodies, batches of boxes and leaves, sheets (metres, z up)."""
+"""Meshes from which rich scenes are built: tubes, lathed and lofted bodies, batches of boxes and leaves, sheets
+(metres, z up).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +14,9 @@ Generator = np.random.Generator
 
 @dataclass(frozen=True)
 class Mesh:
-    """Vertices (V,3) in metres and faces (F,3); `smooth` surfaces are shaded with normals interpolated between vertices."""
+    """Vertices (V,3) in metres and faces (F,3); `smooth` surfaces are shaded with normals interpolated between
+    vertices.
+    """
 
     vertices: np.ndarray
     faces: np.ndarray
@@ -92,7 +96,9 @@ def loft(rings: np.ndarray, *, smooth: bool = True, caps: bool = True) -> Mesh:
 
 
 def tube(points: Vector, radii: Vector, *, sides: int = 8, flat: float = 1.0) -> Mesh:
-    """A tube along a polyline (N,3) with a radius per point; `flat` below 1 squeezes its cross-section in one direction."""
+    """A tube along a polyline (N,3) with a radius per point; `flat` below 1 squeezes its cross-section in one
+    direction.
+    """
     points = np.asarray(points, float)
     radii = np.broadcast_to(np.asarray(radii, float), len(points))
     tangent = np.gradient(points, axis=0)
@@ -116,19 +122,29 @@ def limb(start: Vector, end: Vector, thick: float, thin: float, *, sides: int = 
     return tube(start + along[:, None] * (end - start), radii, sides=sides)
 
 
-def lathe(profile: Sequence[tuple[float, float]], *, sides: int = 20, centre: Vector = (0, 0, 0), smooth: bool = True) -> Mesh:
+def lathe(
+    profile: Sequence[tuple[float, float]], *, sides: int = 20, centre: Vector = (0, 0, 0), smooth: bool = True
+) -> Mesh:
     """A body of revolution about z: `profile` lists (radius, height) from bottom to top."""
     angle = np.arange(sides) * 2 * np.pi / sides
     rings = np.array([[(r * np.cos(a), r * np.sin(a), z) for a in angle] for r, z in profile])
     return loft(rings + np.asarray(centre, float), smooth=smooth)
 
 
-def ellipsoid(radii: Vector, centre: Vector, *, sides: int = 14, bumps: float = 0.0, rng: Generator | None = None) -> Mesh:
-    """An ellipsoid, roughened by smooth bumps of the given relative height where a generator is given: heads, rocks, bushes."""
+def ellipsoid(
+    radii: Vector, centre: Vector, *, sides: int = 14, bumps: float = 0.0, rng: Generator | None = None
+) -> Mesh:
+    """An ellipsoid, roughened by smooth bumps of the given relative height where a generator is given: heads, rocks,
+    bushes.
+    """
     polar = np.linspace(0.06, np.pi - 0.06, max(6, sides // 2 + 2))
     angle = np.arange(sides) * 2 * np.pi / sides
     unit = np.stack(
-        [np.outer(np.sin(polar), np.cos(angle)), np.outer(np.sin(polar), np.sin(angle)), np.outer(np.cos(polar), np.ones(sides))],
+        [
+            np.outer(np.sin(polar), np.cos(angle)),
+            np.outer(np.sin(polar), np.sin(angle)),
+            np.outer(np.cos(polar), np.ones(sides)),
+        ],
         -1,
     )
     scale = np.ones(unit.shape[:2])
@@ -154,7 +170,8 @@ def cushion(size: Vector, base: Vector = (0, 0, 0), *, power: float = 0.35, turn
 
     radius = bent(np.maximum(np.sin(polar), 0.02))[:, None]
     ring = np.stack(
-        [radius * bent(np.cos(angle)), radius * bent(np.sin(angle)), np.repeat(bent(-np.cos(polar))[:, None], 20, 1)], -1
+        [radius * bent(np.cos(angle)), radius * bent(np.sin(angle)), np.repeat(bent(-np.cos(polar))[:, None], 20, 1)],
+        -1,
     )
     sides = np.asarray(size, float)
     return loft(ring * sides / 2 + [0, 0, sides[2] / 2]).moved(base, turn)
@@ -185,7 +202,9 @@ def sheet(grid: np.ndarray, *, smooth: bool = True) -> Mesh:
     i, j = np.meshgrid(np.arange(m - 1), np.arange(n - 1), indexing="ij")
     a = (i * n + j).ravel()
     return Mesh(
-        grid.reshape(-1, 3), np.concatenate([np.stack([a, a + n, a + 1], 1), np.stack([a + 1, a + n, a + n + 1], 1)]), smooth
+        grid.reshape(-1, 3),
+        np.concatenate([np.stack([a, a + n, a + 1], 1), np.stack([a + 1, a + n, a + n + 1], 1)]),
+        smooth,
     )
 
 
@@ -201,7 +220,11 @@ def ring(radius: float, thick: float, centre: Vector, *, axis: int = 0, sides: i
     small = np.arange(6) * 2 * np.pi / 6
     radial = radius + thick * np.cos(small)
     rings = np.stack(
-        [np.outer(np.cos(angle), radial), np.outer(np.sin(angle), radial), np.broadcast_to(thick * np.sin(small), (sides + 1, 6))],
+        [
+            np.outer(np.cos(angle), radial),
+            np.outer(np.sin(angle), radial),
+            np.broadcast_to(thick * np.sin(small), (sides + 1, 6)),
+        ],
         -1,
     )
     order = {0: [2, 0, 1], 1: [0, 2, 1], 2: [0, 1, 2]}[axis]

@@ -51,7 +51,12 @@ def branches(
         away = rng.normal(size=3) + [0, 0, 0.35]
         aside = away - (away @ heading) * heading * 0.5
         more, grown = branches(
-            rng, at, heading * 0.6 + aside / np.linalg.norm(aside), length * rng.uniform(0.4, 0.65), radius * 0.5, level - 1
+            rng,
+            at,
+            heading * 0.6 + aside / np.linalg.norm(aside),
+            length * rng.uniform(0.4, 0.65),
+            radius * 0.5,
+            level - 1,
         )
         meshes += more
         tips += grown
@@ -103,7 +108,11 @@ def _palm(rng: Generator, tall: float, bark: Surface, foliage: Surface) -> list[
         for sign in (-1, 1):
             u = np.diff(spine, axis=0) * 0.5
             fans.append(
-                quads(spine[:-1] + sign * side * 0.22, u * 1.1, np.broadcast_to(sign * side * 0.24, u.shape) * [[1, 1, sign]])
+                quads(
+                    spine[:-1] + sign * side * 0.22,
+                    u * 1.1,
+                    np.broadcast_to(sign * side * 0.24, u.shape) * [[1, 1, sign]],
+                )
             )
     return [(trunk, bark), (merged(fans), foliage)]
 
@@ -170,7 +179,12 @@ def grass(palette: Palette, spots: np.ndarray, tall: float) -> list[Part]:
     side = np.stack([-lean[:, 1], lean[:, 0], np.zeros(len(root))], 1)
     side = side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-6) * 0.012
     green = np.array([0.13, 0.2, 0.05]) * rng.uniform(0.5, 1.5)
-    return [(quads(root + lean, lean, side), Surface(pattern="cloud", first=green, second=green * 1.8, scale=0.5, grain=0.3))]
+    return [
+        (
+            quads(root + lean, lean, side),
+            Surface(pattern="cloud", first=green, second=green * 1.8, scale=0.5, grain=0.3),
+        )
+    ]
 
 
 def rock(palette: Palette, size: float | None = None) -> list[Part]:
@@ -190,12 +204,19 @@ def ground(rng: Generator, extent: float, hills: float, roughness: float, cells:
     for wave in (70.0, 35.0, 17.0, 8.0, 4.0):
         for _ in range(2):
             direction, phase = rng.uniform(0, 2 * np.pi, 2)
-            z += np.sin((x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / wave + phase) * wave / 60 * roughness
+            z += (
+                np.sin((x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / wave + phase)
+                * wave
+                / 60
+                * roughness
+            )
     far = np.clip((np.hypot(x, y) - 30) / 60, 0, 1) ** 1.5
     z = z * np.clip((np.hypot(x, y) - 2.5) / 8, 0, 1)
     for _ in range(3):
         direction, phase = rng.uniform(0, 2 * np.pi, 2)
-        z += far * hills * (0.6 + 0.6 * np.sin((x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / 90 + phase))
+        z += (
+            far * hills * (0.6 + 0.6 * np.sin((x * np.cos(direction) + y * np.sin(direction)) * 2 * np.pi / 90 + phase))
+        )
     return sheet(np.stack([x, y, z], -1))
 
 

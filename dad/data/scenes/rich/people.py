@@ -8,7 +8,9 @@ from dad.data.scenes.rich.surfaces import Palette
 
 
 def person(palette: Palette, *, sitting: bool = False) -> list[Part]:
-    """One person, 1.55 to 1.95 m tall when standing, feet at the origin, looking towards -y; sitting: hips at 0.48 m over y = 0."""
+    """One person, 1.55 to 1.95 m tall when standing, feet at the origin, looking towards -y; sitting: hips at 0.48 m
+    over y = 0.
+    """
     rng = palette.rng
     tall = rng.uniform(1.55, 1.95)
     stout = rng.uniform(0.85, 1.2)
@@ -31,10 +33,15 @@ def person(palette: Palette, *, sitting: bool = False) -> list[Part]:
             step = side * stride
             knee = np.array([x * 1.05, step * 0.5 - 0.03 - 0.04 * abs(step), 0.5 * hip])
             foot = np.array([x * 1.05, step + (0.08 if step > 0.1 else 0), 0.07 + (0.05 if step > 0.12 else 0)])
-        legs += [limb((x, 0, hip), knee, 0.092 * stout, 0.065 * stout), limb(knee, foot + [0, 0, 0.02], 0.066 * stout, 0.045)]
+        legs += [
+            limb((x, 0, hip), knee, 0.092 * stout, 0.065 * stout),
+            limb(knee, foot + [0, 0, 0.02], 0.066 * stout, 0.045),
+        ]
         feet.append(ellipsoid((0.05, 0.13, 0.05), foot + [0, -0.06, -0.02], sides=10))
     neck = np.array([0, lean, shoulder + 0.03])
-    spine = np.array([[0, 0, hip - 0.06], [0, 0, hip + 0.05], [0, lean * 0.5, hip + 0.16 * tall], [0, lean, shoulder - 0.04], neck])
+    spine = np.array(
+        [[0, 0, hip - 0.06], [0, 0, hip + 0.05], [0, lean * 0.5, hip + 0.16 * tall], [0, lean, shoulder - 0.04], neck]
+    )
     trunk = [tube(spine, np.array([0.14, 0.165, 0.15, 0.195, 0.075]) * stout, sides=14, flat=0.64)]
     hands = []
     for side in (-1, 1):
@@ -42,7 +49,11 @@ def person(palette: Palette, *, sitting: bool = False) -> list[Part]:
         swing = -side * stride * 0.7 + rng.normal(0, 0.04)
         elbow = joint + [side * rng.uniform(0.02, 0.12), swing * 0.4, -0.17 * tall]
         bend = rng.uniform(-0.25, 0.0) if not sitting else -0.22
-        hand = elbow + [side * rng.uniform(-0.06, 0.03), swing * 0.6 + bend, -0.14 * tall + (0.1 if bend < -0.15 else 0)]
+        hand = elbow + [
+            side * rng.uniform(-0.06, 0.03),
+            swing * 0.6 + bend,
+            -0.14 * tall + (0.1 if bend < -0.15 else 0),
+        ]
         trunk += [limb(joint, elbow, 0.057 * stout, 0.045)]
         sleeve = limb(elbow, hand, 0.042, 0.032)
         hands += [ellipsoid((0.035, 0.03, 0.06), hand + [0, 0, -0.04], sides=8)]
@@ -85,7 +96,12 @@ def person(palette: Palette, *, sitting: bool = False) -> list[Part]:
     elif extra < 0.5:  # a hat
         parts.append(
             (
-                merged([ellipsoid((0.1, 0.12, 0.05), head + [0, 0, 0.1]), ellipsoid((0.14, 0.16, 0.012), head + [0, -0.03, 0.07])]),
+                merged(
+                    [
+                        ellipsoid((0.1, 0.12, 0.05), head + [0, 0, 0.1]),
+                        ellipsoid((0.14, 0.16, 0.012), head + [0, -0.03, 0.07]),
+                    ]
+                ),
                 shoe,
             )
         )

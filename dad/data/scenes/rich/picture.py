@@ -1,4 +1,6 @@
-"""From a rich scene to pixels: an exact ray per pixel, more where edges are, soft shadows, and a lens with its faults."""
+"""From a rich scene to pixels: an exact ray per pixel, more where edges are, soft shadows, and a lens with its
+faults.
+"""
 
 import numpy as np
 from embreex import rtcore_scene
@@ -21,7 +23,9 @@ class Tracer:
         self.stage = stage
         counts = np.cumsum([0] + [len(mesh.vertices) for mesh in stage.meshes[:-1]])
         vertices = np.concatenate([mesh.vertices for mesh in stage.meshes]).astype(np.float32)
-        faces = np.concatenate([mesh.faces + start for mesh, start in zip(stage.meshes, counts, strict=True)]).astype(np.int32)
+        faces = np.concatenate([mesh.faces + start for mesh, start in zip(stage.meshes, counts, strict=True)]).astype(
+            np.int32
+        )
         sizes = [len(mesh.faces) for mesh in stage.meshes]
         self.owner = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
         smooth = np.repeat([mesh.smooth for mesh in stage.meshes], sizes)
@@ -39,14 +43,18 @@ class Tracer:
         self.mesh = TriangleMesh(self.scene, vertices, faces)  # Embree does not own it: keep it alive
 
     def first(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distance in lengths of the direction (inf: nothing), face (-1: nothing) and position in it (u,v) of the first hit."""
+        """Distance in lengths of the direction (inf: nothing), face (-1: nothing) and position in it (u,v) of the first
+        hit.
+        """
         origins = np.ascontiguousarray(np.broadcast_to(origins, directions.shape), np.float32)
         hit = self.scene.run(origins, np.ascontiguousarray(directions, np.float32), output=1)
         face = hit["primID"]
         return np.where(face >= 0, hit["tfar"], np.inf).astype(np.float32), face, np.stack([hit["u"], hit["v"]], 1)
 
     def blocked(self, points: np.ndarray, towards: np.ndarray, reach: np.ndarray | float) -> np.ndarray:
-        """Whether something stands within `reach` of the points in the directions `towards` (unit vectors), (N,) bool."""
+        """Whether something stands within `reach` of the points in the directions `towards` (unit vectors), (N,)
+        bool.
+        """
         return self.first(points, towards)[0] < reach
 
     def normals(self, face: np.ndarray, uv: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,11 +97,15 @@ def sky(directions: np.ndarray, lighting: Lighting) -> np.ndarray:
 class Shader:
     """Colours of hits: textures, sun and lamps with shadows, light from around, highlights."""
 
-    def __init__(self, tracer: Tracer, lighting: Lighting, photographs: Photographs | None, pixel: float, rng: Generator) -> None:
+    def __init__(
+        self, tracer: Tracer, lighting: Lighting, photographs: Photographs | None, pixel: float, rng: Generator
+    ) -> None:
         self.tracer, self.lighting, self.photographs, self.pixel, self.rng = tracer, lighting, photographs, pixel, rng
 
     def surroundings(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """What needs many rays and changes slowly, (N, 3 + lamps): light from all sides, the share of every lamp that is seen."""
+        """What needs many rays and changes slowly, (N, 3 + lamps): light from all sides, the share of every lamp that
+        is seen.
+        """
         return np.concatenate([self.around(points, normals), self.seen(points, normals)], 1)
 
     def around(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
@@ -105,7 +117,11 @@ class Shader:
             angle = 2 * np.pi * (way / _AROUND + self.rng.random(len(points)))
             lift = np.sqrt((way + self.rng.random(len(points))) / _AROUND)
             side = np.sqrt(1 - lift**2)
-            ray = (side * np.cos(angle))[:, None] * across + (side * np.sin(angle))[:, None] * other + lift[:, None] * normals
+            ray = (
+                (side * np.cos(angle))[:, None] * across
+                + (side * np.sin(angle))[:, None] * other
+                + lift[:, None] * normals
+            )
             distance = self.tracer.first(points, ray)[0]
             open_ = np.clip(distance / self.lighting.reach, 0, 1)[:, None]
             up = np.clip(0.5 + ray[:, 2:] * 1.5, 0, 1)
@@ -127,7 +143,13 @@ class Shader:
         return shares
 
     def shade(
-        self, points: np.ndarray, face: np.ndarray, uv: np.ndarray, directions: np.ndarray, distance: np.ndarray, around: np.ndarray
+        self,
+        points: np.ndarray,
+        face: np.ndarray,
+        uv: np.ndarray,
+        directions: np.ndarray,
+        distance: np.ndarray,
+        around: np.ndarray,
     ) -> np.ndarray:
         """Linear RGB (N,3) of hits; `around` is what `surroundings` gives, distance in metres of depth."""
         flat, normals = self.tracer.normals(face, uv, directions)
@@ -158,10 +180,14 @@ class Shader:
             n, v = normals[rows], view[rows]
             mirrored = 2 * np.einsum("ij,ij->i", n, v)[:, None] * n - v
             fresnel = (0.05 + 0.5 * (1 - np.clip(np.einsum("ij,ij->i", n, v), 0, 1)) ** 3)[:, None] * gloss[rows, None]
-            seen = sky(mirrored, lighting) if lighting.sun is not None else np.broadcast_to(lighting.sky, mirrored.shape)
+            seen = (
+                sky(mirrored, lighting) if lighting.sun is not None else np.broadcast_to(lighting.sky, mirrored.shape)
+            )
             seen = np.where(mirrored[:, 2:] > 0, seen, lighting.ground * 0.5)
             colour[rows] = (
-                colour[rows] * (1 - fresnel) + fresnel * seen + (gloss[rows] * shine[rows])[:, None] * 0.5 * lighting.sunlight
+                colour[rows] * (1 - fresnel)
+                + fresnel * seen
+                + (gloss[rows] * shine[rows])[:, None] * 0.5 * lighting.sunlight
             )
         return colour
 
@@ -199,7 +225,9 @@ def _spread(around: np.ndarray, depth: np.ndarray, normals: np.ndarray) -> np.nd
 
 
 def _enlarged(coarse: np.ndarray, coarse_depth: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """A map of every second pixel (h,w,C) at all of them (H,W,C): each takes the neighbour whose depth is nearest to its own."""
+    """A map of every second pixel (h,w,C) at all of them (H,W,C): each takes the neighbour whose depth is nearest to
+    its own.
+    """
     h, w = coarse_depth.shape
     rows, columns = np.arange(depth.shape[0])[:, None], np.arange(depth.shape[1])[None]
     best, found = np.full(depth.shape, np.inf, np.float32), np.zeros((*depth.shape, coarse.shape[-1]), np.float32)
@@ -214,7 +242,9 @@ def _enlarged(coarse: np.ndarray, coarse_depth: np.ndarray, depth: np.ndarray) -
 
 
 def _edges(owner: np.ndarray, depth: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """Pixels (H,W) whose neighbour shows another part, another distance or another slope: where one ray is not enough."""
+    """Pixels (H,W) whose neighbour shows another part, another distance or another slope: where one ray is not
+    enough.
+    """
     edge = np.zeros(owner.shape, bool)
     for before, after in (
         ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
@@ -242,8 +272,12 @@ def linear_image(
     origin = setting.camera.position
 
     def rays(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """World directions (N,3) through positions in pixels; the optical axis has length 1 in them, so a distance is a depth."""
-        local = np.stack([(x - setting.centre[0] * width) / focal, (y - setting.centre[1] * height) / focal, np.ones_like(x)], -1)
+        """World directions (N,3) through positions in pixels; the optical axis has length 1 in them, so a distance is a
+        depth.
+        """
+        local = np.stack(
+            [(x - setting.centre[0] * width) / focal, (y - setting.centre[1] * height) / focal, np.ones_like(x)], -1
+        )
         return (local @ rotation).astype(np.float32)
 
     rows, columns = np.mgrid[:height, :width]
@@ -266,14 +300,23 @@ def linear_image(
     light[coarse_hit] = shader.surroundings(points[coarse_hit] + 3e-3 * flat[coarse_hit], flat[coarse_hit])
     finite = np.where(hit, distance, 1e4)
     coarse_depth = finite[chosen.ravel()].reshape(half)
-    coarse = _spread(light[chosen.ravel()].reshape(*half, channels), coarse_depth, normals[chosen.ravel()].reshape(*half, 3))
+    coarse = _spread(
+        light[chosen.ravel()].reshape(*half, channels), coarse_depth, normals[chosen.ravel()].reshape(*half, 3)
+    )
     around = _enlarged(coarse, coarse_depth, grid(finite)).reshape(-1, channels)
 
-    def colours(directions: np.ndarray, distance: np.ndarray, face: np.ndarray, uv: np.ndarray, around: np.ndarray) -> np.ndarray:
+    def colours(
+        directions: np.ndarray, distance: np.ndarray, face: np.ndarray, uv: np.ndarray, around: np.ndarray
+    ) -> np.ndarray:
         hit = face >= 0
         result = sky(directions, setting.lighting)
         surface = shader.shade(
-            origin + directions[hit] * distance[hit, None], face[hit], uv[hit], directions[hit], distance[hit], around[hit]
+            origin + directions[hit] * distance[hit, None],
+            face[hit],
+            uv[hit],
+            directions[hit],
+            distance[hit],
+            around[hit],
         )
         clear = np.exp(-setting.lighting.haze * distance[hit])[:, None]
         result[hit] = surface * clear + setting.lighting.gradient[0] * (1 - clear)
@@ -291,7 +334,9 @@ def linear_image(
 
 
 def developed(linear: np.ndarray, rng: Generator) -> np.ndarray:
-    """Linear RGB (H,W,3) to uint8: exposure, vignette, white balance, a slight blur, shot and read noise, a tone curve."""
+    """Linear RGB (H,W,3) to uint8: exposure, vignette, white balance, a slight blur, shot and read noise, a tone
+    curve.
+    """
     height, width, _ = linear.shape
     brightness = linear[::3, ::3].mean(-1)
     middle, bright = np.percentile(brightness, (rng.uniform(50, 85), 95))

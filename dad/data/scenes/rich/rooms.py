@@ -46,12 +46,15 @@ def window(palette: Palette, width: float, height: float) -> list[Part]:
             x, z = np.meshgrid(np.linspace(0, 1, 40), np.linspace(0, 1, 6), indexing="ij")
             fold = 0.05 * np.sin(x * rng.uniform(30, 50) + 0.5 * z)
             grid = np.stack(
-                [side * (width / 2 + 0.12 - x * wide), -0.14 + fold * (0.6 + 0.4 * (1 - z)), height + 0.12 - z * long], -1
+                [side * (width / 2 + 0.12 - x * wide), -0.14 + fold * (0.6 + 0.4 * (1 - z)), height + 0.12 - z * long],
+                -1,
             )
             parts.append((sheet(grid), cloth))
         parts.append(
             (
-                tube([(-width / 2 - 0.3, -0.14, height + 0.13), (width / 2 + 0.3, -0.14, height + 0.13)], 0.015, sides=6),
+                tube(
+                    [(-width / 2 - 0.3, -0.14, height + 0.13), (width / 2 + 0.3, -0.14, height + 0.13)], 0.015, sides=6
+                ),
                 palette.flat(0.1),
             )
         )
@@ -124,7 +127,9 @@ def _shell(palette: Palette, stage: Stage, width: float, length: float, height: 
         gloss=float(rng.choice([0, 0, 0.3])),
         photo=0.4,
     )
-    ceiling = palette.draw("plain", "plain", "planks", "tiles", scale=(0.3, 0.8), value=(0.55, 0.9), saturation=0.1, photo=0.1)
+    ceiling = palette.draw(
+        "plain", "plain", "planks", "tiles", scale=(0.3, 0.8), value=(0.55, 0.9), saturation=0.1, photo=0.1
+    )
     stage.add(
         [
             (box((width + 2, length + 2, 0.2), (0, length / 2, -0.2)), floor),
@@ -139,7 +144,9 @@ def _shell(palette: Palette, stage: Stage, width: float, length: float, height: 
         ]
     )
     skirting = [box((0.02, length, 0.09), (x, length / 2, 0)) for x in (-width / 2 + 0.01, width / 2 - 0.01)]
-    stage.add([(merged([*skirting, box((width, 0.02, 0.09), (0, length - 0.01, 0))]), palette.flat(rng.uniform(0.2, 0.85)))])
+    stage.add(
+        [(merged([*skirting, box((width, 0.02, 0.09), (0, length - 0.01, 0))]), palette.flat(rng.uniform(0.2, 0.85)))]
+    )
     if rng.random() < 0.2:
         beams = boxes((width, 0.16, 0.2), [(0, y, height - 0.1) for y in np.arange(0.6, length, rng.uniform(0.9, 1.8))])
         stage.add([(beams, palette.draw("wood", "plain", scale=(0.1, 0.3), value=(0.05, 0.4)))])
@@ -168,11 +175,15 @@ def _group(palette: Palette, stage: Stage, x: float, y: float) -> None:
 
 
 def furnish(palette: Palette, stage: Stage, width: float, length: float, height: float, *, clear: float = 1.3) -> None:
-    """Things on the walls, furniture and people; nothing within `clear` metres of the wall y = 0 where the camera is."""
+    """Things on the walls, furniture and people; nothing within `clear` metres of the wall y = 0 where the camera
+    is.
+    """
     rng = palette.rng
     for _ in range(rng.integers(1, 3)):
         at, turn = _against(rng, width, length, 0.02)
-        stage.add(window(palette, rng.uniform(0.7, 2.0), rng.uniform(0.8, 1.5)), at + [0, 0, rng.uniform(0.7, 1.0)], turn)
+        stage.add(
+            window(palette, rng.uniform(0.7, 2.0), rng.uniform(0.8, 1.5)), at + [0, 0, rng.uniform(0.7, 1.0)], turn
+        )
     for _ in range(rng.integers(1, 6)):
         at, turn = _against(rng, width, length, 0.015)
         stage.add(picture(palette), at + [0, 0, rng.uniform(1.1, 1.7)], turn)
@@ -219,14 +230,18 @@ def furnish(palette: Palette, stage: Stage, width: float, length: float, height:
         shade = [(mesh, look) for mesh, look in furniture.floor_lamp(palette)[1:]]
         low = shade[0][0].vertices[:, 2].max()
         stage.add(shade, (x, y, height - drop - low))
-        stage.add([(tube([(0, 0, height - drop - 0.05), (0, 0, height)], 0.006, sides=4), palette.flat(0.02))], (x, y, 0))
+        stage.add(
+            [(tube([(0, 0, height - drop - 0.05), (0, 0, height)], 0.006, sides=4), palette.flat(0.02))], (x, y, 0)
+        )
 
 
 def room_light(rng: Generator, width: float, length: float, height: float) -> Lighting:
     """One to three lamps, or daylight from a side, and what the walls give back."""
     lamps = []
     for _ in range(rng.integers(1, 4)):
-        at = np.array([rng.uniform(-0.4, 0.4) * width, rng.uniform(0.05, 0.95) * length, height - rng.uniform(0.15, 0.9)])
+        at = np.array(
+            [rng.uniform(-0.4, 0.4) * width, rng.uniform(0.05, 0.95) * length, height - rng.uniform(0.15, 0.9)]
+        )
         lamps.append(Lamp(position=at, radius=rng.uniform(0.05, 0.25), power=warm(rng) * rng.uniform(0.6, 2.5)))
     if rng.random() < 0.5:
         at = np.array([rng.choice([-0.47, 0.47]) * width, rng.uniform(0.2, 0.9) * length, rng.uniform(1.2, 1.8)])

@@ -1,4 +1,6 @@
-"""A rich scene under construction: parts with their surfaces, placed as whole objects, and what is needed to light and see them."""
+"""A rich scene under construction: parts with their surfaces, placed as whole objects, and what is needed to light and
+see them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,12 +12,16 @@ from dad.data.scenes.rich.meshes import Mesh, rotation_z
 from dad.data.scenes.rich.surfaces import Surface
 
 Part = tuple[Mesh, Surface]
-"""A mesh in the frame of its object (metres, z up, the object's foot at the origin, its front towards -y) and its look."""
+"""A mesh in the frame of its object (metres, z up, the object's foot at the origin, its front towards -y) and its
+look.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lamp:
-    """A luminous ball: `position` (3,), `radius` in metres (larger: softer shadows), linear RGB `power` at one metre."""
+    """A luminous ball: `position` (3,), `radius` in metres (larger: softer shadows), linear RGB `power` at one
+    metre.
+    """
 
     position: np.ndarray
     radius: float
@@ -26,9 +32,9 @@ class Lamp:
 class Lighting:
     """All light of a scene, linear RGB (3,) each.
 
-    sun: direction towards it (unit vector) and its light, None without; sky: from above, ground: reflected from below, both
-    where nothing is in the way; reach: distance in metres up to which things shade each other from the sky; haze: share of
-    light lost per metre; clouds in [0,1]; gradient: the sky's colours at the horizon and above (2,3).
+    sun: direction towards it (unit vector) and its light, None without; sky: from above, ground: reflected from below,
+    both where nothing is in the way; reach: distance in metres up to which things shade each other from the sky; haze:
+    share of light lost per metre; clouds in [0,1]; gradient: the sky's colours at the horizon and above (2,3).
     """
 
     sky: np.ndarray
@@ -63,7 +69,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Setting:
-    """A complete scene: what there is, the camera with its principal point `centre` (fractions of width and height), the light.
+    """A complete scene: what there is, the camera with its principal point `centre` (fractions of width and height),
+    the light.
 
     `max_depth` in metres is where depth ends; beyond it there is none.
     """

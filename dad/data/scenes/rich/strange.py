@@ -1,10 +1,25 @@
-"""Things that only the foreign family has: arches, columns, stairs, racks, pipes, containers, tents, cacti and statues."""
+"""Things that only the foreign family has: arches, columns, stairs, racks, pipes, containers, tents, cacti and
+statues.
+"""
 
 import itertools
 
 import numpy as np
 
-from dad.data.scenes.rich.meshes import Mesh, box, boxes, cushion, ellipsoid, lathe, limb, loft, merged, prism, ring, tube
+from dad.data.scenes.rich.meshes import (
+    Mesh,
+    box,
+    boxes,
+    cushion,
+    ellipsoid,
+    lathe,
+    limb,
+    loft,
+    merged,
+    prism,
+    ring,
+    tube,
+)
 from dad.data.scenes.rich.people import person
 from dad.data.scenes.rich.stage import Part
 from dad.data.scenes.rich.surfaces import Palette, Surface
@@ -58,9 +73,13 @@ def stairs(palette: Palette, width: float, steps: int) -> list[Part]:
         for i in range(0, steps, 1)
     ]
     rails = [
-        tube([(x, 0, rise + 0.95), (x, (steps - 1) * tread, rise * steps + 0.95)], 0.025, sides=8) for x in (-width / 2, width / 2)
+        tube([(x, 0, rise + 0.95), (x, (steps - 1) * tread, rise * steps + 0.95)], 0.025, sides=8)
+        for x in (-width / 2, width / 2)
     ]
-    return [(merged(blocks), stone(palette)), (merged([*rails, *posts]), palette.flat(rng.uniform(0.03, 0.6), gloss=0.4))]
+    return [
+        (merged(blocks), stone(palette)),
+        (merged([*rails, *posts]), palette.flat(rng.uniform(0.03, 0.6), gloss=0.4)),
+    ]
 
 
 def rack(palette: Palette, length: float, height: float) -> list[Part]:
@@ -69,11 +88,18 @@ def rack(palette: Palette, length: float, height: float) -> list[Part]:
     levels = np.arange(0.25, height, rng.uniform(0.45, 0.9))
     posts = boxes(
         (0.05, 0.05, height),
-        [(x, y, height / 2) for x in np.linspace(-length / 2, length / 2, int(length / 1.4) + 2) for y in (-0.35, 0.35)],
+        [
+            (x, y, height / 2)
+            for x in np.linspace(-length / 2, length / 2, int(length / 1.4) + 2)
+            for y in (-0.35, 0.35)
+        ],
     )
     boards = boxes((length, 0.75, 0.04), [(0, 0, z) for z in levels])
     parts: list[Part] = [(merged([posts, boards]), palette.draw("plain", saturation=1.2, gloss=0.2))]
-    looks = [palette.draw("poster", "corrugated", "plain", "damask", scale=(0.1, 0.4), saturation=1.3, photo=1.5) for _ in range(4)]
+    looks = [
+        palette.draw("poster", "corrugated", "plain", "damask", scale=(0.1, 0.4), saturation=1.3, photo=1.5)
+        for _ in range(4)
+    ]
     goods: list[list[Mesh]] = [[], [], [], []]
     for z in levels:
         x = -length / 2 + 0.05
@@ -81,10 +107,14 @@ def rack(palette: Palette, length: float, height: float) -> list[Part]:
             w, h, which = rng.uniform(0.12, 0.5), rng.uniform(0.15, 0.42), int(rng.integers(4))
             if which == 3:
                 goods[3].append(
-                    lathe([(w * 0.45, 0), (w * 0.45, h)], sides=12, centre=(x + w / 2, rng.uniform(-0.1, 0.0), z + 0.02))
+                    lathe(
+                        [(w * 0.45, 0), (w * 0.45, h)], sides=12, centre=(x + w / 2, rng.uniform(-0.1, 0.0), z + 0.02)
+                    )
                 )
             else:
-                goods[which].append(box((w * 0.95, rng.uniform(0.3, 0.65), h), (x + w / 2, rng.uniform(-0.1, 0.05), z + 0.02)))
+                goods[which].append(
+                    box((w * 0.95, rng.uniform(0.3, 0.65), h), (x + w / 2, rng.uniform(-0.1, 0.05), z + 0.02))
+                )
             x += w + (rng.uniform(0.1, 0.5) if rng.random() < 0.15 else 0.01)
     return parts + [(merged(meshes), look) for meshes, look in zip(goods, looks, strict=True) if meshes]
 
@@ -129,7 +159,9 @@ def tent(palette: Palette) -> list[Part]:
     goods = merged(
         [
             ellipsoid(
-                np.full(3, rng.uniform(0.07, 0.13)), (rng.uniform(-0.45, 0.45) * w, -d / 2 + rng.uniform(0.1, 0.5), 0.98), sides=8
+                np.full(3, rng.uniform(0.07, 0.13)),
+                (rng.uniform(-0.45, 0.45) * w, -d / 2 + rng.uniform(0.1, 0.5), 0.98),
+                sides=8,
             )
             for _ in range(30)
         ]
@@ -152,7 +184,12 @@ def cactus(palette: Palette) -> list[Part]:
         out = np.array([np.cos(angle), np.sin(angle), 0])
         limbs.append(
             tube(
-                [[0, 0, z], out * 0.45 + [0, 0, z + 0.1], out * 0.6 + [0, 0, z + 0.4], out * 0.6 + [0, 0, z + h * 0.35]],
+                [
+                    [0, 0, z],
+                    out * 0.45 + [0, 0, z + 0.1],
+                    out * 0.6 + [0, 0, z + 0.4],
+                    out * 0.6 + [0, 0, z + h * 0.35],
+                ],
                 [0.12, 0.13, 0.13, 0.1],
                 sides=12,
             )
@@ -191,7 +228,12 @@ def barrel(palette: Palette) -> list[Part]:
                 palette.draw("stripes", scale=(0.3, 0.4), value=(0.4, 0.8), saturation=1.6, photo=0),
             )
         ]
-    return [(merged([ring(0.28, 0.11, (0, 0, 0.11 + 0.21 * i), axis=2) for i in range(rng.integers(1, 5))]), palette.flat(0.03))]
+    return [
+        (
+            merged([ring(0.28, 0.11, (0, 0, 0.11 + 0.21 * i), axis=2) for i in range(rng.integers(1, 5))]),
+            palette.flat(0.03),
+        )
+    ]
 
 
 def bath(palette: Palette) -> list[Part]:

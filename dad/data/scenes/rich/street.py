@@ -38,7 +38,9 @@ def pole(palette: Palette, kind: str | None = None) -> list[Part]:
             (tube([(0, 0, 0), (0, 0, h + 0.3)], 0.03, sides=8), steel),
             (
                 plate,
-                palette.draw("plain", "stripes", "dots", "poster", scale=(0.1, 0.4), value=(0.2, 0.8), saturation=1.5, photo=0.3),
+                palette.draw(
+                    "plain", "stripes", "dots", "poster", scale=(0.1, 0.4), value=(0.2, 0.8), saturation=1.5, photo=0.3
+                ),
             ),
         ]
     if kind == "flag":
@@ -51,7 +53,12 @@ def pole(palette: Palette, kind: str | None = None) -> list[Part]:
         ]
     h = rng.uniform(6, 9)
     beam = boxes((1.6, 0.1, 0.1), [(0, 0, h - 0.5)])
-    return [(merged([tube([(0, 0, 0), (0, 0, h)], [0.14, 0.1]), beam]), palette.draw("wood", "bark", "plain", value=(0.05, 0.3)))]
+    return [
+        (
+            merged([tube([(0, 0, 0), (0, 0, h)], [0.14, 0.1]), beam]),
+            palette.draw("wood", "bark", "plain", value=(0.05, 0.3)),
+        )
+    ]
 
 
 def railing(palette: Palette, length: float, *, height: float | None = None) -> list[Part]:
@@ -72,7 +79,9 @@ def railing(palette: Palette, length: float, *, height: float | None = None) -> 
     if kind == 2:
         return [(merged([rails, stands]), wood)]
     xs = np.arange(-length / 2, length / 2, spacing)
-    return [(merged([rails, stands, boxes((spacing * 0.6, 0.02, height), [(x, 0, height / 2 + 0.03) for x in xs])]), wood)]
+    return [
+        (merged([rails, stands, boxes((spacing * 0.6, 0.02, height), [(x, 0, height / 2 + 0.03) for x in xs])]), wood)
+    ]
 
 
 def bench(palette: Palette) -> list[Part]:
@@ -81,7 +90,10 @@ def bench(palette: Palette) -> list[Part]:
     w = rng.uniform(1.2, 2.0)
     slats = boxes((w, 0.085, 0.03), [(0, y, 0.45) for y in (-0.2, -0.1, 0.0, 0.1, 0.2)])
     back = boxes((w, 0.03, 0.085), [(0, 0.24 + 0.05 * i, 0.56 + 0.11 * i) for i in range(4)])
-    feet = [tube([(x, -0.2, 0), (x, -0.2, 0.44), (x, 0.22, 0.44), (x, 0.24, 0)], 0.025, sides=6) for x in (-0.4 * w, 0.4 * w)]
+    feet = [
+        tube([(x, -0.2, 0), (x, -0.2, 0.44), (x, 0.22, 0.44), (x, 0.24, 0)], 0.025, sides=6)
+        for x in (-0.4 * w, 0.4 * w)
+    ]
     feet += [tube([(x, 0.22, 0.44), (x, 0.42, 0.95)], 0.022, sides=6) for x in (-0.4 * w, 0.4 * w)]
     return [
         (merged([slats, back]), palette.draw("wood", "plain", scale=(0.1, 0.3), value=(0.06, 0.5))),
@@ -99,7 +111,9 @@ def bin_or_bollard(palette: Palette) -> list[Part]:
     if kind == 1:
         return [(lathe([(0.1, 0), (0.09, 0.7), (0.11, 0.75), (0.09, 0.85), (0.04, 0.92)]), look)]
     if kind == 2:
-        return [(merged([cushion((0.6, 0.72, 0.95), (0, 0, 0.12), power=0.2), box((0.64, 0.76, 0.08), (0, 0, 1.02))]), look)]
+        return [
+            (merged([cushion((0.6, 0.72, 0.95), (0, 0, 0.12), power=0.2), box((0.64, 0.76, 0.08), (0, 0, 1.02))]), look)
+        ]
     return [
         (box((1.2, 0.6, 0.5)), palette.draw("rough", "brick", "wood", scale=(0.2, 0.5))),
         (ellipsoid((0.55, 0.27, 0.35), (0, 0, 0.5), bumps=0.2, rng=rng), palette.flat((0.06, 0.14, 0.03), grain=0.4)),
@@ -107,15 +121,28 @@ def bin_or_bollard(palette: Palette) -> list[Part]:
 
 
 def building(palette: Palette, width: float, depth: float, height: float, *, detail: bool = True) -> list[Part]:
-    """A house with windows in frames, sills, a door, cornices, perhaps balconies and a pitched roof; its front at y = -depth/2."""
+    """A house with windows in frames, sills, a door, cornices, perhaps balconies and a pitched roof; its front at y =
+    -depth/2.
+    """
     rng = palette.rng
     wall = palette.draw(
-        "brick", "plain", "rough", "cloud", "tiles", "planks", scale=(0.25, 0.6), value=(0.15, 0.75), saturation=0.6, photo=0.6
+        "brick",
+        "plain",
+        "rough",
+        "cloud",
+        "tiles",
+        "planks",
+        scale=(0.25, 0.6),
+        value=(0.15, 0.75),
+        saturation=0.6,
+        photo=0.6,
     )
     parts: list[Part] = []
     if not detail:
         facade = palette.draw("facade", scale=(2.2, 3.6), value=(0.2, 0.75), saturation=0.4, photo=0.3)
-        facade = Surface(**{**facade.__dict__, "second": np.array([0.04, 0.05, 0.07])}) if facade.photo is None else facade
+        facade = (
+            Surface(**{**facade.__dict__, "second": np.array([0.04, 0.05, 0.07])}) if facade.photo is None else facade
+        )
         return [(box((width, depth, height), (0, 0, -0.5)), facade), *_roof(palette, width, depth, height - 0.5)]
     storey, bay = rng.uniform(2.7, 3.6), rng.uniform(1.9, 3.4)
     frame = palette.flat(rng.uniform(0.05, 0.8))
@@ -138,7 +165,9 @@ def building(palette: Palette, width: float, depth: float, height: float, *, det
             away: float = away,
             turn: float = turn,
         ) -> Mesh:
-            return boxes(size, np.stack([at[:, 0], np.full(len(at), -away - out), at[:, 1] + down], 1)).moved((0, 0, 0), turn)
+            return boxes(size, np.stack([at[:, 0], np.full(len(at), -away - out), at[:, 1] + down], 1)).moved(
+                (0, 0, 0), turn
+            )
 
         panes.append(place((w, 0.06, h), -0.02))
         frames += [
@@ -147,9 +176,10 @@ def building(palette: Palette, width: float, depth: float, height: float, *, det
             place((w, 0.08, 0.05), 0.01, h * 0.15),
         ]
         frames += [
-            boxes((0.07, 0.1, h), np.stack([places[:, 0] + s * w / 2, np.full(len(places), -away - 0.01), places[:, 1]], 1)).moved(
-                (0, 0, 0), turn
-            )
+            boxes(
+                (0.07, 0.1, h),
+                np.stack([places[:, 0] + s * w / 2, np.full(len(places), -away - 0.01), places[:, 1]], 1),
+            ).moved((0, 0, 0), turn)
             for s in (-1, 1)
         ]
         sills.append(place((w + 0.25, 0.2, 0.07), 0.08, -h / 2 - 0.03))
@@ -179,7 +209,9 @@ def building(palette: Palette, width: float, depth: float, height: float, *, det
             box((width * 0.92, 0.08, 2.3), (0, -depth / 2 - 0.02, 0.3)),
         ]
         awning = prism(
-            [(-width * 0.46, 0), (width * 0.46, 0), (width * 0.46, 0.05), (-width * 0.46, 0.05)], 1.3, (0, -depth / 2 - 0.65, 2.75)
+            [(-width * 0.46, 0), (width * 0.46, 0), (width * 0.46, 0.05), (-width * 0.46, 0.05)],
+            1.3,
+            (0, -depth / 2 - 0.65, 2.75),
         )
         parts += [(merged(shop), glass), (awning, palette.draw("stripes", "plain", scale=(0.3, 0.7), saturation=1.5))]
     return parts + _roof(palette, width, depth, height)
@@ -190,15 +222,19 @@ def _roof(palette: Palette, width: float, depth: float, height: float) -> list[P
     if rng.random() < 0.45:
         things = boxes(
             rng.uniform(0.4, 2.0, (4, 3)),
-            np.stack([rng.uniform(-0.4, 0.4, 4) * width, rng.uniform(-0.4, 0.4, 4) * depth, np.full(4, height + 0.4)], 1),
+            np.stack(
+                [rng.uniform(-0.4, 0.4, 4) * width, rng.uniform(-0.4, 0.4, 4) * depth, np.full(4, height + 0.4)], 1
+            ),
         )
         edge = boxes(
-            [(width + 0.1, 0.2, 0.5), (width + 0.1, 0.2, 0.5)], [(0, -depth / 2, height + 0.2), (0, depth / 2, height + 0.2)]
+            [(width + 0.1, 0.2, 0.5), (width + 0.1, 0.2, 0.5)],
+            [(0, -depth / 2, height + 0.2), (0, depth / 2, height + 0.2)],
         )
         return [(merged([things, edge]), palette.draw("rough", "plain", scale=(0.5, 1.0)))]
     rise, over = rng.uniform(0.25, 0.6) * depth, 0.45
     gable = prism(
-        [(-depth / 2 - over, -over * 2 * rise / depth), (depth / 2 + over, -over * 2 * rise / depth), (0, rise)], width + 2 * over
+        [(-depth / 2 - over, -over * 2 * rise / depth), (depth / 2 + over, -over * 2 * rise / depth), (0, rise)],
+        width + 2 * over,
     )
     chimney = box((0.7, 0.7, rise + 1.2), (rng.uniform(-0.3, 0.3) * width, rng.uniform(-0.2, 0.2) * depth, height))
     return [

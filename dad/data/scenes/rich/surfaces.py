@@ -1,7 +1,9 @@
-"""What surfaces of rich scenes look like: layered procedural patterns, or photographs of a folder, filtered by distance.
+"""What surfaces of rich scenes look like: layered procedural patterns, or photographs of a folder, filtered by
+distance.
 
-A pattern is a function of two texture coordinates in metres in the object's own frame (box projection), so bricks follow a house
-that is turned. Detail finer than a pixel fades to its mean, as a real lens averages it; without that, far surfaces would flicker.
+A pattern is a function of two texture coordinates in metres in the object's own frame (box projection), so bricks
+follow a house that is turned. Detail finer than a pixel fades to its mean, as a real lens averages it; without that,
+far surfaces would flicker.
 """
 
 import functools
@@ -26,8 +28,9 @@ Generator = np.random.Generator
 class Surface:
     """One look. Colours are linear RGB (3,); `scale` is the pattern's period in metres.
 
-    gloss: strength of highlights and of the mirrored sky in [0,1]; glow: light given off, in units of the colour; grain:
-    strength of fine unevenness; photo: number of a photograph in the folder of textures, None for a procedural pattern.
+    gloss: strength of highlights and of the mirrored sky in [0,1]; glow: light given off, in units of the colour;
+    grain: strength of fine unevenness; photo: number of a photograph in the folder of textures, None for a procedural
+    pattern.
     """
 
     pattern: str
@@ -84,7 +87,9 @@ def _planks(uv: np.ndarray, p: np.ndarray) -> np.ndarray:
 def _facade(uv: np.ndarray, p: np.ndarray) -> np.ndarray:
     x, y = np.mod(p, 1).T
     inside = (x > 0.24) & (x < 0.76) & (y > 0.25) & (y < 0.82)
-    frame = inside & ((np.abs(x - 0.5) < 0.025) | (np.abs(y - 0.6) < 0.02) | (x < 0.275) | (x > 0.725) | (y < 0.285) | (y > 0.785))
+    frame = inside & (
+        (np.abs(x - 0.5) < 0.025) | (np.abs(y - 0.6) < 0.02) | (x < 0.275) | (x > 0.725) | (y < 0.285) | (y > 0.785)
+    )
     dark = 0.55 + 0.45 * _hash(np.floor(p[:, 0]), np.floor(p[:, 1]))
     return np.where(frame, 0.1, np.where(inside, dark, 0.15 * noise(p, 0.6)))
 
@@ -200,7 +205,9 @@ class Photographs:
             with Image.open(self.files[number]) as image:
                 square = image.convert("RGB")
         except Exception as error:  # Pillow raises many kinds for damaged files
-            raise UserError(f"textures: {self.files[number]} cannot be read ({reason_of(error)}): take it out") from None
+            raise UserError(
+                f"textures: {self.files[number]} cannot be read ({reason_of(error)}): take it out"
+            ) from None
         side = min(square.size)
         left, top = (square.width - side) // 2, (square.height - side) // 2
         pixels = np.asarray(square.crop((left, top, left + side, top + side)).resize((256, 256), Image.Resampling.BOX))
@@ -212,7 +219,9 @@ class Photographs:
 
 
 def _photograph(levels: list[np.ndarray], p: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-    """Linear RGB (N,3) of a photograph repeated in mirrored copies, at p (N,2) in copies, averaged over `footprint` copies."""
+    """Linear RGB (N,3) of a photograph repeated in mirrored copies, at p (N,2) in copies, averaged over `footprint`
+    copies.
+    """
     turned = 1 - np.abs(np.mod(p, 2) - 1)
     wanted = np.clip(np.log2(np.maximum(footprint * 256, 1e-6)), 0, len(levels) - 1).round().astype(int)
     colour = np.empty((len(p), 3), np.float32)
@@ -225,16 +234,22 @@ def _photograph(levels: list[np.ndarray], p: np.ndarray, footprint: np.ndarray) 
         (x, y), (i, j) = (position - cell).T[..., None].astype(np.float32), cell.T
         k, m = np.minimum(i + 1, side - 1), np.minimum(j + 1, side - 1)
         j, m = side - 1 - j, side - 1 - m  # photographs stand upright: texture coordinates grow upwards, rows downwards
-        colour[rows] = (image[j, i] * (1 - x) + image[j, k] * x) * (1 - y) + (image[m, i] * (1 - x) + image[m, k] * x) * y
+        colour[rows] = (image[j, i] * (1 - x) + image[j, k] * x) * (1 - y) + (
+            image[m, i] * (1 - x) + image[m, k] * x
+        ) * y
     return colour
 
 
 def colour_of(
     surface: Surface, local: np.ndarray, normals: np.ndarray, footprint: np.ndarray, photographs: Photographs | None
 ) -> np.ndarray:
-    """Linear RGB (N,3) at points (N,3) with normals (N,3) in the object's frame; `footprint` (N,): metres that a pixel covers."""
+    """Linear RGB (N,3) at points (N,3) with normals (N,3) in the object's frame; `footprint` (N,): metres that a pixel
+    covers.
+    """
     axis = np.abs(normals).argmax(1)
-    uv = np.where((axis == 2)[:, None], local[:, :2], np.stack([np.where(axis == 0, local[:, 1], local[:, 0]), local[:, 2]], 1))
+    uv = np.where(
+        (axis == 2)[:, None], local[:, :2], np.stack([np.where(axis == 0, local[:, 1], local[:, 0]), local[:, 2]], 1)
+    )
     if surface.angle:
         c, s = np.cos(surface.angle), np.sin(surface.angle)
         uv = uv @ np.array([[c, -s], [s, c]])
@@ -268,7 +283,8 @@ def colour(rng: Generator, value: tuple[float, float], saturation: float) -> np.
 class Palette:
     """Draws surfaces: a share of them photographs if there is a folder of those.
 
-    The generator is asked for the same numbers with and without photographs, so a scene's geometry does not depend on textures.
+    The generator is asked for the same numbers with and without photographs, so a scene's geometry does not depend on
+    textures.
     """
 
     def __init__(self, rng: Generator, photographs: Photographs | None = None, share: float = 0.25) -> None:
@@ -287,7 +303,9 @@ class Palette:
         """A surface with one of `patterns`; `photo` scales how readily a photograph takes its place (0: never)."""
         rng = self.rng
         first = colour(rng, value, saturation)
-        second = np.clip(first * rng.uniform(0.3, 1.6), 0.02, 0.95) if rng.random() < 0.7 else colour(rng, value, saturation)
+        second = (
+            np.clip(first * rng.uniform(0.3, 1.6), 0.02, 0.95) if rng.random() < 0.7 else colour(rng, value, saturation)
+        )
         period = float(np.exp(rng.uniform(*np.log(scale))))
         pattern = patterns[rng.integers(len(patterns))]
         angle = float(rng.choice([0.0, np.pi / 2, rng.uniform(0, np.pi)])) if turned else 0.0
@@ -299,7 +317,14 @@ class Palette:
             first = 0.5 + 0.9 * first / max(first.max(), 1e-3)
             period *= larger
         return Surface(
-            pattern=pattern, first=first, second=second, scale=period, angle=angle, grain=grain, gloss=gloss, photo=chosen
+            pattern=pattern,
+            first=first,
+            second=second,
+            scale=period,
+            angle=angle,
+            grain=grain,
+            gloss=gloss,
+            photo=chosen,
         )
 
     def flat(self, colour: ArrayLike, *, gloss: float = 0.0, glow: float = 0.0, grain: float = 0.1) -> Surface:

@@ -8,9 +8,13 @@ from dad.data.scenes.rich.surfaces import Palette
 
 
 def small_thing(palette: Palette) -> list[Part]:
-    """Something to put on a table or a shelf: a cup, a vase, a bottle, books, fruit, a lamp, a screen, a box, a plant."""
+    """Something to put on a table or a shelf: a cup, a vase, a bottle, books, fruit, a lamp, a screen, a box, a
+    plant.
+    """
     rng = palette.rng
-    look = palette.draw("plain", "stripes", "cloud", "dots", "plain", scale=(0.02, 0.08), saturation=1.2, gloss=0.25, photo=0.5)
+    look = palette.draw(
+        "plain", "stripes", "cloud", "dots", "plain", scale=(0.02, 0.08), saturation=1.2, gloss=0.25, photo=0.5
+    )
     kind = rng.integers(9)
     if kind == 0:
         r, h = rng.uniform(0.035, 0.05), rng.uniform(0.08, 0.12)
@@ -44,7 +48,10 @@ def small_thing(palette: Palette) -> list[Part]:
             z += t
         return parts
     if kind == 4:
-        fruit = [ellipsoid(np.full(3, rng.uniform(0.03, 0.045)), (*rng.uniform(-0.07, 0.07, 2), 0.06), sides=10) for _ in range(4)]
+        fruit = [
+            ellipsoid(np.full(3, rng.uniform(0.03, 0.045)), (*rng.uniform(-0.07, 0.07, 2), 0.06), sides=10)
+            for _ in range(4)
+        ]
         return [
             (lathe([(0.05, 0), (0.14, 0.07), (0.13, 0.07), (0.045, 0.015)]), look),
             (merged(fruit), palette.draw("plain", saturation=1.6, photo=0)),
@@ -52,7 +59,15 @@ def small_thing(palette: Palette) -> list[Part]:
     if kind == 5:
         h = rng.uniform(0.3, 0.55)
         return [
-            (merged([lathe([(0.08, 0), (0.08, 0.02), (0.012, 0.03), (0.012, h)]), tube([(0, 0, h * 0.9), (0, 0, h)], 0.01)]), look),
+            (
+                merged(
+                    [
+                        lathe([(0.08, 0), (0.08, 0.02), (0.012, 0.03), (0.012, h)]),
+                        tube([(0, 0, h * 0.9), (0, 0, h)], 0.01),
+                    ]
+                ),
+                look,
+            ),
             (
                 lathe([(0.16, h * 0.7), (0.09, h), (0.085, h), (0.155, h * 0.7)]),
                 palette.flat((0.9, 0.8, 0.6), glow=rng.choice([0.0, 1.2])),
@@ -61,7 +76,9 @@ def small_thing(palette: Palette) -> list[Part]:
     if kind == 6:
         w, h = rng.uniform(0.4, 0.65), rng.uniform(0.26, 0.38)
         picture = palette.draw("poster", "cloud", "plain", scale=(0.05, 0.2), saturation=1.3, photo=2.0)
-        shell = merged([box((w, 0.025, h), (0, 0, 0.08)), box((0.05, 0.03, 0.1), (0, 0.02, 0)), box((0.22, 0.16, 0.012))])
+        shell = merged(
+            [box((w, 0.025, h), (0, 0, 0.08)), box((0.05, 0.03, 0.1), (0, 0.02, 0)), box((0.22, 0.16, 0.012))]
+        )
         return [(shell, palette.flat(0.03, gloss=0.3)), (box((w - 0.03, 0.004, h - 0.03), (0, -0.014, 0.095)), picture)]
     if kind == 7:
         return [

@@ -33,7 +33,9 @@ def _outline(stations: np.ndarray) -> Mesh:
 
 
 def car(palette: Palette) -> list[Part]:
-    """A saloon, hatchback, estate or van: body and glasshouse lofted over its length, wheels, lights, mirrors, plates."""
+    """A saloon, hatchback, estate or van: body and glasshouse lofted over its length, wheels, lights, mirrors,
+    plates.
+    """
     rng = palette.rng
     kind = rng.integers(4)
     length = (4.5, 3.9, 4.6, 5.0)[kind] * rng.uniform(0.94, 1.06)
@@ -74,9 +76,15 @@ def car(palette: Palette) -> list[Part]:
     pillars = []
     for x in (-1, 1):
         for y in np.linspace(roof_from, roof_to, 3):
-            pillars.append(tube([(x * half * 0.905, y, waist - 0.02), (x * half * 0.775, y, roof - 0.04)], 0.045, sides=5))
-        pillars.append(tube([(x * half * 0.9, nose * front, waist), (x * half * 0.765, roof_from, roof - 0.04)], 0.035, sides=5))
-        pillars.append(tube([(x * half * 0.9, nose * back, waist), (x * half * 0.765, roof_to, roof - 0.04)], 0.045, sides=5))
+            pillars.append(
+                tube([(x * half * 0.905, y, waist - 0.02), (x * half * 0.775, y, roof - 0.04)], 0.045, sides=5)
+            )
+        pillars.append(
+            tube([(x * half * 0.9, nose * front, waist), (x * half * 0.765, roof_from, roof - 0.04)], 0.035, sides=5)
+        )
+        pillars.append(
+            tube([(x * half * 0.9, nose * back, waist), (x * half * 0.765, roof_to, roof - 0.04)], 0.045, sides=5)
+        )
     wheel = 0.31 if kind < 2 else 0.36
     places = [(x * (half - 0.1), y * length * 0.3) for x in (-1, 1) for y in (-1, 1)]
     tyres, hubs, arches = [], [], []
@@ -95,7 +103,9 @@ def car(palette: Palette) -> list[Part]:
             boxes((0.012, wheel * 1.15, 0.05), [(x + out, y, wheel)]),
         ]
         hubs.append(loft(disc[:2] * [0.2, 0.6, 0.6] + [out, 0, 0]).moved((x, y, wheel)))
-        arch = np.array([[(s, wheel * 1.17 * np.cos(a), wheel * 1.17 * np.sin(a)) for a in angle] for s in (-0.105, 0.105)])
+        arch = np.array(
+            [[(s, wheel * 1.17 * np.cos(a), wheel * 1.17 * np.sin(a)) for a in angle] for s in (-0.105, 0.105)]
+        )
         arches.append(loft(arch).moved((x, y, wheel)))
     lights = [cushion((0.34, 0.1, 0.13), (x * half * 0.66, -nose * 0.965, hood * 0.62)) for x in (-1, 1)]
     tails = [cushion((0.26, 0.1, 0.16), (x * half * 0.72, nose * 0.965, waist * 0.68)) for x in (-1, 1)]
@@ -135,7 +145,9 @@ def truck(palette: Palette) -> list[Part]:
     if rng.random() < 0.5:
         parts.append((cushion((2 * half, length, height - 0.4), (0, 0, 0.4), power=0.12), paint))
         count = int(length / 1.3)
-        panes = [(x * (half + 0.003), (i + 0.5) / count * length - length / 2, 1.95) for x in (-1, 1) for i in range(count)]
+        panes = [
+            (x * (half + 0.003), (i + 0.5) / count * length - length / 2, 1.95) for x in (-1, 1) for i in range(count)
+        ]
         parts.append(
             (
                 merged(
