@@ -7,7 +7,7 @@ CORES ?= 1
 CUDA ?= yes
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: table1 study rehearsal test fuzz kill faults lint lock docs benchmarks
+.PHONY: install table1 study rehearsal test fuzz kill faults lint lock docs benchmarks
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("dad needs Python 3.11 or newer, this is " + sys.version if sys.version_info < (3, 11) else 0)'
@@ -27,6 +27,8 @@ endif
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
+
+install: $(VENV)/installed
 
 table1: $(VENV)/installed
 	$(BIN)/dad run reports/table1.csv --cores $(CORES)

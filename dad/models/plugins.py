@@ -5,6 +5,7 @@ All are called with what `load` was given and the callable has parameters for (`
 result is an estimator: `name`, `kind`, `patch`, and a call from RGB (B,3,H,W) in [0,1] to maps (B,1,H,W).
 """
 
+import ast
 import importlib.util
 import inspect
 import re
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 TEACHERS = "dad.teachers"
 NO_SKILL = {"no-skill:constant": "dad.models.no_skill:Constant", "no-skill:gradient": "dad.models.no_skill:Gradient"}
 """Estimators of this package without weights, by name."""
+KINDS = ("disparity", "depth")
+"""What a model's maps can be: larger is nearer, or larger is farther."""
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -48,11 +51,11 @@ def _class_of(name: str) -> str:
 
 
 def module_of(name: str) -> tuple[Path | None, str]:
-    """The file of a plugin's module, and why it cannot be loaded, in one line; empty if the module is there.
+    """The file of a plugin's module, and why it cannot be loaded, in one line; empty if nothing speaks against it.
 
-    Imports at most the packages that the module lies in.
+    The module is read, not run: at most the packages that it lies in are imported.
     """
-    module = _class_of(name).partition(":")[0]
+    module, _, made = _class_of(name).partition(":")
     try:
         with current_folder():
             found = importlib.util.find_spec(module)
@@ -64,7 +67,29 @@ def module_of(name: str) -> tuple[Path | None, str]:
         )
     if found is None:
         return None, f"{name}: there is no module {module!r} (it is looked for here and among the installed packages)"
-    return (Path(found.origin) if found.origin and Path(found.origin).exists() else None), ""
+    file = Path(found.origin) if found.origin and Path(found.origin).exists() else None
+    return file, "" if file is None or file.suffix != ".py" else _against(name, file, made.split(".")[0])
+
+
+def _against(name: str, file: Path, made: str) -> str:
+    """What the text of a module says against the model that `made` makes, in one line; empty if nothing."""
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+        return f"{name}: {file} cannot be read as Python ({type(error).__name__}: {str(error).splitlines()[0]})"
+    known = {one.name for one in nodes if isinstance(one, ast.ClassDef | ast.FunctionDef)}
+    known |= {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    known |= {(one.asname or one.name).split(".")[0] for one in nodes if isinstance(one, ast.alias)}
+    if not known & {made, "*", "__getattr__"}:  # what stands behind these is seen when the module runs
+        return f"{name}: {file} has no {made}"
+    for one in nodes:
+        if isinstance(one, ast.ClassDef) and one.name == made:
+            for line in one.body:
+                if isinstance(line, ast.Assign) and [getattr(to, "id", "") for to in line.targets] == ["kind"]:
+                    kind = getattr(line.value, "value", KINDS[0])
+                    if kind not in KINDS:
+                        return f"{name}: {file} gives it the kind {kind!r}; an estimator's is {' or '.join(KINDS)}"
+    return ""
 
 
 def plugin(name: str, **options: Any) -> "AnyEstimator | None":
@@ -76,7 +101,7 @@ def plugin(name: str, **options: Any) -> "AnyEstimator | None":
     if not is_plugin(name):
         return None
     made = _call(imported(_class_of(name), "the model"), name, options)
-    for attribute, allowed in (("name", None), ("kind", ("disparity", "depth")), ("patch", None)):
+    for attribute, allowed in (("name", None), ("kind", KINDS), ("patch", None)):
         value = getattr(made, attribute, None)
         if value is None or (allowed and value not in allowed):
             said = f" ({' or '.join(allowed)})" if allowed else ""

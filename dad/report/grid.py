@@ -1,5 +1,6 @@
 """Grids of pictures: a row per image, a column per estimator. Sizes are given in inches, so nothing overlaps."""
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,8 +119,8 @@ class Grid:
         across = _spaced([tile * share for share in widths or [1.0] * len(columns)], GAP, gaps or {})
         down = _spaced([tile * min(height, TALLEST) for height in heights], ROW_GAP, {})
         self.width, self.foot = SIDE + sum(across) + EDGE, foot
-        title = _broken(title, self.width - 2 * EDGE, TITLE)
-        names = [_broken(name, wide + GAP, HEADING) for (name, _), wide in zip(columns, across[::2], strict=True)]
+        title = broken_up(title, self.width - 2 * EDGE, TITLE)
+        names = [broken_up(name, wide + GAP, HEADING) for (name, _), wide in zip(columns, across[::2], strict=True)]
         head = 0.24 + 0.18 * (title.count("\n") + 1) + max(name.count("\n") + 1 for name in names) * HEADING * 1.25 / 72
         self.height = foot + sum(down) + head
         self._x = SIDE + np.cumsum([0, *across])
@@ -176,7 +177,7 @@ class Grid:
         bar.ax.set_xticks([], minor=True)
         bar.ax.tick_params(labelsize=7.5, length=2, pad=1.5)
         bar.outline.set_linewidth(0.5)
-        words = _broken(text, self.width - left - 1.35 - EDGE, 8)
+        words = broken_up(text, self.width - left - 1.35 - EDGE, 8)
         self.text(left + 1.35, top - 0.05, words, fontsize=8, va="center", color=QUIET)
 
     def error_key(self, text: str, *, column: int = 0, below: float = 0.1) -> None:
@@ -223,7 +224,13 @@ def _spaced(sizes: Sequence[float], gap: float, more: Mapping[int, float]) -> li
     return [inches for number, size in enumerate(sizes) for inches in (gap + more.get(number, 0), size)][1:]
 
 
-def _broken(text: str, inches: float, size: float) -> str:
-    """`text` with its lines broken where they would be wider; a word that is still too wide is left whole."""
-    letters = max(6, int(inches * 72 / (LETTER * size)))
-    return "\n".join(part for line in text.split("\n") for part in textwrap.wrap(line, letters) or [""])
+class _AtJoints(textwrap.TextWrapper):
+    """Breaks lines at spaces, and names at their joints: `Contrast|Ramp`, `my_|teachers:|dpt`."""
+
+    wordsep_simple_re = re.compile(r"(\s+|(?<=[a-z0-9])(?=[A-Z])|(?<=[_:./+-])(?=\w))")
+
+
+def broken_up(text: str, inches: float, size: float) -> str:
+    """`text` with its lines broken where they would be wider."""
+    wrapper = _AtJoints(max(6, int(inches * 72 / (LETTER * size))), break_on_hyphens=False)
+    return "\n".join(part for line in text.split("\n") for part in wrapper.wrap(line) or [""])

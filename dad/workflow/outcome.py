@@ -42,7 +42,9 @@ def outcome(
     words += [word for setting in settings for word in ("--set", setting)]
     option = f" {shlex.join(words)}" if words else ""
     if not (reports / "index.html").is_file():
-        following.append(f"  dad run {reports / 'index.html'}{option}   the whole study on one page")
+        following.append(
+            f"  dad run {reports / 'index.html'}{option}   the whole study on one page, with what it lacks"
+        )
     else:
         following.append(f"  open {reports / 'index.html'}")
     store = f" --uri {uri}" if uri != "sqlite:///mlflow.db" else ""

@@ -101,7 +101,10 @@ def _arguments(request: Request, study: StudyConfig, snakefile: Path, cores: int
         arguments += ["--configfile", request.config or default_study()]
     if request.profile:
         arguments += ["--profile", request.profile]
-    return arguments + (["--dry-run"] if request.dry_run else [])
+    if request.dry_run:
+        # of a dry run the study's cost, what is missing and the number of jobs are asked for, not a page for each job
+        arguments += ["--dry-run", *([] if request.verbose else ["--quiet", "host", "reason", "rules"])]
+    return arguments
 
 
 def _followed(command: list[str], log: Path, events: Events, progress: RunProgress) -> int:

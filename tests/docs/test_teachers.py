@@ -170,3 +170,24 @@ def test_the_documented_benchmark_is_opened_checked_and_scored(here):
     assert "my-benchmark  marigold@1" in scored
     with pytest.raises(UserError, match="unknown benchmark 'my-benchmarks', allowed are .*my-benchmark"):
         open_benchmark("my-benchmarks", here)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("class Other:\n    pass\n", "has no Haze"),
+        ("class Haze:\n    kind = 'inverse'\n", "gives it the kind 'inverse'; an estimator's is disparity or depth"),
+        ("class Haze(:\n", "cannot be read as Python (SyntaxError: "),
+        ("class Haze:\n    kind = 'depth'\n", ""),
+        ("from somewhere import *\n", ""),
+        ("if True:\n    from somewhere import Haze\n", ""),
+        ("raise SystemExit('run')\nHaze = 3\n", ""),
+    ],
+)
+def test_a_module_is_read_and_not_run_before_anything_is_spent(text, said, tmp_path, monkeypatch):
+    package = re.sub(r"\W", "_", tmp_path.name)  # one that no other test has imported
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "teachers.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    problem = locate(f"{package}.teachers:Haze").problem
+    assert said in problem if said else not problem

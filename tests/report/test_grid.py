@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dad.report.colour import NO_VALUE, colourise
 from dad.report.figures.splat import View, Window, filled_window, moved, splat
-from dad.report.grid import WORST, Chart, Grid, Tile, error_tile, map_tile
+from dad.report.grid import LETTER, WORST, Chart, Grid, Tile, broken_up, error_tile, map_tile
 from dad.report.pictures import Picture, cut, evenly, region_of, true_disparity
 from dad.report.style import styled
 
@@ -161,3 +161,16 @@ def test_frame_is_filled():
     window = filled_window(points, STRAIGHT, pivot=5, focal=150, size=(100, 100))
     x = window.focal * points[:, 0] / points[:, 2] + window.x
     assert ((x > 0) & (x < 99)).mean() > 0.97 and np.ptp(x) > 90
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("teacher\nmine.teachers:ContrastRamp", "teacher\nmine.\nteachers:\nContrast\nRamp"),
+        ("no skill", "no skill"),
+        ("small-teacher", "small-\nteacher"),
+        ("Ours of two", "Ours of\ntwo"),
+    ],
+)
+def test_names_are_broken_at_their_joints(text, broken):
+    assert broken_up(text, 9.5 * LETTER * 10 / 72, 10) == broken

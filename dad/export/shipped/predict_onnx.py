@@ -106,3 +106,4 @@ if __name__ == "__main__":
     depth = Depth()
     for path in map(Path, sys.argv[1:]):
         np.save(path.with_suffix(".npy"), depth(path))
+        print(path.with_suffix(".npy"))
