@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
@@ -226,9 +227,11 @@ def grid_figure(frame: Frame, effects: Effects) -> Figure:
     grid = figure.subplots(len(means), 2, squeeze=False)
     others = [heading(frame, one).lower() for one in effects.dimensions[:-2]]
     metric = paper().metrics[effects.metric]
-    for (left, right), column, values in zip(grid, frame.columns, means, strict=True):
+    for number, ((left, right), column, values) in enumerate(zip(grid, frame.columns, means, strict=True)):
         apart = interactions(values)
-        end = max(1e-9, float(apart.abs().max().max()))
+        # what lies within the interval of a main effect is pale: it is no more than noise
+        within = [(one[number].high - one[number].low) / 2 for one in effects.mains.values()]
+        end = np.nanmax([1e-9, apart.abs().max().max(), np.median(within)])
         colours = "viridis" if metric.better == "higher" else "viridis_r"
         around = {"cmap": "RdBu_r", "vmin": -end, "vmax": end}
         _heat_map(
@@ -237,7 +240,7 @@ def grid_figure(frame: Frame, effects: Effects) -> Figure:
         _heat_map(right, frame, effects, apart, fmt="+.4f", cbar_kws={"label": "beyond the sum"}, **around)
         over = f", mean over {' and '.join(others)}" if others else ""
         left.set_title(f"{column.title}: {metric.label}{over}", loc="left")
-        right.set_title("interaction: beyond both main effects", loc="left")
+        right.set_title("interaction (pale: within noise)", loc="left")
     return figure
 
 
