@@ -26,9 +26,7 @@ _NAMED = 20  # problems shown one by one; the report object has them all
 
 @dataclass
 class CheckReport:
-    """What was found: numbers by name, what is missing or unusable, what is merely worth knowing, and how to get the
-    data.
-    """
+    """What was found: numbers by name, what is missing or unusable, what is just worth knowing, how to get the data."""
 
     dataset: str
     root: Path
@@ -90,8 +88,7 @@ def _check_photos(root: Path, *, min_crop: int | None, decode: int, seed: int, p
     report = CheckReport("photos", root)
     report.advice = (
         "any folder of photos will do (jpg, png, webp, bmp, tif; subfolders too); the paper uses SA-1B, whose .tar "
-        "shards are "
-        "read as they are: https://ai.meta.com/datasets/segment-anything-downloads/"
+        "shards are read as they are: https://ai.meta.com/datasets/segment-anything-downloads/"
     )
     try:
         listing = find_photos(root)

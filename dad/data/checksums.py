@@ -50,9 +50,7 @@ def damaged(root: Path, indices: Iterable[int], known: Mapping[str, str]) -> lis
 
 
 def read_file(root: Path, name: str, known: Mapping[str, str]) -> bytes:
-    """The bytes of a scene's file. Raises ValueError where they are not those that were recorded, OSError where there
-    are none.
-    """
+    """The bytes of a scene's file. Raises ValueError if they are not those recorded, OSError if there are none."""
     data = read_regular(root / name)
     if name in known and hashlib.sha256(data).hexdigest() != known[name]:
         raise ValueError("its contents do not fit the recorded checksum")

@@ -149,9 +149,7 @@ class CropPlan:
 
 
 def unit(pixels: torch.Tensor) -> torch.Tensor:
-    """Pixels as networks take them, float32 in [0,1]: eight-bit ones divided by 255, on their device; others as they
-    are.
-    """
+    """Pixels as networks take them, float32 in [0,1]: 8-bit ones divided by 255, on their device; others unchanged."""
     if pixels.dtype != torch.uint8:
         return pixels
     # a tensor, since by a number a GPU divides by multiplying with its rounded reciprocal
@@ -196,8 +194,7 @@ def usable(photos: Photos, min_crop: int) -> tuple[Photos, list[Photo]]:
         largest = max((min(photo.width, photo.height) for photo in small), default=0)
         raise UserError(
             f"all {len(small)} photos under {photos.root} are too small for min_crop {min_crop}: the largest short "
-            "side is "
-            f"{largest}, set min_crop to at most that"
+            f"side is {largest}, set min_crop to at most that"
         )
     kept = [photo for photo in photos.records if min(photo.width, photo.height) >= min_crop]
     return Photos(kept, photos.root, seed=photos.seed, unreadable=photos.unreadable), small

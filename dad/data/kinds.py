@@ -6,8 +6,6 @@ _SUFFIXED = re.compile(r"(scenes-[a-z]+|(?!scenes-)[a-z0-9]+)-[a-z0-9]+")
 
 
 def kind_of(name: str) -> str:
-    """The kind of a data set, whose rules hold for every set of that kind: its name without the suffix that tells it
-    apart.
-    """
+    """A data set's kind, whose rules hold for all of that kind: its name without the suffix that tells it apart."""
     found = _SUFFIXED.fullmatch(name)
     return found[1] if found else name

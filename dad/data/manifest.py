@@ -364,9 +364,7 @@ def _record(values: Any) -> Photo:
 
 
 def photo_folder(manifest: Path) -> Path | None:
-    """The folder of a manifest's photos, from its first line; None where it is no manifest, which its reader will say,
-    or a URL.
-    """
+    """A manifest's photo folder, from its first line; None for a URL or no manifest (its reader will say so)."""
     try:
         root = json.loads(next(text_lines(manifest)))["root"]
         return None if is_remote(root) else Path(root)

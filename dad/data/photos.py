@@ -92,8 +92,7 @@ def measure(data: bytes) -> tuple[int, int]:
 def image_size(image: Image.Image) -> tuple[int, int]:
     """(width, height) of an opened, not yet loaded image once it is upright."""
     width, height = image.size
-    # Pillow's TIFF reader gives the upright size from the start; its PNG reader decodes all pixels to look for late
-    # EXIF
+    # Pillow's TIFF reader gives the upright size at once; its PNG reader decodes all pixels to look for late EXIF
     upright = image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info)
     turned = not upright and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (height, width) if turned else (width, height)
@@ -144,9 +143,7 @@ def root_of(root: str | os.PathLike[str] | RemoteRoot) -> Root:
 
 
 def read_bytes(root: Root, file: str, offset: int, size: int) -> bytes:
-    """Read `size` bytes of root/file from `offset` on; ValueError when the file ends before, or is not a regular
-    one.
-    """
+    """Read `size` bytes of root/file from `offset` on; ValueError if the file ends before, or is not a regular one."""
     if isinstance(root, RemoteRoot):
         data = (root / file).read(offset, size)
     else:
@@ -184,9 +181,7 @@ class Photos:
         return self.__dict__ | {"_kept": {}}
 
     def remembering(self, megabytes: int) -> "Photos":
-        """The same photos, of which as many stay decoded in memory as fit into `megabytes`. What is read does not
-        change.
-        """
+        """The same photos, of which as many stay decoded in memory as fit in `megabytes`. What is read is the same."""
         again = Photos(self.records, self.root, seed=self.seed, unreadable=self.unreadable)
         again._room = megabytes * 2**20
         return again

@@ -14,18 +14,14 @@ from dad.data.walk import Found, hidden
 from dad.errors import UserError
 
 BLOCK = 2**15
-"""Bytes that are asked for at once where a tar's headers are read: a header is 512 and what follows it is passed
-over.
-"""
+"""Bytes asked for at once where a tar's headers are read: a header is 512 and what follows it is passed over."""
 ATTEMPTS = 4
 """How often a range is asked for before its photo counts as unreadable; a pause of 1, 2, 4 seconds lies between."""
 _PAUSE = 1.0
 
 
 class RemoteRoot:
-    """A folder or file behind a URL, with as much of a path's manners as collections of photos need. It may be
-    pickled.
-    """
+    """A folder or file behind a URL, with as much of a path's manners as photo collections need. It may be pickled."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -87,9 +83,7 @@ class RemoteRoot:
         return bytes(data)
 
     def files(self) -> Iterator[Found]:
-        """The files below the folder, in the order of names, without hidden ones. Raises UserError where it cannot be
-        listed.
-        """
+        """The files below the folder, sorted by name, without hidden ones. Raises UserError if it cannot be listed."""
         system = _system(self.url)
         try:
             found: dict[str, dict[str, Any]] = system.find(self.url, detail=True)

@@ -26,9 +26,7 @@ _LINKS = 40  # as many links to links as Linux follows
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file by its path below the root, with forward slashes: `size` bytes from `offset` on. `problem`: why it cannot
-    be read.
-    """
+    """A file by path below the root (forward slashes): `size` bytes from `offset`. `problem`: why it is unreadable."""
 
     name: str
     size: int = 0
@@ -172,9 +170,7 @@ def _linked(name: str, target: str, links: dict[str, str], whole: dict[str, Foun
 
 
 def _unfinished(path: Path | Openable, end: int) -> tarfile.TarError | None:
-    """What is wrong where tarfile stopped: an archive ends with zeros and nothing behind, but it takes anything for the
-    end.
-    """
+    """What is wrong where tarfile stopped: an archive ends with zeros and nothing behind, but it stops at anything."""
     with _opened(path) as file:
         file.seek(end)
         block = file.read(tarfile.BLOCKSIZE)

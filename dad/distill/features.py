@@ -1,6 +1,4 @@
-"""The frozen encoder of feature alignment (L_feat): the student's own as it starts, or another, such as the paper's
-DINOv2.
-"""
+"""The frozen encoder of feature alignment (L_feat): the student's as it starts, or another, like the paper's DINOv2."""
 
 from pathlib import Path
 
@@ -28,8 +26,7 @@ def encoder_name(cell: Cell) -> str:
         known = ", ".join(map(str, SIZES))
         raise UserError(
             f"loss.feature_encoder: {DINOV2} has encoders of width {known}, the student {cell.student.model} has "
-            f"{width}: "
-            "name another encoder, or set loss.feature to 0"
+            f"{width}: name another encoder, or set loss.feature to 0"
         )
     return dinov2_name(width, folder)
 
@@ -113,9 +110,7 @@ class FrozenEncoder(nn.Module):
 
 
 def frozen_encoder(cell: Cell) -> nn.Module:
-    """What the cell's feature alignment compares with, frozen. Raises UserError if it does not load, or its tokens do
-    not fit.
-    """
+    """What a cell's feature alignment compares with, frozen. UserError if it does not load or its tokens do not fit."""
     name = encoder_name(cell)
     encoder = TimmEncoder(name) if name.startswith(TIMM) else NetworkEncoder(name)
     encoder = FrozenEncoder(encoder, cell.labels.precision)
@@ -129,16 +124,14 @@ def frozen_encoder(cell: Cell) -> nn.Module:
         if found != wanted:
             raise UserError(
                 f"loss.feature_encoder {name} gives {found[0]} tokens of width {found[1]}, the student "
-                f"{cell.student.model} "
-                f"{wanted[0]} of {wanted[1]}: take an encoder of the student's size and patch, or set loss.feature to 0"
+                f"{cell.student.model} {wanted[0]} of {wanted[1]}: take an encoder of the student's size and patch, or "
+                "set loss.feature to 0"
             )
     return encoder
 
 
 def encoder_identity(cell: Cell) -> dict[str, str | None]:
-    """The digest of the weights of an encoder that is not the student's own, for the identity of a training; else
-    nothing.
-    """
+    """The digest of an encoder's weights if it is not the student's own, for a training's identity; else nothing."""
     if cell.loss.feature_encoder is None or "feature" not in loss_terms(cell):
         return {}
     name = encoder_name(cell)

@@ -44,8 +44,7 @@ def cure_dead_head(network: nn.Module, rgb: Tensor) -> bool:
     live = (network(network.normalise(rgb)) > 0).float().mean().item()
     dead = live < LIVE_SHARE
     if dead:
-        # shift up by the map's own level: with a large enough bias nothing is clipped, so the median before the ReLU is
-        # visible
+        # shift up by the map's own level: a large enough bias clips nothing, so the median before the ReLU is visible
         bias = network.last_bias
         lift = 1.0
         bias.add_(lift)
@@ -77,9 +76,7 @@ class Orientation:
         self.seen: list[float | Tensor] = list(seen or [])
 
     def inverted(self, step: int, agreement: Tensor) -> bool:
-        """Take note of a step's agreement; whether the start turns out inverted, which is decided at the end of a
-        window.
-        """
+        """Note a step's agreement; whether the start turns out inverted, which is decided at the end of a window."""
         if step >= self.WINDOWS * self.watched:
             return False
         self.seen.append(agreement.detach())

@@ -1,6 +1,4 @@
-"""What labels and students are made from: the photos that are really used, and the identities that their results belong
-to.
-"""
+"""What labels and students are made from: the photos really used, and the identities that their results belong to."""
 
 import sys
 from pathlib import Path
@@ -31,8 +29,8 @@ def photos_as_used(asked: ScenePhotos | FolderPhotos, photos: Photos) -> ScenePh
     if asked.count is not None and asked.seed != photos.seed:
         raise UserError(
             f"photos.count takes the first {asked.count} photos of the order with seed {asked.seed}, but the "
-            "manifest's order has "
-            f"seed {photos.seed}: make the manifest again with --seed {asked.seed}, or set photos.seed"
+            f"manifest's order has seed {photos.seed}: make the manifest again with --seed {asked.seed}, "
+            "or set photos.seed"
         )
     here = root_of(asked.root if is_remote(asked.root) else Path(asked.root).expanduser())
     if here.resolve() == photos.root.resolve():
@@ -41,9 +39,7 @@ def photos_as_used(asked: ScenePhotos | FolderPhotos, photos: Photos) -> ScenePh
 
 
 def _rendered_as(asked: ScenePhotos, photos: Photos) -> bool:
-    """Whether the photos are the scenes that `asked` describes: their number, and what the renderer wrote beside
-    them.
-    """
+    """Whether the photos are the scenes `asked` describes: their number, and what the renderer wrote beside them."""
     if len(photos) != asked.count or not isinstance(photos.root, Path):
         return False
     recipes = {}
@@ -69,8 +65,7 @@ def say_photos(asked: ScenePhotos | FolderPhotos, used: ScenePhotos | FolderPhot
         wanted = f"{asked.count} rendered scenes" if isinstance(asked, ScenePhotos) else f"those of {asked.root}"
         print(
             f"the cell asks for {wanted}, {manifest} lists other photos, those of {used.root}: these are used, and the "
-            "config that "
-            "is written (and so the cell's id) says so",
+            "config that is written (and so the cell's id) says so",
             file=sys.stderr,
         )
 
@@ -81,9 +76,7 @@ def photos_identity(photos: Photos) -> str:
 
 
 def label_identity(plan: LabelPlan, photos: Photos, *, weights: str | None) -> Identity:
-    """What labels belong to: the photos, the estimator's weights, the version of the code, and how crops are drawn and
-    stored.
-    """
+    """What labels belong to: photos, the estimator's weights, the code version, and how crops are drawn and stored."""
     described = {key: value for key, value in identity(plan).items() if key not in ("teacher", "photos")}
     return {"stage": STAGE_VERSION["label"], "photos": photos_identity(photos), "weights": weights, "plan": described}
 

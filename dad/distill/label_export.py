@@ -1,6 +1,4 @@
-"""Pseudo-labels for the trainers of other projects: images and depth maps in the layout of Ultralytics' depth data
-sets.
-"""
+"""Pseudo-labels for other projects' trainers: images and depth maps in the layout of Ultralytics' depth data sets."""
 
 from pathlib import Path
 

@@ -40,23 +40,17 @@ from dad.study.base import parse_model
 from dad.study.config import LabelPlan
 
 MEMORY = 512
-"""Megabytes of decoded photos that a process keeps, where all of them fit and are read more than once; else it keeps
-none.
-"""
+"""Megabytes of decoded photos that a process keeps if all of them fit and are read more than once; else none."""
 VIEWS = ("square", "patches")
 SHARD = 256
-"""Stream positions per shard file; a multiple of every reasonable batch, small enough to lose little when
-interrupted.
-"""
+"""Stream positions per shard file; a multiple of every reasonable batch, small enough to lose little if interrupted."""
 LEVELS = 128
 """A map is stored in float16 only if it keeps about this many levels: the mean rounding error may be at most 1/LEVELS
 of the mean absolute deviation from the median. (Values spread evenly over N steps of the stored type have the ratio
 1/N; of the zoo's maps of photographs and scenes the worst of 600 has 1/438.)
 """
 FLAT = 1e-6
-"""A map whose deviation is below this share of its median is constant up to float32's own rounding: it has no levels to
-lose.
-"""
+"""A map whose deviation is below this share of its median is constant up to float32's rounding: no levels to lose."""
 
 
 def crop_plan(plan: LabelPlan) -> CropPlan:
@@ -163,9 +157,8 @@ def _say_lost(teacher: str, photo: str) -> None:
         _spoken_of.add(teacher)
         print(
             f"teacher {teacher}: its map of {photo} would keep fewer than {LEVELS} levels in float16 (values too "
-            "small, or in too "
-            "narrow a range): it is kept in float32, and so is every other such map; labels.dtype: float32 says so for "
-            "all",
+            "small, or in too narrow a range): it is kept in float32, and so is every other such map; labels.dtype: "
+            "float32 says so for all",
             file=sys.stderr,
         )
 
@@ -173,9 +166,7 @@ def _say_lost(teacher: str, photo: str) -> None:
 def compute_labels(
     plan: LabelPlan, manifest: Path, view: str, out: Path, *, device: str = "cpu", workers: int = 0
 ) -> None:
-    """Fill the label cache `out` for one view of the plan's crops; shards that are there, belong and are whole are
-    kept.
-    """
+    """Fill the label cache `out` for one view of the plan's crops; shards that are there, belong and are whole stay."""
     if view not in VIEWS:
         raise UserError(f"unknown view {view!r}; choose one of {', '.join(VIEWS)}")
     used = photos_as_used(plan.photos, open_photos(manifest))
@@ -251,9 +242,7 @@ def _make_room(out: Path, described: dict[str, Any], identity: Identity) -> None
 
 
 def _held(out: Path) -> tuple[LabelPlan, Identity] | None:
-    """The plan and the identity of the labels in a folder; the identity is empty where none was recorded, None without
-    labels.
-    """
+    """The plan and the identity (empty where none was recorded) of the labels in a folder; None without labels."""
     if not (out / "plan.json").exists():
         return None
     try:

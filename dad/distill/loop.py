@@ -73,9 +73,7 @@ def prefetch(batches: Iterator[Any], device: torch.device, ahead: int = 2) -> It
 
 
 def _moved(batch: Any, device: torch.device) -> Any:
-    """A batch on `device`; to a GPU it is copied from memory that the system leaves in its place, so that nothing waits
-    for it.
-    """
+    """A batch on `device`; copied to a GPU from memory that the system leaves in place, so nothing waits for it."""
     moved: dict[int, Tensor] = {}
     parts = batch if isinstance(batch, tuple) else (batch,)
     for tensor in (tensor for part in parts for tensor in part.values()):
@@ -105,8 +103,7 @@ def make_optimizer(network: nn.Module, config: OptimConfig) -> torch.optim.Optim
         {"params": [p for p in trained if id(p) in encoder], "lr": config.encoder_rate},
         {"params": [p for p in trained if id(p) not in encoder], "lr": config.head_rate},
     ]
-    # one kernel for all parameters: a third of the plain one's time for the many small ones of a small network on a
-    # CPU, too
+    # one kernel for all parameters: a third of the plain one's time for a small network's many small ones on a CPU, too
     fused = bool(trained) and all(parameter.device.type in ("cpu", "cuda") for parameter in trained)
     return torch.optim.AdamW(groups, weight_decay=config.weight_decay, fused=fused or None)
 
@@ -194,8 +191,7 @@ class Fitting:
         for group, base in zip(optimizer.param_groups, (config.encoder_rate, config.head_rate), strict=True):
             group["lr"] = base * rate_factor(step, config)
         result = self._loss(self._network, batch)
-        # every process has the whole batch's loss and the gradient of its own share; the mean over processes is taken
-        # of these
+        # every process has the whole batch's loss and its share's gradient; the mean over processes is taken of these
         accelerator.backward(result.loss * accelerator.num_processes)
         gradient = accelerator.clip_grad_norm_(self._network.parameters(), config.clip)
         moved = update_norm(self._bare) if step % UPDATE_EVERY == 0 else None
@@ -238,9 +234,7 @@ class Fitting:
 
     @contextlib.contextmanager
     def own_randomness(self) -> Iterator[None]:
-        """Within it the random generators (the CPU's) are where this training left them, whatever others have drawn
-        since.
-        """
+        """Within it the CPU's random generators are where this training left them, whatever others have drawn since."""
         outside = torch.get_rng_state(), random.getstate()
         torch.set_rng_state(self._random[0])
         random.setstate(self._random[1])
@@ -266,9 +260,7 @@ class Fitting:
         return Fitted(self._bare, self.seconds, self._segments, self._mirrored)
 
     def close(self) -> None:
-        """Let another process have the work folder, with the last checkpoint written. Raises what writing it failed
-        with.
-        """
+        """Let another process have the work folder, the last checkpoint written. Raises what writing it failed with."""
         try:
             self._checkpoints.wait()
         finally:

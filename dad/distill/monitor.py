@@ -20,9 +20,7 @@ from dad.errors import CollapseError
 from dad.files import write_text
 
 UPDATE_EVERY = 10
-"""Steps from one measurement of how far the parameters move to the next: it needs a copy of them all, on a GPU beside
-the rest.
-"""
+"""Steps between measurements of how far the parameters move: one needs a copy of them all, on a GPU beside the rest."""
 
 
 @torch.no_grad()
@@ -39,9 +37,7 @@ def output_statistics(prediction: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def agreement(prediction: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Pearson correlation between maps and labels (B,1,H,W) over trusted pixels, mean over the maps; 0 for a flat
-    one.
-    """
+    """Pearson correlation between maps and labels (B,1,H,W) over trusted pixels, mean over maps; 0 for a flat one."""
     keep = torch.ones_like(prediction, dtype=torch.bool) if mask is None else mask
     keep = keep.flatten(1).double()
     count = keep.sum(1, keepdim=True).clamp_min(1)
@@ -91,16 +87,15 @@ class CollapseDetector:
                 terms = ", ".join(f"{key} {value:.3g}" for key, value in row.items() if key.startswith("loss"))
                 raise CollapseError(
                     f"step {row['step']}: loss or gradient is not finite ({terms}, gradient "
-                    f"{row['gradient_norm']:.3g}); "
-                    "lower head_rate and encoder_rate, lengthen warmup, or use precision: no",
+                    f"{row['gradient_norm']:.3g}); lower head_rate and encoder_rate, lengthen warmup, "
+                    "or use precision: no",
                     step=int(row["step"]),
                 )
             self.dead_steps = self.dead_steps + 1 if row["output_zeros"] > 0.995 else 0
             if self.dead_steps >= self.PATIENCE:
                 raise CollapseError(
                     f"step {row['step']}: the output has been zero at (nearly) every pixel for {self.PATIENCE} steps, "
-                    "so no "
-                    "gradient is left; lower head_rate, lengthen warmup, or start from another seed",
+                    "so no gradient is left; lower head_rate, lengthen warmup, or start from another seed",
                     step=int(row["step"]) - self.PATIENCE + 1,
                 )
 

@@ -29,9 +29,7 @@ def _generator(photo_id: str, draw: int, seed: int, view: str, number: int, kind
 
 
 def region(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """A rectangle of `strength` of the map's area, of a random shape and place, is multiplied or divided by
-    `FACTOR`.
-    """
+    """A rectangle of `strength` of the map's area, of random shape and place, is multiplied or divided by `FACTOR`."""
     height, width = label.shape[-2:]
     larger, aspect, across, down = rng.random() < 0.5, np.exp(rng.uniform(-0.5, 0.5)), *rng.random(2)
     share = np.clip(
@@ -45,9 +43,7 @@ def region(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
 
 
 def blur(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """A Gaussian of standard deviation `BLUR` x `strength` sides of the map; beyond the edge its values go on. Nothing
-    is drawn.
-    """
+    """A Gaussian of standard deviation `BLUR` x `strength` map sides; edge values go on beyond it. Nothing is drawn."""
     sigma = BLUR * strength * label.shape[-1]
     reach = max(1, int(np.ceil(3 * sigma)))
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=label.dtype, device=label.device) / sigma) ** 2)
@@ -58,9 +54,7 @@ def blur(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
 
 
 def frame(label: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """Another scale and shift: exp(strength x normal) times the map, plus strength x normal mean absolute deviations of
-    it.
-    """
+    """Another scale and shift: exp(strength x normal) x the map + strength x normal x its mean absolute deviation."""
     scale, shift = np.exp(strength * rng.normal()), strength * rng.normal()
     deviation = (label - label.median()).abs().mean()
     return label * float(scale) + float(shift) * deviation

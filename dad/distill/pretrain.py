@@ -91,9 +91,7 @@ def _jitter(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def batches(scenes: LabelledScenes, recipe: ZooRecipe, start: int) -> Iterator[dict[str, Tensor]]:
-    """Batches of `rgb` (B,3,S,S) in [0,1] and `disparity` (B,1,S,S) from step `start` on, each a pure function of its
-    step.
-    """
+    """Batches: `rgb` (B,3,S,S) in [0,1] and `disparity` (B,1,S,S) from `start` on, each a pure function of its step."""
     plan = CropPlan(seed=recipe.seed, min_crop=recipe.min_crop, size=recipe.size, patches=1, flip=True)
     order = SampleOrder([str(index) for index in range(scenes.count)], recipe.seed)
     height, width = recipe.scenes.height, recipe.scenes.width
@@ -117,9 +115,7 @@ def batches(scenes: LabelledScenes, recipe: ZooRecipe, start: int) -> Iterator[d
 
 
 def scene_loss(network: nn.Module, batch: dict[str, Tensor], recipe: ZooRecipe) -> StepResult:
-    """Affine-invariant loss, gradient matching on normalised maps (Depth Anything V2, section 5), and the scale's
-    anchor.
-    """
+    """Affine-invariant loss, gradient matching on normalised maps (Depth Anything V2, section 5), the scale anchor."""
     disparity = batch["disparity"]
     prediction = network(unwrapped(network).normalise(batch["rgb"]))
     terms = {

@@ -20,9 +20,7 @@ FLAT = 1e-6
 
 
 def bounded_map(disparity: Tensor) -> Tensor:
-    """Disparity (B,1,H,W), 1/m -> [-1,1] per image, larger = nearer: linear between two quantiles, clipped outside
-    them.
-    """
+    """Disparity (B,1,H,W), 1/m -> [-1,1] per image, larger = nearer: linear between two quantiles, clipped outside."""
     low, high = torch.quantile(disparity.flatten(1), torch.tensor(QUANTILES, device=disparity.device), dim=1)[
         ..., None, None, None
     ]

@@ -29,8 +29,7 @@ def accelerator_for(precision: str) -> Accelerator:
         raise UserError(
             f"optim.precision bf16: {torch.cuda.get_device_name()} does not have it: use precision: no or fp16"
         )
-    # without being told, accelerate takes processes that torchrun started on a machine without GPUs for strangers to
-    # each other
+    # untold, accelerate takes processes that torchrun started on a machine without GPUs for strangers to each other
     accelerator = Accelerator(mixed_precision=precision, cpu=not on_gpu)
     started = int(os.environ.get("WORLD_SIZE") or 1)
     if accelerator.num_processes != started:
@@ -61,17 +60,14 @@ def gathered(share: Tensor) -> Tensor:
 
 
 def with_shared_statistics(network: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """Let BatchNorm take its statistics over the whole batch: on GPUs it does; on CPUs torch cannot, which is
-    refused.
-    """
+    """Let BatchNorm take statistics over the whole batch: on GPUs it does; on CPUs torch cannot, which is refused."""
     several = accelerator.num_processes > 1
     if not several or not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in network.modules()):
         return network
     if accelerator.device.type != "cuda":
         raise UserError(
             "this student has BatchNorm, whose statistics several CPU processes would each take from their own share "
-            "of a batch: "
-            "train it in one process, or on GPUs"
+            "of a batch: train it in one process, or on GPUs"
         )
     return nn.SyncBatchNorm.convert_sync_batchnorm(network)
 

@@ -1,6 +1,4 @@
-"""A collapse, seen again: the state before it and the photos of its batch are kept, and the same steps are taken once
-more.
-"""
+"""A collapse, seen again: the state before it and its batch's photos are kept, and the same steps taken once more."""
 
 import contextlib
 from pathlib import Path

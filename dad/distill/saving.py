@@ -1,6 +1,4 @@
-"""The same step in less memory, or with fewer kernels: activations computed anew, batches in parts, a compiled
-network.
-"""
+"""The same step in less memory or fewer kernels: activations computed anew, batches in parts, a compiled network."""
 
 import functools
 from collections.abc import Callable
@@ -27,9 +25,7 @@ RECOMPUTED: dict[type[nn.Module], str] = {
     FusionBlock: "forward",
     MidasDecoder: "read_out",
 }
-"""What `activation_checkpointing` computes twice, by the method that does it: a transformer's blocks, a decoder's
-levels and last convolutions.
-"""
+"""Methods that `activation_checkpointing` runs twice: of transformer blocks, decoders' levels and last convolutions."""
 
 
 def save_where_asked(network: nn.Module, config: OptimConfig) -> None:
@@ -44,8 +40,7 @@ def save_where_asked(network: nn.Module, config: OptimConfig) -> None:
         if not found:
             raise UserError(
                 f"optim.activation_checkpointing: a {network.config.family} network has no blocks that could be "
-                "computed anew; "
-                "optim.micro_batch saves memory, too"
+                "computed anew; optim.micro_batch saves memory, too"
             )
         for part, name in found:
             setattr(part, name, _anew(getattr(part, name)))

@@ -40,9 +40,7 @@ class OncePerBatch:
 
 
 class SquareTokens:
-    """A teacher's pass over the squares of a batch: its maps as labels, and its encoder's tokens, which cost nothing
-    more.
-    """
+    """A teacher's pass over a batch's squares: its maps as labels and its encoder's tokens, which cost nothing more."""
 
     def __init__(self, teacher: Estimator, dtype: torch.dtype) -> None:
         self._teacher, self._dtype = teacher, dtype
@@ -121,8 +119,7 @@ class Shared:
             sides = (plan.crop.size, plan.crop.size)
             if isinstance(teacher, Estimator) and teacher.policy.network_size(*sides) == sides:
                 encoder: nn.Module = FrozenEncoder(NetworkEncoder(name, teacher.network), plan.precision)
-                # in smaller chunks than a batch sums may come out in another order: then the encoder has a pass of its
-                # own
+                # in chunks smaller than a batch sums may come out in another order: then the encoder has its own pass
                 if (plan.chunk or plan.batch) >= plan.batch:
                     self._tokens[plan] = SquareTokens(teacher, getattr(torch, plan.dtype))
             else:
@@ -142,9 +139,7 @@ class Shared:
 
 
 def check_together(cells: list[Cell]) -> None:
-    """Raise UserError for students that do not see the same crops under the same teacher, and for one that is named
-    twice.
-    """
+    """Raise UserError for students that do not see the same crops under the same teacher, and for one named twice."""
     plans = {cell_id(cell): cell.label_plans["teacher"] for cell in cells}
     if len(plans) < len(cells):
         raise UserError("the same student is named twice: name each cell once")
@@ -154,8 +149,7 @@ def check_together(cells: list[Cell]) -> None:
         if differing:
             raise UserError(
                 f"{first} and {name} cannot be trained together, since they do not read the same labels "
-                f"({', '.join(differing)} "
-                "differ): train them by themselves"
+                f"({', '.join(differing)} differ): train them by themselves"
             )
     if len({cell.labels.mode for cell in cells}) > 1:
         raise UserError(

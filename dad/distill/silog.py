@@ -7,9 +7,7 @@ from dad.distill.normalization import check_maps
 from dad.distill.reduction import SMALLEST_WEIGHT, weighted_pixels
 
 SILOG_VARIANCE = 0.5
-"""lambda of SILog: 1 leaves a map's scale free, 0 fixes it (Eigen et al. 2014, and all who distil with it, take
-0.5).
-"""
+"""lambda of SILog: 1 leaves a map's scale free, 0 fixes it (Eigen et al. 2014 and all who distil with it take 0.5)."""
 SILOG_FLOOR = 1e-3
 """What is added to both maps before the logarithm, in means of the label: the sky's disparity is 0."""
 
@@ -55,9 +53,7 @@ def log_sums(prediction: Tensor, target: Tensor, mask: Tensor | None, weight: Te
 
 
 def reduce_silog(sums: Tensor, counts: Tensor, variant: str) -> Tensor:
-    """Sums (B,...,2) and counts (B,...) per image, images along the first dimension, to one loss (per entry of the
-    others).
-    """
+    """Sums (B,...,2) and counts (B,...) per image, images first, to one loss (per entry of the other dimensions)."""
 
     def root(sums: Tensor, counts: Tensor) -> Tensor:
         mean, square = (sums / counts.clamp(min=SMALLEST_WEIGHT)[..., None]).unbind(-1)

@@ -93,8 +93,7 @@ class Supervisor:
         if len(set(kinds.values())) > 1:
             raise UserError(
                 f"the teacher gives {kinds['teacher']} and the assistant {kinds['assistant']}: a student learns one of "
-                "them; "
-                "take two estimators of one kind"
+                "them; take two estimators of one kind"
             )
         self.kind = kinds["teacher"]
 

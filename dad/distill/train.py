@@ -1,6 +1,4 @@
-"""Distillation: students trained from one teacher's pseudo-labels, as cells of the study describe them, alone or
-together.
-"""
+"""Distillation: students trained from one teacher's pseudo-labels, as study cells describe them, alone or together."""
 
 import contextlib
 import csv
@@ -167,9 +165,7 @@ class Training:
 
 
 def _batches(trainings: Sequence[Training], start: int) -> Iterator[tuple[dict[str, Tensor], ...]]:
-    """The batches of trainings that see the same crops: one read of the photos, one pass of each teacher that somebody
-    needs.
-    """
+    """The batches of trainings that see the same crops: one read of the photos, one pass of each teacher needed."""
     lead = trainings[0]
     rank, ranks = lead.accelerator.process_index, lead.accelerator.num_processes
     # pixels become numbers in [0,1] where the networks are: loading processes and the bus carry a quarter
@@ -183,9 +179,7 @@ def _batches(trainings: Sequence[Training], start: int) -> Iterator[tuple[dict[s
 def _with_tokens(
     trainings: Sequence[Training], batches: Iterator[tuple[dict[str, Tensor], ...]]
 ) -> Iterator[tuple[dict[str, Tensor], ...]]:
-    """Add the tokens that several students' feature alignment compares with: one pass of the encoder for all of
-    them.
-    """
+    """Add the tokens that several students' feature alignment compares with: one pass of the encoder for them all."""
     for parts in batches:
         found: dict[tuple[Any, ...], Tensor] = {}
         for training, batch in zip(trainings, parts, strict=True):
@@ -218,9 +212,7 @@ def fit_all(
 
 @dataclass(frozen=True)
 class Run:
-    """One of the students to train: its cell, the folder of what comes of it, that of its checkpoints, who gets its
-    rows.
-    """
+    """A student to train: its cell, the folder of what comes of it, that of its checkpoints, who gets its rows."""
 
     cell: Cell
     out: Path
@@ -345,9 +337,7 @@ def _write(
 
 
 def fitted_agreement(log: Path, steps: int = 20) -> float:
-    """Mean correlation of the maps with the labels over a training's last steps; said where it is negative: such a
-    student is upside down.
-    """
+    """Mean correlation of maps with labels over the last `steps`; said if negative: such a student is upside down."""
     rows = list(csv.DictReader(log.read_text().splitlines()))[-steps:]
     mean = sum(float(row["agreement"]) for row in rows) / len(rows)
     if mean < 0:
@@ -359,16 +349,12 @@ def fitted_agreement(log: Path, steps: int = 20) -> float:
 
 
 def cell_as_used(cell: Cell, manifest: Path) -> Cell:
-    """The cell that training `cell` on the photos of `manifest` really is; where they are not the cell's own, that is
-    said.
-    """
+    """The cell that training `cell` on `manifest`'s photos really is; if they are not the cell's own, that is said."""
     used = photos_as_used(cell.photos, open_photos(manifest))
     say_photos(cell.photos, used, manifest)
     return cell.model_copy(update={"photos": used})
 
 
 def model_name(model: str) -> str:
-    """A model as weights files name it: its name, or the last part of its path; equal weights at two places are equal
-    files.
-    """
+    """A model as weights files name it: its name or path's last part; equal weights at two places are equal files."""
     return model_slug(model) if Path(model).expanduser().exists() else model

@@ -27,9 +27,7 @@ class Sample:
 
     @property
     def usable(self) -> np.ndarray:
-        """The valid pixels (H,W) whose depth is a distance: positive and finite. What a mask calls valid is not
-        always.
-        """
+        """Valid pixels (H,W) whose depth is a distance: positive and finite. What a mask calls valid is not always."""
         return self.mask & (self.depth > 0) & (self.depth < np.inf)  # NaN is neither
 
 

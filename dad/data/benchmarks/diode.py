@@ -30,8 +30,7 @@ class Diode(Listed):
     layout = "{indoors,outdoor}/scene_*/scan_*/*.png with *_depth.npy and *_depth_mask.npy"
     advice = (
         "val.tar.gz (2.6 GB, md5 5c895d09201b88973c8fe4552a67dd85) from https://diode-dataset.org, unpacked or as "
-        "val.tar after "
-        "`gunzip`, or Marigold's diode_val.tar"
+        "val.tar after `gunzip`, or Marigold's diode_val.tar"
     )
 
     groups: ClassVar[dict[str, int]] = {"indoor": 325, "outdoor": 446}

@@ -31,8 +31,7 @@ class Eth3d(Listed):
     layout = "<scene>/images/dslr_images/*.JPG with <scene>/ground_truth_depth/dslr_images/*.JPG"
     advice = (
         "the archives <scene>_dslr_jpg.7z (the distorted images) and <scene>_dslr_depth.7z of the 13 high-resolution "
-        "multi-view "
-        "training scenes at https://www.eth3d.net/datasets, or Marigold's eth3d.tar"
+        "multi-view training scenes at https://www.eth3d.net/datasets, or Marigold's eth3d.tar"
     )
     groups: ClassVar[dict[str, int]] = {
         "facade": 76,

@@ -11,9 +11,7 @@ from dad.files import read_regular
 
 
 class Files(Protocol):
-    """Files by their path under the root, with forward slashes. `problem` says what is wrong with the whole, or is
-    empty.
-    """
+    """Files by path under the root, with forward slashes. `problem` says what is wrong with the whole, or is empty."""
 
     root: Path
     problem: str
@@ -73,8 +71,7 @@ class Tar:
             if not self._members:
                 raise UserError(
                     f"{path} is not a plain .tar ({error}): a compressed one is unpacked once, as `gunzip` does, "
-                    "because "
-                    "nothing in its middle can be read without all that is before it"
+                    "because nothing in its middle can be read without all that is before it"
                 ) from None
             self.problem = f"{path} is cut short after {len(self._members)} files ({error}): copy or download it again"
 
@@ -94,9 +91,7 @@ class Tar:
 
 
 def open_files(root: Path, archives: tuple[str, ...] = ()) -> Files:
-    """A folder, a .tar, or a folder in which one of the tars named `archives` lies. UserError if there is none of
-    these.
-    """
+    """A folder, a .tar, or a folder in which one of the tars named `archives` lies. UserError if there is none."""
     if root.is_file():
         return Tar(root)
     if not root.is_dir():

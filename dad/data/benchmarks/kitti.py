@@ -39,9 +39,8 @@ class Kitti(Listed):
     layout = "<date>/<drive>/image_02/data/*.png with <drive>/proj_depth/groundtruth/image_02/*.png"
     advice: ClassVar[str] = (
         "the split is data_split/kitti_depth/eigen_test_files_with_gt.txt of prs-eth/Marigold; images are KITTI's raw "
-        "data, depth "
-        "its data_depth_annotated.zip (https://www.cvlibs.net/datasets/kitti/eval_depth.php), or both in Marigold's "
-        "kitti_eigen_split_test.tar (script/depth in its repository says where)"
+        "data, depth its data_depth_annotated.zip (https://www.cvlibs.net/datasets/kitti/eval_depth.php), or both in "
+        "Marigold's kitti_eigen_split_test.tar (script/depth in its repository says where)"
     )
 
     def __init__(self, root: Path, *, list_file: Path | None = None, crop: str | None = None) -> None:

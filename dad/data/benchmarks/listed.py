@@ -218,8 +218,7 @@ class Listed:
         if len(entries) > self.known:
             raise UserError(
                 f"{self.root} holds {len(entries)} labelled images, the list of {self.name} has {self.known} of them, "
-                "which the "
-                f"files cannot tell: give its list file (option --list), {self.advice}"
+                f"which the files cannot tell: give its list file (option --list), {self.advice}"
             )
         return entries
 
@@ -231,9 +230,7 @@ def decode_rgb(data: bytes) -> NDArray[np.uint8]:
 
 
 def decode_png16(data: bytes, steps_per_metre: float) -> NDArray[np.float32]:
-    """A 16-bit grey PNG as float32 metres; ValueError for other formats, among them 8-bit copies made for looking
-    at.
-    """
+    """A 16-bit grey PNG as float32 metres; ValueError for other formats, such as 8-bit copies made for looking at."""
     with Image.open(io.BytesIO(data)) as image:
         if image.format != "PNG" or image.mode not in ("I;16", "I"):
             raise ValueError(f"it is {image.format} of mode {image.mode}, depth must be a 16-bit grey PNG")

@@ -165,8 +165,7 @@ def _read_rows(manifest: Path) -> list[_Row]:
     if longer := [number for number, line in read if any(cell.strip() for cell in line.get(None, ()))]:  # 0,5 for 0.5
         raise UserError(
             f"{manifest} line {longer[0]} has more fields than the first line names: decimals are written with a "
-            "point, and a text "
-            "with a comma stands between double quotes"
+            "point, and a text with a comma stands between double quotes"
         )
     rows: list[_Row] = []
     seen: dict[str, int] = {}

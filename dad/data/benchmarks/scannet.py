@@ -29,8 +29,7 @@ class Scannet(Listed):
     layout = "<scan>/color/*.jpg with <scan>/depth/*.png"
     advice = (
         "the list is data_split/scannet_depth/scannet_val_sampled_list_800_1.txt of prs-eth/Marigold; the frames are "
-        "obtained by "
-        "agreement from http://www.scan-net.org, or in Marigold's scannet_val_sampled_800_1.tar"
+        "obtained by agreement from http://www.scan-net.org, or in Marigold's scannet_val_sampled_800_1.tar"
     )
 
     def scene(self, image: str) -> str:

@@ -58,9 +58,7 @@ class _Scenes:
         return count, seed
 
     def _missing(self) -> tuple[int, str]:
-        """How many files are not there, and the first; found by listing the folders, whatever count a damaged header
-        states.
-        """
+        """How many files are missing, and the first; found by listing folders, whatever count a damaged header has."""
         missing, firsts = 0, []
         for folder, suffix in (("rgb", ".png"), (self._labels, ".npy")):
             there = {path.stem for path in (self.root / folder).glob(f"*{suffix}") if path.is_file()}
@@ -94,8 +92,7 @@ class _Scenes:
         if depth.dtype != np.float32 or depth.shape != rgb.shape[:2]:
             raise UserError(
                 f"{self.root / labels}: expected float32 {rgb.shape[:2]} like {image}, found {depth.dtype} "
-                f"{depth.shape}: "
-                f"render the scenes again"
+                f"{depth.shape}: render the scenes again"
             )
         mask = (depth > self.min_depth) & (depth < self.max_depth)
         # every scene is drawn from a seed of its own, so each is a group of its own

@@ -1,5 +1,6 @@
-"""Folders of rendered scenes: `rgb/`, `depth/`, `lidar/` (driving), `camera/`, and, once all are there,
-`checksums.json` and `scenes.json`.
+"""Folders of rendered scenes: `rgb/`, `depth/`, `lidar/` (driving) and `camera/`.
+
+Once all scenes are there, `checksums.json` and `scenes.json` lie beside these folders.
 """
 
 import concurrent.futures

@@ -17,9 +17,7 @@ Generator = np.random.Generator
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """Position (3,) in metres, yaw (to the right), pitch (down) and roll in radians, horizontal field of view in
-    radians.
-    """
+    """Position (3,) in metres; yaw (to the right), pitch (down), roll and horizontal field of view in radians."""
 
     position: np.ndarray
     yaw: float
@@ -30,9 +28,7 @@ class Camera:
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
-    """A lamp at `lamp` (metres) or, if that is None, a sun in `direction` (unit vector towards it); `ambient` in
-    [0,1].
-    """
+    """A lamp at `lamp` (metres) or, if None, a sun in `direction` (unit vector towards it); `ambient` in [0,1]."""
 
     lamp: np.ndarray | None
     direction: np.ndarray
@@ -269,9 +265,7 @@ def _car(parts: Assembly, rng: Generator, x: float, y: float, turn: float) -> No
 
 
 def driving(rng: Generator) -> Layout:
-    """A straight street with lanes, pavements, cars, facades, poles and trees, seen from a car's camera; depth up to 80
-    m.
-    """
+    """A straight street with lanes, pavements, cars, facades, poles and trees, seen from a car; depth up to 80 m."""
     parts = Assembly.empty()
     grey = rng.uniform(0.08, 0.3)
     asphalt = Material(pattern="noise", first=np.full(3, grey), second=np.full(3, grey * 0.8), scale=2.0, grain=0.25)

@@ -16,9 +16,7 @@ PATTERNS = ("plain", "noise", "checker", "stripes", "brick", "planks", "windows"
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """One look: `pattern` in `PATTERNS`, two linear RGB colours (3,), the pattern's period in metres and a grain
-    strength.
-    """
+    """One look: `pattern` in `PATTERNS`, two linear RGB colours (3,), the period in metres and a grain strength."""
 
     pattern: str
     first: np.ndarray
@@ -30,9 +28,7 @@ class Material:
 
 @functools.cache
 def _noise_tile(size: int = 256) -> np.ndarray:
-    """One periodic tile of smooth noise in [0,1], the same in every process: random lattice values, blurred at two
-    scales.
-    """
+    """A periodic tile of smooth noise in [0,1], equal in every process: random lattice values blurred at two scales."""
     rng = np.random.default_rng(7)
     white = rng.random((size, size))
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
@@ -43,9 +39,7 @@ def _noise_tile(size: int = 256) -> np.ndarray:
 
 
 def noise(uv: np.ndarray, period: float) -> np.ndarray:
-    """Smooth noise in [0,1] at texture coordinates `uv` (N,2) in metres; one tile (256 lattice cells) spans 32
-    periods.
-    """
+    """Smooth noise in [0,1] at texture coordinates `uv` (N,2) in metres; a tile (256 lattice cells) has 32 periods."""
     tile = _noise_tile()
     size = tile.shape[0]
     position = uv * (size / (32 * period))
@@ -116,9 +110,7 @@ def random_colour(
 def random_material(
     rng: np.random.Generator, patterns: tuple[str, ...], *, scale: tuple[float, float] = (0.1, 0.8), **colour: Any
 ) -> Material:
-    """A material with one of `patterns` (repeat a name to weight it), random colours, and a log-uniform period in
-    metres.
-    """
+    """A material: one of `patterns` (repeat a name to weight it), random colours, a log-uniform period in metres."""
     first = random_colour(rng, **colour)
     second = np.clip(first * rng.uniform(0.3, 1.7), 0.02, 0.95) if rng.random() < 0.6 else random_colour(rng, **colour)
     return Material(

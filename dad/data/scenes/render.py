@@ -1,6 +1,4 @@
-"""Ray tracing of a layout with Embree: exact depth along the optical axis, textures, one light with shadows, sky and
-haze.
-"""
+"""Ray tracing a layout with Embree: exact depth along the optical axis, textures, one light with shadows, sky, haze."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,9 +56,7 @@ class _Tracer:
         self.mesh = TriangleMesh(self.scene, self.vertices, self.faces)  # Embree does not own it: keep it alive
 
     def first(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distance in units of the direction's length (inf: nothing) and face index (-1: nothing) of the first hit,
-        (N,) each.
-        """
+        """The first hit: distance in lengths of the direction (inf: nothing), face index (-1: nothing), (N,) each."""
         hit = self.scene.run(origins.astype(np.float32), directions.astype(np.float32), output=1)
         face = hit["primID"]
         return np.where(face >= 0, hit["tfar"], np.inf).astype(np.float64), face
@@ -120,9 +116,7 @@ def _lidar(
     rng: np.random.Generator,
     centre: tuple[float, float] = (0.5, 0.5),
 ) -> np.ndarray:
-    """Sparse depth (H,W): rings of a scanner mounted 0.3 m above the camera, kept where the camera sees the same
-    surface.
-    """
+    """Sparse depth (H,W): rings of a scanner 0.3 m above the camera, kept where the camera sees the same surface."""
     height, width = depth.shape
     rings, columns = max(12, height // 6), 2 * width
     elevation = np.linspace(np.radians(-28), np.radians(4), rings)

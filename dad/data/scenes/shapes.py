@@ -1,6 +1,4 @@
-"""Triangle meshes in metres (z up): unit templates made once by trimesh, placed by scaling, turning about z and
-moving.
-"""
+"""Triangle meshes in metres (z up): unit templates made once by trimesh, placed by scaling, turning about z, moving."""
 
 import functools
 from dataclasses import dataclass

@@ -185,9 +185,7 @@ def _side(palette: Palette, stage: Stage, side: int, edge: float, kerb: float) -
 
 
 def driving(palette: Palette) -> Setting:
-    """A street between houses, gardens or fields with parked and moving cars, seen from a car or lorry; depth up to 80
-    m.
-    """
+    """A street amid houses, gardens or fields with parked and moving cars, seen from a car or lorry; depth to 80 m."""
     rng, stage = palette.rng, Stage()
     half = rng.uniform(3.0, 7.5)
     lane = rng.uniform(-half + 1.5, half - 1.5)

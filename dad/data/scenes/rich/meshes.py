@@ -1,6 +1,4 @@
-"""Meshes from which rich scenes are built: tubes, lathed and lofted bodies, batches of boxes and leaves, sheets
-(metres, z up).
-"""
+"""Meshes of rich scenes (metres, z up): tubes, lathed and lofted bodies, batches of boxes and leaves, sheets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +12,7 @@ Generator = np.random.Generator
 
 @dataclass(frozen=True)
 class Mesh:
-    """Vertices (V,3) in metres and faces (F,3); `smooth` surfaces are shaded with normals interpolated between
-    vertices.
-    """
+    """Vertices (V,3) in metres, faces (F,3); `smooth` surfaces are shaded by normals interpolated between vertices."""
 
     vertices: np.ndarray
     faces: np.ndarray
@@ -96,9 +92,7 @@ def loft(rings: np.ndarray, *, smooth: bool = True, caps: bool = True) -> Mesh:
 
 
 def tube(points: Vector, radii: Vector, *, sides: int = 8, flat: float = 1.0) -> Mesh:
-    """A tube along a polyline (N,3) with a radius per point; `flat` below 1 squeezes its cross-section in one
-    direction.
-    """
+    """A tube along a polyline (N,3) with a radius per point; `flat` below 1 squeezes its cross-section one way."""
     points = np.asarray(points, float)
     radii = np.broadcast_to(np.asarray(radii, float), len(points))
     tangent = np.gradient(points, axis=0)
@@ -134,9 +128,7 @@ def lathe(
 def ellipsoid(
     radii: Vector, centre: Vector, *, sides: int = 14, bumps: float = 0.0, rng: Generator | None = None
 ) -> Mesh:
-    """An ellipsoid, roughened by smooth bumps of the given relative height where a generator is given: heads, rocks,
-    bushes.
-    """
+    """An ellipsoid, roughened by smooth bumps of relative height `bumps` where `rng` is given: heads, rocks, bushes."""
     polar = np.linspace(0.06, np.pi - 0.06, max(6, sides // 2 + 2))
     angle = np.arange(sides) * 2 * np.pi / sides
     unit = np.stack(

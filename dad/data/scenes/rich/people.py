@@ -8,9 +8,7 @@ from dad.data.scenes.rich.surfaces import Palette
 
 
 def person(palette: Palette, *, sitting: bool = False) -> list[Part]:
-    """One person, 1.55 to 1.95 m tall when standing, feet at the origin, looking towards -y; sitting: hips at 0.48 m
-    over y = 0.
-    """
+    """One person, 1.55 to 1.95 m tall standing, feet at the origin, facing -y; sitting: hips at 0.48 m over y = 0."""
     rng = palette.rng
     tall = rng.uniform(1.55, 1.95)
     stout = rng.uniform(0.85, 1.2)

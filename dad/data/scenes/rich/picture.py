@@ -1,6 +1,4 @@
-"""From a rich scene to pixels: an exact ray per pixel, more where edges are, soft shadows, and a lens with its
-faults.
-"""
+"""From a rich scene to pixels: an exact ray per pixel, more at edges, soft shadows, and a lens with its faults."""
 
 import numpy as np
 from embreex import rtcore_scene
@@ -43,18 +41,14 @@ class Tracer:
         self.mesh = TriangleMesh(self.scene, vertices, faces)  # Embree does not own it: keep it alive
 
     def first(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distance in lengths of the direction (inf: nothing), face (-1: nothing) and position in it (u,v) of the first
-        hit.
-        """
+        """First hit: distance in lengths of the direction (inf: nothing), face (-1: nothing), position in it (u,v)."""
         origins = np.ascontiguousarray(np.broadcast_to(origins, directions.shape), np.float32)
         hit = self.scene.run(origins, np.ascontiguousarray(directions, np.float32), output=1)
         face = hit["primID"]
         return np.where(face >= 0, hit["tfar"], np.inf).astype(np.float32), face, np.stack([hit["u"], hit["v"]], 1)
 
     def blocked(self, points: np.ndarray, towards: np.ndarray, reach: np.ndarray | float) -> np.ndarray:
-        """Whether something stands within `reach` of the points in the directions `towards` (unit vectors), (N,)
-        bool.
-        """
+        """Whether something is within `reach` of the points in the directions `towards` (unit vectors), (N,) bool."""
         return self.first(points, towards)[0] < reach
 
     def normals(self, face: np.ndarray, uv: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,9 +97,7 @@ class Shader:
         self.tracer, self.lighting, self.photographs, self.pixel, self.rng = tracer, lighting, photographs, pixel, rng
 
     def surroundings(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """What needs many rays and changes slowly, (N, 3 + lamps): light from all sides, the share of every lamp that
-        is seen.
-        """
+        """What needs many rays and changes slowly, (N, 3 + lamps): light from all sides, each lamp's visible share."""
         return np.concatenate([self.around(points, normals), self.seen(points, normals)], 1)
 
     def around(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
@@ -225,9 +217,7 @@ def _spread(around: np.ndarray, depth: np.ndarray, normals: np.ndarray) -> np.nd
 
 
 def _enlarged(coarse: np.ndarray, coarse_depth: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """A map of every second pixel (h,w,C) at all of them (H,W,C): each takes the neighbour whose depth is nearest to
-    its own.
-    """
+    """A map of every second pixel (h,w,C) at all (H,W,C): each takes the neighbour nearest to it in depth."""
     h, w = coarse_depth.shape
     rows, columns = np.arange(depth.shape[0])[:, None], np.arange(depth.shape[1])[None]
     best, found = np.full(depth.shape, np.inf, np.float32), np.zeros((*depth.shape, coarse.shape[-1]), np.float32)
@@ -242,9 +232,7 @@ def _enlarged(coarse: np.ndarray, coarse_depth: np.ndarray, depth: np.ndarray) -
 
 
 def _edges(owner: np.ndarray, depth: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """Pixels (H,W) whose neighbour shows another part, another distance or another slope: where one ray is not
-    enough.
-    """
+    """Pixels (H,W) whose neighbour shows another part, distance or slope: where one ray is not enough."""
     edge = np.zeros(owner.shape, bool)
     for before, after in (
         ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
@@ -272,9 +260,7 @@ def linear_image(
     origin = setting.camera.position
 
     def rays(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """World directions (N,3) through positions in pixels; the optical axis has length 1 in them, so a distance is a
-        depth.
-        """
+        """World directions (N,3) through pixel positions, of length 1 along the optical axis, so distance is depth."""
         local = np.stack(
             [(x - setting.centre[0] * width) / focal, (y - setting.centre[1] * height) / focal, np.ones_like(x)], -1
         )
@@ -334,9 +320,7 @@ def linear_image(
 
 
 def developed(linear: np.ndarray, rng: Generator) -> np.ndarray:
-    """Linear RGB (H,W,3) to uint8: exposure, vignette, white balance, a slight blur, shot and read noise, a tone
-    curve.
-    """
+    """Linear RGB (H,W,3) to uint8: exposure, vignette, white balance, slight blur, shot and read noise, tone curve."""
     height, width, _ = linear.shape
     brightness = linear[::3, ::3].mean(-1)
     middle, bright = np.percentile(brightness, (rng.uniform(50, 85), 95))

@@ -175,9 +175,7 @@ def _group(palette: Palette, stage: Stage, x: float, y: float) -> None:
 
 
 def furnish(palette: Palette, stage: Stage, width: float, length: float, height: float, *, clear: float = 1.3) -> None:
-    """Things on the walls, furniture and people; nothing within `clear` metres of the wall y = 0 where the camera
-    is.
-    """
+    """Things on walls, furniture and people; nothing within `clear` metres of the wall y = 0 where the camera is."""
     rng = palette.rng
     for _ in range(rng.integers(1, 3)):
         at, turn = _against(rng, width, length, 0.02)

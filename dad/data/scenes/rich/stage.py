@@ -1,6 +1,4 @@
-"""A rich scene under construction: parts with their surfaces, placed as whole objects, and what is needed to light and
-see them.
-"""
+"""A rich scene being built: parts with surfaces, placed as whole objects, and what is needed to light and see them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,16 +10,12 @@ from dad.data.scenes.rich.meshes import Mesh, rotation_z
 from dad.data.scenes.rich.surfaces import Surface
 
 Part = tuple[Mesh, Surface]
-"""A mesh in the frame of its object (metres, z up, the object's foot at the origin, its front towards -y) and its
-look.
-"""
+"""A mesh in its object's frame (metres, z up, the object's foot at the origin, its front towards -y) and its look."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lamp:
-    """A luminous ball: `position` (3,), `radius` in metres (larger: softer shadows), linear RGB `power` at one
-    metre.
-    """
+    """A luminous ball: `position` (3,), `radius` in metres (larger: softer shadows), linear RGB `power` at 1 m."""
 
     position: np.ndarray
     radius: float

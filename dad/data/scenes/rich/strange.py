@@ -1,6 +1,4 @@
-"""Things that only the foreign family has: arches, columns, stairs, racks, pipes, containers, tents, cacti and
-statues.
-"""
+"""Things only the foreign family has: arches, columns, stairs, racks, pipes, containers, tents, cacti and statues."""
 
 import itertools
 

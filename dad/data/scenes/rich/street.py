@@ -121,9 +121,7 @@ def bin_or_bollard(palette: Palette) -> list[Part]:
 
 
 def building(palette: Palette, width: float, depth: float, height: float, *, detail: bool = True) -> list[Part]:
-    """A house with windows in frames, sills, a door, cornices, perhaps balconies and a pitched roof; its front at y =
-    -depth/2.
-    """
+    """A house: framed windows, sills, a door, cornices, perhaps balconies and a pitched roof; front at y = -depth/2."""
     rng = palette.rng
     wall = palette.draw(
         "brick",

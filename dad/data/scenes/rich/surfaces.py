@@ -219,9 +219,7 @@ class Photographs:
 
 
 def _photograph(levels: list[np.ndarray], p: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-    """Linear RGB (N,3) of a photograph repeated in mirrored copies, at p (N,2) in copies, averaged over `footprint`
-    copies.
-    """
+    """Linear RGB (N,3) of a photograph in mirrored copies, at p (N,2) in copies, averaged over `footprint` copies."""
     turned = 1 - np.abs(np.mod(p, 2) - 1)
     wanted = np.clip(np.log2(np.maximum(footprint * 256, 1e-6)), 0, len(levels) - 1).round().astype(int)
     colour = np.empty((len(p), 3), np.float32)
@@ -243,9 +241,7 @@ def _photograph(levels: list[np.ndarray], p: np.ndarray, footprint: np.ndarray) 
 def colour_of(
     surface: Surface, local: np.ndarray, normals: np.ndarray, footprint: np.ndarray, photographs: Photographs | None
 ) -> np.ndarray:
-    """Linear RGB (N,3) at points (N,3) with normals (N,3) in the object's frame; `footprint` (N,): metres that a pixel
-    covers.
-    """
+    """Linear RGB (N,3) at points (N,3) with normals (N,3) in the object's frame; `footprint` (N,): metres per pixel."""
     axis = np.abs(normals).argmax(1)
     uv = np.where(
         (axis == 2)[:, None], local[:, :2], np.stack([np.where(axis == 0, local[:, 1], local[:, 0]), local[:, 2]], 1)

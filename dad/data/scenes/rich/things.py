@@ -8,9 +8,7 @@ from dad.data.scenes.rich.surfaces import Palette
 
 
 def small_thing(palette: Palette) -> list[Part]:
-    """Something to put on a table or a shelf: a cup, a vase, a bottle, books, fruit, a lamp, a screen, a box, a
-    plant.
-    """
+    """Something to put on a table or shelf: a cup, a vase, a bottle, books, fruit, a lamp, a screen, a box, a plant."""
     rng = palette.rng
     look = palette.draw(
         "plain", "stripes", "cloud", "dots", "plain", scale=(0.02, 0.08), saturation=1.2, gloss=0.25, photo=0.5

@@ -33,9 +33,7 @@ def _outline(stations: np.ndarray) -> Mesh:
 
 
 def car(palette: Palette) -> list[Part]:
-    """A saloon, hatchback, estate or van: body and glasshouse lofted over its length, wheels, lights, mirrors,
-    plates.
-    """
+    """A saloon, hatchback, estate or van: body and glasshouse lofted lengthwise, wheels, lights, mirrors, plates."""
     rng = palette.rng
     kind = rng.integers(4)
     length = (4.5, 3.9, 4.6, 5.0)[kind] * rng.uniform(0.94, 1.06)
