@@ -1,3 +1,1 @@
-"""What a table's scores say: they are read, checked to be comparable, and become statistics, one frame a table, and
-verdicts.
-"""
+"""What scores say: read and checked to be comparable, they become statistics, one frame a table, and verdicts."""

@@ -36,9 +36,7 @@ Case = tuple[tuple[Row, ...], tuple[Row, ...]]
 
 @dataclass(frozen=True)
 class Evidence:
-    """p values, one-sided: small `held` speaks for the claim, small `against` against it. NaN where there is no spread
-    to learn from.
-    """
+    """One-sided p values: small `held` speaks for the claim, small `against` against it; NaN without any spread."""
 
     held: float
     against: float
@@ -80,9 +78,7 @@ class Check:
     others: tuple[Row, ...]
     """Empty for a trend of `rows` by themselves."""
     ours: tuple[float, ...]
-    """Means of row and other; of gaps, how wide they are; of a trend, per level, by how much the other is worse, or our
-    mean.
-    """
+    """Means of row and other; of gaps, the widths; of a trend, per level, how much worse the other is, or our mean."""
     printed: tuple[float, float] | None
     """The paper's values of the same two, or None unless it prints all that they are made of; a trend has none."""
     interval: Estimate
@@ -91,15 +87,11 @@ class Check:
     smallest.
     """
     judged: Estimate
-    """What the verdict rests on: the same; of a trend the slope per doubling of the factor, by least squares over all
-    levels.
-    """
+    """The verdict's basis: the same; of a trend the least-squares slope per doubling of the factor, over all levels."""
     evidence: Evidence
     """Corrected for the number of the claim's comparisons."""
     spearman: float = math.nan
-    """Of a trend: rank correlation of level and series, turned so that 1 is what the claim says; NaN below three
-    levels.
-    """
+    """Of a trend: rank correlation of level and series, turned so that 1 is as claimed; NaN below three levels."""
 
     @property
     def verdict(self) -> Verdict:
@@ -210,9 +202,7 @@ def matching(frame: Frame, levels: dict[str, str]) -> list[Row]:
 
 
 def _cases(frame: Frame, comparison: Comparison) -> tuple[list[Case], int]:
-    """What a comparison compares on each data set, of rows with scores, and how many more it has that are not in this
-    study.
-    """
+    """What a comparison compares on each data set, of rows with scores, and how many more it has outside this study."""
     if comparison.relation == "narrower":
         found = [matching(frame, levels) for levels in (*comparison.rows, *comparison.others)]
         if any(len(rows) != 1 or not rows[0].subjects for rows in found):

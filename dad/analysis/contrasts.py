@@ -20,9 +20,7 @@ from dad.analysis.estimates import Values, average_of
 MEANS = ("mean", "ci_low", "ci_high", "n", "seeds")
 TO_BEST = ("difference_to_best", "diff_low", "diff_high", "p_holm", "effect")
 TO_REFERENCE = ("ref_difference", "ref_low", "ref_high", "ref_p_holm", "ref_effect")
-"""What `table_statistics` finds, by name; of a difference its mean and interval, p after Holm's correction, and the
-effect.
-"""
+"""What `table_statistics` finds, by name; of a difference its mean and interval, Holm-corrected p, and the effect."""
 
 Term = tuple[str, str, float]
 """Row, metric and weight in a contrast."""
@@ -75,9 +73,7 @@ def rank_effect(parts: Sequence[Values]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Holm's (1979) step-down adjustment of a family of p values, in the given order; NaN stays NaN and does not
-    count.
-    """
+    """Holm's (1979) step-down adjustment of a family of p values, in the given order; NaN stays and does not count."""
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
     order = [index for index in np.argsort(p) if not np.isnan(p[index])]

@@ -85,9 +85,7 @@ def effects_of(frame: Frame) -> Effects | None:
 
 
 def cell_means(frame: Frame, effects: Effects, column: Column) -> pd.DataFrame:
-    """Our means by the levels of the heat map's axes (as they are written), averaged over the others; NaN where nothing
-    was run.
-    """
+    """Our means by the levels (as written) of the heat map's axes, averaged over the others; NaN where nothing ran."""
     lines, (rows, columns) = frame.lines, effects.axes
     here = lines[(lines["role"] == "row") & (lines["dataset"] == column.dataset) & (lines["metric"] == effects.metric)]
     table = here.assign(row=words(frame.layout, here, rows), column=words(frame.layout, here, columns))

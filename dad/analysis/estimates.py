@@ -124,9 +124,7 @@ def _quantile(probability: float, share: float, freedom: tuple[float, float]) ->
 
 @dataclass(frozen=True)
 class Design:
-    """What it would take to find a difference: so many trainings, `images` times as many images. None: not within
-    `LARGEST`.
-    """
+    """What finding a difference takes: so many trainings, `images` times as many images. None: not within `LARGEST`."""
 
     seeds: int
     images: float
@@ -161,9 +159,7 @@ def design(estimate: Estimate, difference: float) -> Design | None:
 
 
 def mean_of(values: Values) -> Estimate:
-    """The mean of (seeds, images) values, each seed and image weighing the same. NaN or infinity anywhere leaves no
-    error.
-    """
+    """The mean of (seeds, images) values, all weighing the same. NaN or infinity anywhere leaves no error."""
     return average_of([values])
 
 
@@ -187,8 +183,7 @@ def average_of(parts: Sequence[Values]) -> Estimate:
     by_seed = (
         float(np.mean([values.mean(axis=1) for values in parts], axis=0).var(ddof=1)) / seeds if seeds > 1 else 0.0
     )
-    # `rest` stands in both others and counts once; where one of them is smaller, its own component is negative and
-    # counts as zero
+    # `rest` is in both others and counts once; where one is smaller, its own component is negative and counts as zero
     variance = by_seed + image - min(rest, by_seed, image)
     spread = sum(part**2 / (values.shape[1] - 1) for part, values in zip(by_image, parts, strict=True))
     return Estimate(

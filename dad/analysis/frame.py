@@ -68,9 +68,7 @@ class Frame:
     """Id of the protocol, e.g. `marigold@1`."""
     protocol_hash: str
     scores: pd.DataFrame
-    """Per image: row, seed, dataset, image, scene, n, METRICS and the further ones that claims ask for; images without
-    a scored pixel are left out.
-    """
+    """Per image with a scored pixel: row, seed, dataset, image, scene, n, METRICS and others that claims ask for."""
     beside_scores: pd.DataFrame
     """The same of the models above the rows."""
     empty: Mapping[str, int]
@@ -116,9 +114,7 @@ class Frame:
 
     @property
     def without_data(self) -> tuple[Column, ...]:
-        """The columns of the paper's table that this study has no data set for, whether anything is printed there or
-        not.
-        """
+        """The columns of the paper's table that this study has no data set for, whether anything is printed or not."""
         shown = {column.paper for column in self.columns}
         return tuple(Column(name, name) for name in self.layout.datasets if name not in shown)
 
@@ -137,9 +133,7 @@ class Frame:
         return value_table(self.scores, [name for name in (*METRICS, *MEASURED) if name in self.scores])
 
     def contrast(self, column: Column, terms: Sequence[Term]) -> list[Values]:
-        """The weighted sum of scored rows, (seeds, images) per data set of a column; images can be without a further
-        metric.
-        """
+        """Weighted sum of scored rows, (seeds, images) per data set of a column; images can lack a further metric."""
         return contrast(self._values, column.datasets, terms, partial=MEASURED)
 
     @functools.cached_property
@@ -329,9 +323,7 @@ def _statistics(frame: Frame) -> pd.DataFrame:
 
 
 def _decided(frame: Frame, lines: pd.DataFrame) -> pd.DataFrame:
-    """The lines with what is best of its block, the change against the base row, and the verdict against the
-    reference.
-    """
+    """The lines with what is best of its block, the change against the base row, the verdict against the reference."""
     lines = lines.astype(dict.fromkeys([*MEANS, *TO_BEST, *TO_REFERENCE], float)).fillna({"reference": ""})
     sign = lines["metric"].map({name: 1 if paper().metrics[name].better == "lower" else -1 for name in METRICS})
     lines["best"], lines["paper_best"] = _best(lines, "mean", sign), _best(lines, "paper", sign)
@@ -346,9 +338,7 @@ def _decided(frame: Frame, lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best(lines: pd.DataFrame, value: str, sign: pd.Series) -> pd.Series:
-    """Whether a value reads as the best of its block: ties after rounding are all best, as in the paper; one alone is
-    not.
-    """
+    """Whether a value reads as best of its block: ties after rounding all do, as in the paper; one alone does not."""
     rounded = sign * lines[value].where(lines["role"] == "row").map(lambda one: float(f"{one:.{paper().decimals}f}"))
     blocks = rounded.groupby([lines["dataset"], lines["metric"], lines["block"]])
     return (rounded == blocks.transform("min")) & (blocks.transform("count") > 1)

@@ -96,9 +96,7 @@ def shared_facts(cells: Iterable[Cell]) -> Facts:
 
 
 def distinct(cells: Iterable[Cell], fact: Callable[[Cell], str]) -> str:
-    """The different values of a fact, in the order of the cells; the words in which they all end are said once: `100 /
-    250 rendered photos`.
-    """
+    """A fact's different values in cell order; words in which all end are said once: `100 / 250 rendered photos`."""
     different = [value.split(" ") for value in dict.fromkeys(map(fact, cells))]
     shortest = min(map(len, different), default=0)
     same = next((n for n in range(shortest - 1, 0, -1) if len({tuple(words[-n:]) for words in different}) == 1), 0)
@@ -110,9 +108,7 @@ def distinct(cells: Iterable[Cell], fact: Callable[[Cell], str]) -> str:
 
 
 def read_run_record(layout: Layout, cell: str) -> dict[str, Any]:
-    """What a cell's training wrote of itself; empty where there is no file. UserError where it, the run's config or its
-    log are not what they were.
-    """
+    """What a cell's training wrote of itself; empty without a file. UserError where it, the config or log changed."""
     path = layout.run(cell) / RECORD
     return read_record(path, files=("config.json", "metrics.csv"), cure=f"train {cell} again") if path.is_file() else {}
 

@@ -96,9 +96,7 @@ def csv_lines(one: Judged) -> Iterator[dict[str, Any]]:
 
 
 def check_line(check: Check) -> dict[str, Any]:
-    """A comparison as its line of the CSV, numbers with six digits after the point; what it does not have is left
-    out.
-    """
+    """A comparison as its line of the CSV, numbers with six digits after the point; what it lacks is left out."""
     asked, shown, judged = check.comparison, check.interval, check.judged
     needed = check.needed if check.verdict == "undecided" and not check.says_nothing else None
     line: dict[str, Any] = {

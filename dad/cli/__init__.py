@@ -89,9 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _parsed(arguments: list[str] | None) -> argparse.Namespace:
-    """The arguments; SystemExit with one line for an option that the verb does not have, with the nearest that it
-    has.
-    """
+    """The arguments; SystemExit with one line for an option that the verb lacks, with the nearest that it has."""
     parsed, unknown = _parser().parse_known_args(arguments)
     if unknown:
         option = next((word for word in unknown if word.startswith("-")), unknown[0]).partition("=")[0]
@@ -102,9 +100,7 @@ def _parsed(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; returns the exit code as `dad.faults` lists them: 0, 2 for a user's mistake, 3 for a collapsed
-    training, ...
-    """
+    """Run a verb; return its exit code, see `dad.faults`: 0, 2 for a user's mistake, 3 for a collapsed training, ..."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal's encoding lacks is shown by its escapes
             stream.reconfigure(errors="backslashreplace")

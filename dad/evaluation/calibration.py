@@ -23,9 +23,7 @@ from dad.outputs import check_outputs, model_files
 COLUMNS = ("x", "y", "metres")
 
 DISTINCT = 1e-5
-"""Values of the map closer together than this share of their size are one value: two points there say no more than
-one.
-"""
+"""Map values closer together than this share of their size are one value: two points there say no more than one."""
 
 
 _FLOAT32 = np.finfo(np.float32)
@@ -56,16 +54,12 @@ class Calibration:
 
     @property
     def errors(self) -> NDArray[np.float64]:
-        """(n,) relative error of every point as seen from the others, |left_out - metres| / metres; NaN where
-        unknown.
-        """
+        """(n,) relative error of each point as seen from others, |left_out - metres| / metres; NaN where unknown."""
         return np.abs(self.left_out - self.metres) / self.metres
 
     @property
     def expected(self) -> float:
-        """The median of `errors` over the points where it is known: what to expect between the points. NaN where none
-        is.
-        """
+        """The median of `errors` where they are known: what to expect between the points. NaN where none is."""
         known = self.errors[~np.isnan(self.errors)]
         return float(np.median(known)) if known.size else float("nan")
 
@@ -109,8 +103,7 @@ def calibrate(
     if not scale > 0:
         raise UserError(
             f"{source}: the fit's scale is {scale:.4g}, where it must be positive: the map's nearer points were "
-            "measured farther; "
-            f"are x and y swapped, or is the map of the kind {KINDS[1 - KINDS.index(kind)]!r}?"
+            f"measured farther; are x and y swapped, or is the map of the kind {KINDS[1 - KINDS.index(kind)]!r}?"
         )
     left_out = np.full(len(rows), np.nan)
     for index in range(len(rows)):

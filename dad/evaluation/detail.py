@@ -117,9 +117,7 @@ class _Pairs:
     positive: NDArray[np.bool_]
 
     def together(self, inside: tuple[int, ...] | None = None) -> NDArray[np.intp]:
-        """How many are above each level, (levels, 1); with the shape of the image those whose nearer pixel is not at
-        its border.
-        """
+        """Counts above each level, (levels, 1); with the image's shape those whose nearer pixel is off its border."""
         kept = self.positive
         if inside is not None:
             height, width = inside
@@ -135,8 +133,9 @@ class _Pairs:
 
 
 def _f1(counts: Sequence[NDArray[np.intp]], weights: NDArray[np.float64]) -> float:
-    """F1 over the levels from counts (levels, groups) of edges made, true and both; precision and recall are means over
-    the groups. NaN without true edges.
+    """F1 over the levels, from counts (levels, groups) of edges made, true and both; NaN without true edges.
+
+    Precision and recall are means over the groups; the F1 of the levels are averaged with the weights.
     """
     made, true, both = counts
     if not true[0].any():
@@ -242,9 +241,7 @@ def _above(ratios: NDArray[np.floating]) -> NDArray[np.intp]:
 
 
 def _places_within(edges: NDArray[np.bool_], radius: int, mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Flat indices of the pixels in the mask that are within `radius` pixels, along both axes, of an edge; all maps
-    (H,W).
-    """
+    """Flat indices of pixels in the mask within `radius` pixels, along both axes, of an edge; all maps (H,W)."""
     width = edges.shape[1]
     # down the rows eight pixels at a time, as bits of one byte; along them in bands of rows that fit the cache
     bits = np.packbits(edges, axis=1)

@@ -88,8 +88,7 @@ def fit_maps(
     if strict and rules.strict.nonfinite_fit == "drop":
         mask = mask & np.isfinite(maps.prediction)
     pixels, truth = maps.inside(mask)
-    # with fewer pixels than unknowns any fit would do, and its error of zero say nothing; neither does that of one
-    # pixel
+    # with fewer pixels than unknowns any fit would do, and its error of zero say nothing; nor does that of one pixel
     needed = max(UNKNOWNS[aligning.solver], 2) if UNKNOWNS[aligning.solver] and not strict else 0
     if 0 < truth.size < max(rules.least_pixels, needed):
         mask = np.zeros_like(mask)

@@ -67,8 +67,7 @@ def measure_with_bias(
             squared_relative += float(difference @ quotient)
             if abs_rel_offset:
                 quotient = difference / (g + np.float32(abs_rel_offset))
-            # |p - g| / g: the sign of the truth counts, as upstream's formula has it, should a mask let a negative one
-            # through
+            # |p - g| / g: the truth's sign counts, as in upstream's formula, should a mask let a negative one through
             relative += float(np.copysign(quotient, g, out=quotient).sum())
             difference /= p
             difference /= g

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 Places = NDArray[np.intp]
 
 COLUMNS = ["model", "dataset", "image", "scene", "pairs", "accuracy", "kendall_tau", "ties", "status", "message"]
-"""What is known of one image. status: `ok`, `empty` (no pair has an order) or `failed` (could not be scored); message:
-why.
-"""
+"""What is known of an image. status: `ok`, `empty` (no ordered pair) or `failed` (cannot be scored); message: why."""
 
 Row = dict[str, Any]
 
@@ -234,9 +232,7 @@ def score_ordinal(source: Annotated | Drawn, predictions: Any, *, model: str | N
 
 
 def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """images, empty, failed, pairs; accuracy and kendall_tau over all pairs; accuracy by scene and, as `scene_mean`,
-    its mean.
-    """
+    """images, empty, failed, pairs; accuracy and kendall_tau over all pairs; accuracy by scene and its `scene_mean`."""
     everything = list(rows)
     scored = [row for row in everything if row["status"] == "ok"]
     scenes: dict[str, list[Mapping[str, Any]]] = {}

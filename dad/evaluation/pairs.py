@@ -12,9 +12,7 @@ Floats = NDArray[np.floating]
 Transform = Callable[[Floats], Floats]
 
 CHUNK = 4 * BLOCK
-"""Pixels that are looked at together. On 24 megapixels the memory of whole temporary maps costs more than the work on
-them.
-"""
+"""Pixels looked at together. On 24 megapixels the memory of whole temporary maps costs more than the work on them."""
 
 SPARSE = 0.2
 """Up to this share of valid pixels, listing the pairs once and gathering their values beats looking at every pixel."""
@@ -26,9 +24,7 @@ def unchanged(values: Floats) -> Floats:
 
 
 def bands(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """(first row, rows) of the bands of rows of an image (H,W) that fit the cache; the last one can reach past the
-    image.
-    """
+    """(first row, rows) of the bands of an image (H,W) that fit the cache; the last one can reach past the image."""
     height, width = shape
     rows = max(1, CHUNK // max(width, 1))
     return ((start, rows) for start in range(0, height, rows))

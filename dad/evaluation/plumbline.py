@@ -40,9 +40,7 @@ class DadModel(Model):
         self._estimator: Any = None
 
     def predict(self, images: NDArray[np.uint8], intrinsics: NDArray[np.float32] | None = None) -> Prediction:
-        """Depth (N,H,W) of images (N,H,W,3): a disparity is inverted, relative depth that is not positive is left out
-        (NaN).
-        """
+        """Depth (N,H,W) of images (N,H,W,3): a disparity is inverted, relative depth that is not positive is NaN."""
         if self._estimator is None:
             from dad.models import load
 

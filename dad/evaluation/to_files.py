@@ -188,9 +188,7 @@ def _write(one: Scoring, subject: Subject, rows: list[Row], failures: list[Failu
 
 
 def _how_predicted(one: Scoring, subject: Subject) -> Iterator[tuple[str, Any]]:
-    """What the maps are of: the digest of the weights, the size of the network's input, its precision where that is not
-    float32.
-    """
+    """What the maps are of: the weights' digest, the size of the network's input, its precision where not float32."""
     if one.model is None:
         return
     from dad.models.checkpoints import weights_identity
@@ -209,9 +207,7 @@ def _listed(benchmark: "Benchmark") -> Sequence[Path]:
 
 
 def _require_names_of_their_own(benchmark: "Benchmark", stored: bool, shown: bool) -> None:
-    """Refuse two images that would share a stored prediction, or a preview (where, on other systems, case does not
-    count).
-    """
+    """Refuse images that would share a stored prediction or a preview (where, on other systems, case is ignored)."""
     seen: dict[str, str] = {}
     for index in range(len(benchmark) if stored or shown else 0):
         image = benchmark.image(index)

@@ -1,6 +1,4 @@
-"""Taking a trained network elsewhere: safetensors with official keys, a Hugging Face folder, ONNX, each checked against
-its source.
-"""
+"""Exporting a network: safetensors with official keys, a Hugging Face folder, ONNX, each checked against its source."""
 
 from dad.export.bundle import FORMATS, export
 

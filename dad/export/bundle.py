@@ -1,6 +1,4 @@
-"""The verb `export`: weights in one format, their parity with the source, and a model card, in one folder that appears
-whole or not at all.
-"""
+"""`export`: weights in one format, parity with the source and a model card in one folder, made whole or not at all."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

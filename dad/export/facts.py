@@ -72,9 +72,7 @@ def gather(
 
 
 def _worst(parities: list[Parity], what: str) -> dict[str, float] | None:
-    """The largest and the mean difference of those parities whose `what` is or begins with this and a comma; of all for
-    "".
-    """
+    """Largest and mean difference of the parities whose `what` is or begins with this and a comma; of all for ""."""
     found = [parity for parity in parities if not what or parity.what.partition(",")[0] == what]
     if not found:
         return None

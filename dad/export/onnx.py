@@ -46,9 +46,7 @@ CUBIC = -0.75
 
 
 def require_onnx(config: NetworkConfig) -> None:
-    """Raise UserError where the packages are not installed or there is no form of the family that gives the source's
-    maps.
-    """
+    """Raise UserError where the packages are missing or no form of the family gives the source's maps."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -56,13 +54,11 @@ def require_onnx(config: NetworkConfig) -> None:
     except ImportError as error:
         raise UserError(f"ONNX export needs the packages onnx, onnxruntime and onnxscript: {error}") from None
     if isinstance(config, GenPerceptConfig | DepthAnything3Config):
-        # measured for GenPercept: Pillow's answer differs from torchvision's in one of seven values, by one level of
-        # 256
+        # measured for GenPercept: Pillow's answer differs from torchvision's in 1 of 7 values, by one level of 256
         raise UserError(
             f"networks of the family {config.family} are not exported to ONNX: they see images that PyTorch's or "
-            "torchvision's "
-            "resizing has rounded to 8 bits, which the numpy code beside a graph cannot repeat to the bit; use hf or "
-            "safetensors"
+            "torchvision's resizing has rounded to 8 bits, which the numpy code beside a graph cannot repeat to the "
+            "bit; use hf or safetensors"
         )
 
 
@@ -143,9 +139,7 @@ def _one_size(config: NetworkConfig) -> bool:
 
 
 def _describe(network: DepthNetwork, policy: InputPolicy, origin: str, path: Path) -> None:
-    """Put the description that `dad.models.load` reads, and the policy that the code beside the graph reads, into the
-    file.
-    """
+    """Put into the file the description that `dad.models.load` reads, and the policy for the code beside the graph."""
     import onnx
 
     model = onnx.load(str(path))
@@ -227,9 +221,7 @@ def _pos_embed(self: nn.Module, x: Tensor) -> Tensor:
 
 
 def pairs(grid: tuple[int, int], device: torch.device) -> Tensor:
-    """`MidasBeit.pairs` by arithmetic on a grid whose size a graph leaves open; the table's last three rows count from
-    its end.
-    """
+    """`MidasBeit.pairs` by arithmetic on a graph's grid of any size; the table's last three rows count from its end."""
     height, width = grid
     row = torch.arange(height, device=device)[:, None].expand(height, width).reshape(-1)
     column = torch.arange(width, device=device)[None].expand(height, width).reshape(-1)
@@ -239,9 +231,7 @@ def pairs(grid: tuple[int, int], device: torch.device) -> Tensor:
 
 
 def bicubic_matrix(outputs: int, inputs: int, step: Tensor) -> Tensor:
-    """The matrix (outputs, inputs) of one-dimensional bicubic resampling: output i samples at (i + 0.5) * step - 0.5,
-    edges repeated.
-    """
+    """Matrix (outputs, inputs) of 1D bicubic resampling: output i samples at (i + 0.5) * step - 0.5, edges repeated."""
     position = (torch.arange(outputs, device=step.device, dtype=step.dtype) + 0.5) * step - 0.5
     base = position.floor()
     taps = base[:, None] + torch.arange(-1, 3, device=step.device, dtype=step.dtype)

@@ -106,9 +106,7 @@ def pictures(photos: str | Path | None = None) -> dict[str, NDArray[np.uint8]]:
 
 
 def drawn(height: int, width: int, seed: int) -> NDArray[np.uint8]:
-    """A picture (H,W,3) with what photographs have and resizing rules treat differently: soft shading, hard edges, fine
-    grain.
-    """
+    """A picture (H,W,3) with what photos have and resizing rules differ on: soft shading, hard edges, fine grain."""
     random = np.random.default_rng(seed)
     coarse = torch.from_numpy(random.random((1, 3, 5, 7), dtype=np.float32))
     shading = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)[0]

@@ -66,9 +66,7 @@ class _Inputs:
 
 
 def accuracy(estimators: Mapping[str, Any]) -> dict[str, Any]:
-    """How estimators score on the same rendered scenes: protocol, images, and for every name the mean AbsRel and
-    delta1.
-    """
+    """How estimators score on the same rendered scenes: protocol, images, and for every name mean AbsRel and delta1."""
     from dad.data.scenes.render import render_scene
     from dad.evaluation import score
     from dad.evaluation.datasets import dataset_rules

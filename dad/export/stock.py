@@ -175,8 +175,9 @@ def dpt_config(config: MidasDptConfig | MidasSwinConfig) -> dict[str, Any]:
 
 
 def stock_processor(policy: InputPolicy, *, square: bool = False) -> dict[str, Any]:
-    """transformers' DPTImageProcessor with the network's settings, as near to them as its one rule comes; `square` for
-    classes that take no other input.
+    """transformers' DPTImageProcessor with the network's settings, as near to them as its one rule comes.
+
+    square: for classes that take no other input.
     """
     square = square or policy.fit == "square"
     return {

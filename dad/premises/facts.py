@@ -83,9 +83,7 @@ def gather(
 
 
 def interval(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Mean and 95 % interval of independent numbers (t), NaN left out: `mean`, `low`, `high`, `n`; None where they do
-    not exist.
-    """
+    """Mean and 95 % interval (t) of independent numbers except NaN: `mean`, `low`, `high`, `n`; None if undefined."""
     found = np.asarray([value for value in values if np.isfinite(value)], float)
     if not len(found):
         return {"mean": None, "low": None, "high": None, "n": 0}

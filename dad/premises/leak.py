@@ -1,6 +1,4 @@
-"""How far an error of one region reaches: what it does to the normalised labels of all other pixels (equations 1 to
-6).
-"""
+"""How far an error of a region reaches: what it does to the normalised labels of all other pixels (equations 1-6)."""
 
 import numpy as np
 import torch
@@ -18,9 +16,7 @@ GROUPED = tuple(
 
 
 def keys(groups: str) -> dict[str, tuple[str, str]]:
-    """What is compared: a name -> normalization and groups; the study's own groups first, others with theirs in
-    brackets.
-    """
+    """What is compared: name -> normalization and groups; the study's groups first, others with theirs in brackets."""
     own = {name: (name, groups) for name in COMPARED}
     return own | {f"{name} ({other})": (name, other) for other in GROUPS if other != groups for name in GROUPED}
 

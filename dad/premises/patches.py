@@ -1,6 +1,4 @@
-"""A teacher's labels of patches against its label of the whole square: which is nearer to the truth, and their
-frames.
-"""
+"""A teacher's labels of patches against its label of the whole square: which is nearer the truth, and their frames."""
 
 from collections.abc import Iterable
 from typing import Any

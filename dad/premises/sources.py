@@ -1,6 +1,4 @@
-"""Photos to measure premises on: a study's own, rendered with exact depth, its RGB-D pairs, or photographs without
-depth.
-"""
+"""Photos to measure premises on: a study's own, rendered with exact depth, its RGB-D pairs, or photos without depth."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +16,7 @@ from dad.study.config import ScenePhotos, StudyConfig
 
 @dataclass(frozen=True)
 class Picture:
-    """A photo: id, rgb uint8 (H,W,3), and depth float32 (H,W), 0 where there is none; None where nothing is known of
-    it.
-    """
+    """A photo: id, rgb uint8 (H,W,3), depth float32 (H,W), 0 where there is none; None where nothing is known of it."""
 
     id: str
     rgb: np.ndarray

@@ -42,9 +42,7 @@ def claims_markdown(study: StudyConfig, judged: list[Judged]) -> str:
 
 
 def discrepancies_page() -> str:
-    """Every note by where it lies: what is known, on what evidence, what is done about it here, which tables and claims
-    cite it.
-    """
+    """Every note by its place: what is known, on what evidence, what is done here, which tables and claims cite it."""
     return render("discrepancies.md.j2", cited_by=cited_by)
 
 

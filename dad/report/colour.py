@@ -29,9 +29,7 @@ def colourise(disparity: NDArray[np.floating], *, like: NDArray[np.floating] | N
 
 
 def shaded(position: NDArray[np.floating], colours: str) -> NDArray[np.uint8]:
-    """Positions (H,W) on a colour scale of Matplotlib, 0 and 1 being its ends, as uint8 (H,W,3); grey where they are
-    not finite.
-    """
+    """Positions (H,W) on a colour scale of Matplotlib, 0 and 1 its ends, as uint8 (H,W,3); grey where not finite."""
     import matplotlib
 
     finite = np.isfinite(position)
@@ -60,9 +58,7 @@ def shrunk(values: NDArray[np.floating], largest: int) -> NDArray[np.float64]:
 def smaller(
     pixels: NDArray[np.uint8], largest: int | None, how: Image.Resampling = Image.Resampling.LANCZOS
 ) -> NDArray[np.uint8]:
-    """A picture (H,W,3) with its longest side at most `largest`; itself where it is no longer, or where there is no
-    limit.
-    """
+    """A picture (H,W,3) with its longest side at most `largest`; itself where it is no longer, or without a limit."""
     if largest is None or max(pixels.shape[:2]) <= largest:
         return pixels
     image = Image.fromarray(np.ascontiguousarray(pixels))

@@ -79,9 +79,7 @@ def contact_sheet_of_table(study: StudyConfig, table: str, results: Path, out: P
 
 
 def sheet_rows(pictures: list[Picture]) -> list[str]:
-    """The titles of the rows: place and file, in two lines that fit; a labelled picture has a second row below its
-    own.
-    """
+    """The rows' titles: place and file, in two lines that fit; a labelled picture has a second row below its own."""
     titles = []
     for picture in pictures:
         titles += [f"{picture.place}\n{Path(picture.id).stem}", *(["truth, errors"] if picture.labelled else [])]

@@ -60,9 +60,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Chart:
-    """Something that is drawn into axes, over one row or several; `inset` is left to its labels: inches on the left,
-    top, right and bottom.
-    """
+    """Something drawn into axes, over one row or several; `inset`: inches for its labels (left, top, right, bottom)."""
 
     draw: "Callable[[Axes], object]"
     rows: int = 1

@@ -40,9 +40,7 @@ Region = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of a figure: rgb uint8 (H,W,3); for a labelled one depth float32 (H,W) in metres, mask bool (H,W) and
-    its limits.
-    """
+    """A figure's image: rgb uint8 (H,W,3); if labelled, depth float32 (H,W) in m, mask bool (H,W) and its limits."""
 
     source: str
     """The data set's name, or `photos`."""
@@ -68,16 +66,12 @@ class Picture:
 
     @cached_property
     def drawn_truth(self) -> NDArray[np.float64]:
-        """`true_disparity` of a labelled one at the size at which it is drawn: the colours of every column of a sheet
-        follow it.
-        """
+        """`true_disparity` of a labelled one at its drawn size: the colours of every column of a sheet follow it."""
         return shrunk(true_disparity(self), DRAWN)
 
     @property
     def place(self) -> str:
-        """Where it is from, as a reader knows it: a real benchmark in the paper's spelling, anything else by its own
-        name.
-        """
+        """Where it is from, for readers: a real benchmark in the paper's spelling, anything else by its own name."""
         return paper().dataset_name(self.source) or self.source
 
 
@@ -105,9 +99,7 @@ def benchmark_pictures(benchmark: Benchmark, count: int) -> Iterator[Picture]:
 
 
 def pictures_of(layout: Layout, datasets: Iterable[str], count: int, *, of_samples: int = 0) -> list[Picture]:
-    """`count` images of every data set, one data set after the other; of the real RGB-D pairs (samples) at least
-    `of_samples`.
-    """
+    """`count` images of each data set, one set after the other; of real RGB-D pairs (samples) at least `of_samples`."""
     found: list[Picture] = []
     for dataset in datasets:
         wanted = max(count, of_samples) if dataset == "samples" else count
@@ -188,9 +180,7 @@ def own_map(estimator: "AnyEstimator", picture: Picture) -> Tile:
 
 
 def region_of(shape: tuple[int, ...], corner: tuple[float, float], size: float) -> Region:
-    """The part of a picture (H,W,...) whose upper left corner (row, column) and size are shares of its height and
-    width.
-    """
+    """The part of a picture (H,W,...) whose upper left corner (row, column) and size are shares of height and width."""
     height, width = shape[:2]
     y, x = round(corner[0] * height), round(corner[1] * width)
     return x, y, min(x + round(size * width), width), min(y + round(size * height), height)
@@ -203,9 +193,7 @@ def cut(values: NDArray, region: Region) -> NDArray:
 
 
 def aligned_disparity(fitted: Fitted) -> NDArray[np.float64]:
-    """The whole map (H,W) as the protocol aligns it to the truth, in 1/metres (1/unit of the truth), larger =
-    nearer.
-    """
+    """The whole map (H,W) aligned to the truth by the protocol, in 1/metres (1/unit of the truth), larger = nearer."""
     aligned = fitted.transform(fitted.prediction).astype(np.float64)
     with np.errstate(divide="ignore"):
         return aligned if fitted.rules.score_domain == "disparity" else 1 / aligned
@@ -226,9 +214,7 @@ def relative_error(fitted: Fitted) -> NDArray[np.float64]:
 
 
 def true_disparity(picture: Picture) -> NDArray[np.float64]:
-    """1/depth (H,W) of a labelled image to be looked at, NaN where there is none; the points of a sparse one are
-    thickened.
-    """
+    """1/depth (H,W) of a labelled image to look at, NaN where there is none; a sparse one's points are thickened."""
     with np.errstate(divide="ignore"):
         return thickened(1 / picture.depth.astype(np.float64), picture.mask)
 

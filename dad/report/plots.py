@@ -1,6 +1,4 @@
-"""The picture of a table: points and intervals of our rows beside the printed numbers, or heat maps where the table is
-a grid.
-"""
+"""A table's picture: points and intervals of our rows beside the printed numbers, or heat maps where it is a grid."""
 
 import math
 import textwrap
@@ -35,9 +33,7 @@ BESIDE = {"teacher": INK, "source": PALETTE[2], "no-skill": QUIET}
 
 
 def write_table_figure(frame: Frame, path: Path) -> None:
-    """The picture of a table as PNG (`path`) and SVG: curves where its file asks for them, heat maps of a grid, points
-    with intervals of every other table.
-    """
+    """A table as PNG (`path`) and SVG: curves if its file says so, heat maps of a grid, else points with intervals."""
     effects = None if frame.layout.curves else effects_of(frame)
     with styled():
         drawn = curves_figure(frame) if frame.layout.curves else None
@@ -91,9 +87,7 @@ def _panels(frame: Frame, table: pd.DataFrame) -> tuple[Figure, list[tuple[Axes,
 
 
 def _point_plot(axes: Axes, rows: pd.DataFrame, shown: pd.Series, values: Sequence[str], **look: Any) -> None:
-    """Points of some of the rows at their places; a second and third value are the ends of an interval, given and not
-    computed.
-    """
+    """Points of some rows at their places; a second and third value are an interval's ends, given and not computed."""
     if not shown.any():
         return
     labels, names = list(rows["line"].unique()), list(rows["part"].unique())

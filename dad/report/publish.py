@@ -1,6 +1,4 @@
-"""A study's results as they are published: what was rendered, and every per-image score, so that anyone can redo an
-interval.
-"""
+"""A study's results as published: what was rendered, and every per-image score, so that anyone can redo an interval."""
 
 import itertools
 import shutil

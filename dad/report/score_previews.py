@@ -1,6 +1,4 @@
-"""What was scored, to look at: a picture per image with the photo, the truth, the aligned prediction and where it
-errs.
-"""
+"""What was scored, to look at: a picture per image with photo, truth, aligned prediction and where it errs."""
 
 import math
 from collections import Counter

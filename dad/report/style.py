@@ -24,9 +24,7 @@ MARK = "#E8000B"
 
 
 def look_of(number: int) -> dict[str, str]:
-    """Colour and marker of the line or block with this number, counted from 0; with more than there are they begin
-    anew.
-    """
+    """Colour and marker of the line or block with this number, counted from 0; beyond the last they begin anew."""
     return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
 
 
@@ -34,9 +32,7 @@ GIVEN: dict[str, Any] = {
     "estimator": lambda values: values.iloc[0],
     "errorbar": lambda values: (values.iloc[1:].min(), values.iloc[1:].max()),
 }
-"""For seaborn: the values of a place are a mean and, behind it, the ends of its interval, which are given and not
-computed.
-"""
+"""For seaborn: a place's values are a mean and, behind it, the ends of its interval, which are given, not computed."""
 
 RC = {
     "font.family": "DejaVu Sans",

@@ -1,6 +1,4 @@
-"""A table's files, all rendered from its frame: CSV for programs, Markdown and pictures for people, LaTeX for
-papers.
-"""
+"""A table's files, rendered from its frame: CSV for programs, Markdown and pictures for people, LaTeX for papers."""
 
 import math
 from collections.abc import Sequence
@@ -115,9 +113,7 @@ def page_facts(frame: Frame) -> dict[str, Any]:
 
 
 def heads_of(frame: Frame, metric: str) -> list[tuple[Column, str]]:
-    """The value columns of a metric, `ours` or `printed` each; at the end the printed ones that this study has no data
-    set for.
-    """
+    """A metric's value columns, `ours` or `printed` each; last the printed ones that this study has no data set for."""
     lines = frame.lines[(frame.lines["metric"] == metric) & frame.lines["paper"].notna()]
     printed = set(lines["dataset"])
     heads = []

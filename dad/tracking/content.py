@@ -24,9 +24,7 @@ CONTENT_VERSION = 6
 """Raised when the same files are to be shown differently, so that an import refreshes every run."""
 
 CONFIG = "with."
-"""Begins the names of params that are no factor: MLflow's Compare page draws the first params, by name, in which runs
-differ.
-"""
+"""Begins names of params that are no factor: MLflow's Compare page draws the first, by name, in which runs differ."""
 
 CURVE_POINTS = 2000
 """Longer curves are thinned to about this many steps; the attached metrics.csv has all of them."""
@@ -153,9 +151,7 @@ def is_shown(step: int, steps: int) -> bool:
 
 
 def row_points(row: Mapping[str, Any]) -> dict[tuple[str, int], float]:
-    """A row of the step log as points. Values that are absent or not finite are left out: MLflow stores inf as
-    1.8e308.
-    """
+    """A row of the step log as points. Values absent or not finite are left out: MLflow stores inf as 1.8e308."""
     step = int(row["step"])
     values = {key: float(value) for key, value in row.items() if key != "step" and value not in ("", None)}
     return {(metric_key(key), step): value for key, value in values.items() if math.isfinite(value)}
@@ -188,9 +184,7 @@ def score_points(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _scores(files: Files, subject: str, run: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
-    """Points and tags of a subject's score summaries, of which there is one per group of benchmarks; `run` is its
-    record.
-    """
+    """Points and tags of a subject's score summaries, one per group of benchmarks; `run` is its record."""
     summaries = []
     for path in [path for name, path in files.items() if name.startswith("scores-") and name.endswith(".json")]:
         summaries.append(read_record(path, files=(path.with_suffix(".csv").name,), cure=f"evaluate {subject} again"))

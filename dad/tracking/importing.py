@@ -1,6 +1,4 @@
-"""`track import`: an experiment per table, in it the table's own run and below it a run per finished cell, as the files
-say.
-"""
+"""`track import`: an experiment per table with the table's run and below it one per finished cell, as the files say."""
 
 import contextlib
 import itertools
@@ -111,9 +109,7 @@ class _Import:
     report: Imported
 
     def show_table(self, study: StudyConfig, table: str, files: Files) -> None:
-        """One table: its own run first, since the others name it, then those of its rows. `files` are its rendered
-        ones.
-        """
+        """A table: its own run first, since the others name it, then its rows' runs. `files` are the rendered ones."""
         here = {subject: row for subject, rows in self.places.items() for row in rows if row.table == table}
         children = self._read(here)
         if not children:
@@ -157,9 +153,7 @@ class _Import:
             self.report.skipped[what] = str(error) if isinstance(error, UserError) else first_line(error)
 
     def _read(self, subjects: Mapping[str, Row | None]) -> dict[str, RunContent]:
-        """The cells and models with results, as what they are shown; a damaged one is noted once, however many tables
-        it is in.
-        """
+        """The cells and models with results, as what they are shown; a damaged one is noted once, not per table."""
         found = {}
         for subject, row in subjects.items():
             files = run_files(self.folder, subject)

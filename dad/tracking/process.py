@@ -12,9 +12,7 @@ import psutil
 
 
 def this_process() -> str:
-    """Value of the tag `dad.process`: host, process id and the process's start in seconds, which tells reused ids
-    apart.
-    """
+    """Value of the tag `dad.process`: host, process id and its start in seconds, which tells reused ids apart."""
     return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.0f}"
 
 

@@ -91,9 +91,7 @@ class Store:
     database: Path | None
 
     def experiment(self, name: str) -> str:
-        """Id of our experiment of this name, whatever it is called by now; made, or taken out of the trash, if need
-        be.
-        """
+        """Id of our experiment of this name, whatever it is called now; made, or taken out of the trash, if need be."""
         from mlflow.entities import ViewType
 
         query = f"tags.`dad.experiment` = '{name}'"
@@ -120,14 +118,11 @@ class Store:
             if not path.is_relative_to(self.database.parent / "mlruns") and not path.exists():
                 raise UserError(
                     f"experiment {experiment.name} in {self.uri} keeps its artifacts in {path}, which is gone (was the "
-                    "folder "
-                    "moved?): remove the database and import again, it is rebuilt from the files"
+                    "folder moved?): remove the database and import again, it is rebuilt from the files"
                 )
 
     def runs(self, study: str, experiment: str | None = None) -> dict[str, list[Any]]:
-        """Our runs of a study (in one experiment) by subject, newest first: the id of a cell or model, "" for a table's
-        own run.
-        """
+        """Our runs of a study (in one experiment) by subject, newest first: cell or model id, "" for a table's run."""
         homes = [experiment] if experiment else [item.experiment_id for item in self.client.search_experiments()]
         order = {"filter_string": f"tags.`dad.study` = '{study}'", "order_by": ["attributes.start_time DESC"]}
         runs: dict[str, list[Any]] = {}
@@ -167,9 +162,7 @@ class Store:
         tags: Mapping[str, str] | None = None,
         points: Sequence[Point] = (),
     ) -> None:
-        """Write to a run. MLflow's client cuts values that are too long, and sends what is too much in several
-        requests.
-        """
+        """Write to a run. MLflow's client cuts overlong values, and sends what is too much in several requests."""
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(key, value, milliseconds, step) for key, step, value, milliseconds in points]
@@ -189,8 +182,7 @@ def readable_errors(uri: str) -> Iterator[None]:
         if "out-of-date database schema" in str(error):
             raise UserError(
                 f"{shown(uri)} was made by another version of MLflow: run `mlflow db upgrade {shown(uri)}`, or remove "
-                "it and "
-                "import again, it is rebuilt from the files"
+                "it and import again, it is rebuilt from the files"
             ) from None
         raise UserError(f"the tracking store {shown(uri)} cannot be used ({first_line(error)})") from None
 
@@ -222,8 +214,7 @@ def connect(uri: str) -> Store:
             return Store(client, uri, None)
         database = database_of(uri)
         database.parent.mkdir(parents=True, exist_ok=True)
-        # processes that all open a missing database at once would break each other's set-up, and MLflow's own lock does
-        # not help
+        # processes that open a missing database at once would break each other's set-up; MLflow's lock does not help
         with _locked(database, "lock"):
             if not _is_made(database):
                 _make(database)
@@ -231,9 +222,7 @@ def connect(uri: str) -> Store:
 
 
 def _make(database: Path) -> None:
-    """Make a database with MLflow's tables: beside its place, so that one whose making ends early leaves nothing half
-    made.
-    """
+    """Make a database with MLflow's tables: beside its place, so that an early end leaves nothing half made."""
     from mlflow import MlflowClient
 
     with scratch_folder(database.parent) as folder:

@@ -117,9 +117,7 @@ def _plain(cell: str) -> str:
 
 
 def _aligned(rows: list[list[str]], width: int) -> str:
-    """Columns under headings that are broken into lines of words; so is the widest column where that is wider than
-    `width`.
-    """
+    """Columns under headings broken into lines of words; so is the widest column where that is wider than `width`."""
     columns = max(map(len, rows))
     head, *body = [row + [""] * (columns - len(row)) for row in rows]
     widths = [max([len(row[i]) for row in body] or [0]) for i in range(columns)]

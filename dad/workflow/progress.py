@@ -17,9 +17,7 @@ TYPICAL = {
     "photo_scenes": 10.0, "benchmark_scenes": 10.0, "manifest": 5.0, "label": 35.0, "train": 50.0, "evaluate": 4.0,
     "evaluate_model": 6.0, "contact_sheet": 6.0, "table": 8.0, "figure": 7.0, "claims": 4.0, "page": 8.0, "track": 8.0,
 }  # fmt: skip
-"""Seconds of a job of the mini study on one core, by rule: where a rule has not run yet, how it compares with those
-that have.
-"""
+"""Seconds of a mini study's job on one core, by rule: until a rule has run, how it compares with those that have."""
 
 _STAGE = re.compile(r"(\d+) of (\d+) (\w+), (\S+/s), (\d+) s left")
 _TAIL = 4096
@@ -36,9 +34,7 @@ class RunProgress:
         self._lines = 0
 
     def show(self) -> None:
-        """Bring the display up to date; elsewhere than on a terminal say a line when jobs have finished or time has
-        passed.
-        """
+        """Bring the display up to date; off a terminal say a line when jobs have finished or time has passed."""
         now = time.monotonic()
         if not self.events.total:
             return

@@ -1,6 +1,4 @@
-"""Files that an export carries along. They run where the export is used: each says in its first lines what it needs
-there.
-"""
+"""Files that an export carries along. They run where it is used: each says in its first lines what it needs there."""
 
 from pathlib import Path
 

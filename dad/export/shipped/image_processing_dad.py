@@ -33,9 +33,7 @@ class DadImageProcessor(BaseImageProcessor):
         return self.preprocess(images, **options)
 
     def preprocess(self, images: Any, return_tensors: str | None = "pt", **_: Any) -> BatchFeature:
-        """PIL images or uint8 arrays (H,W,3), one or a list of equal input sizes -> pixel_values (B,3,h,w),
-        normalised.
-        """
+        """PIL or uint8 (H,W,3) images, one or a list of equal input sizes -> pixel_values (B,3,h,w), normalised."""
         given = images if isinstance(images, list | tuple) else [images]
         return BatchFeature(
             {"pixel_values": torch.cat([self._one(image) for image in given])}, tensor_type=return_tensors

@@ -32,9 +32,7 @@ class DadForDepthEstimation(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, *given: Any, **options: Any) -> Any:
-        """As in transformers. Buffers that no file holds, such as window masks, are left empty there and derived
-        here.
-        """
+        """As in transformers. Buffers in no file, such as window masks, are left empty there and derived here."""
         loaded = super().from_pretrained(*given, **options)
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         derived = {name for name, _ in model.network.named_buffers()} - model.network.state_dict().keys()

@@ -22,9 +22,7 @@ LONGEST = 16
 
 
 class Depth:
-    """`Depth("model.onnx")(image)`: RGB (H,W,3) uint8, a PIL image or a path -> map (H,W) float32 at the image's
-    size.
-    """
+    """`Depth("model.onnx")(image)`: RGB (H,W,3) uint8, PIL image or path -> map (H,W) float32 at the image's size."""
 
     def __init__(self, model: str | Path = Path(__file__).parent / "model.onnx") -> None:
         stored = Path(model).read_bytes()

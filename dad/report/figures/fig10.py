@@ -172,9 +172,7 @@ def _thinned(cloud: Cloud) -> Cloud:
 
 
 def _solid(picture: Picture) -> NDArray[np.bool_]:
-    """Which pixels (H,W) become points: those with a truth, or, where it is sparse, those near one. Sky never has
-    any.
-    """
+    """Which pixels (H,W) become points: those with a truth or, where it is sparse, near one. Sky never has any."""
     from scipy import ndimage
 
     if picture.mask.mean() >= SPARSE:
@@ -195,9 +193,7 @@ def _camera(picture: Picture) -> tuple[Camera, bool]:
 
 
 def _seen(cloud: Cloud, depth: NDArray[np.floating], mask: NDArray[np.bool_], view: View) -> NDArray[np.uint8]:
-    """A depth map's points from a view, in the photo's shape; our points decide pivot and window for the truth's
-    too.
-    """
+    """A depth map's points from a view, in the photo's shape; ours decide pivot and window for the truth's too."""
     height, width = depth.shape
     factor = RENDERED / max(height, width)
     size = (round(height * factor), round(width * factor))
@@ -216,9 +212,7 @@ def _seen(cloud: Cloud, depth: NDArray[np.floating], mask: NDArray[np.bool_], vi
 
 
 def _refined(depth: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A depth map at (H,W): interpolated on surfaces, and nearest at edges, so that no point lies between two
-    surfaces.
-    """
+    """A depth map at (H,W): interpolated on surfaces, nearest at edges, so that no point lies between two surfaces."""
     nearest, smooth = _resized(depth, size), _resized(depth, size, Image.Resampling.BILINEAR)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.abs(smooth / nearest - 1) < SAME_SURFACE, smooth, nearest)

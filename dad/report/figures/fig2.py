@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 TITLE = "Issue with global normalization"
 CAPTION = (
     "Two alignments of the central w/2, h/2 region: least squares over the whole image before the region is cut out, "
-    "and over the "
-    "region alone. Metrics are computed on the region."
+    "and over the region alone. Metrics are computed on the region."
 )
 TABLES = ("table2", "table4", "table5")
 NOTES = """\
@@ -122,9 +121,7 @@ def _ends(name: str, interval: "Interval") -> dict[str, float]:
 
 
 def outcomes(job: Job, numbers: Sequence[dict[str, Any]]) -> list[Outcome]:
-    """Per data set, whether the region is better off with a fit of its own for every method, as the paper's figure
-    shows.
-    """
+    """Per data set, whether the region is better with a fit of its own for every method, as in the paper's figure."""
     from dad.analysis.estimates import Interval
 
     found = []

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 TITLE = "Normalization strategies"
 CAPTION = (
     "Global, hybrid, local and no normalization: the pixels that a marked pixel is normalized with (its norm. area), "
-    "and the map "
-    "that results."
+    "and the map that results."
 )
 TABLES = ()
 NOTES = """\
@@ -66,9 +65,7 @@ class Panel:
 
 
 def label_of(job: Job) -> tuple[NDArray[np.uint8], NDArray[np.float32], str]:
-    """The largest central square of the middle photo at the training's size (S,S,3), the teacher's map (S,S), the
-    photo's id.
-    """
+    """The middle photo's largest central square at training size (S,S,3), the teacher's map (S,S), the photo's id."""
     import torch
 
     from dad.data.crops import CropPlan

@@ -25,8 +25,7 @@ from dad.report.pictures import (
 TITLE = "Different inputs lead to different pseudo-labels"
 CAPTION = (
     "Global depth: the teacher sees the whole image, and the region is cut out of its map. Local depth: the teacher "
-    "sees the "
-    "region."
+    "sees the region."
 )
 TABLES = ()
 NOTES = """\
@@ -40,9 +39,7 @@ NOTES = """\
 """
 PHOTOS = 3
 REGION = ((1 / 3, 1 / 3), (1 / 3, 3 / 5), (1 / 4, 1 / 2))
-"""Per row the upper left corner of the region as a share of height and width: three places, so that not all show the
-same.
-"""
+"""Per row the region's upper left corner as shares of height and width: three places, so that not all show the same."""
 SIZE = 1 / 3
 """The region's side as a share of the photo's."""
 COLUMNS = ("photo", "global depth", "the region", "global depth,\ncut out", "local depth", "true depth")
@@ -52,9 +49,7 @@ needs = teacher_on_photos
 
 
 def draw(job: Job) -> Drawing:
-    """A row per photo: photo and global depth whole, then the region magnified: photo, global depth, local depth, true
-    depth.
-    """
+    """A row per photo: photo and global depth whole, then the region magnified: photo, global, local and true depth."""
     from dad.models.estimator import load
 
     teacher = load(job.study.teacher, short_side=job.study.crop.size)

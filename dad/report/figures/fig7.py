@@ -50,9 +50,7 @@ def needs(study: StudyConfig) -> Needs:
 
 
 def draw(job: Job) -> Drawing:
-    """Above the average and the paired difference, below a facet per data set; all with 95 % bands, and the teacher's
-    line.
-    """
+    """Above, average and paired difference; below, a facet per data set; all with 95 % bands and the teacher's line."""
     from matplotlib.patches import Patch
 
     from dad.analysis.frame import load_frame
@@ -89,9 +87,7 @@ def draw(job: Job) -> Drawing:
 
 
 def curves_of(frame: "Frame") -> "pd.DataFrame":
-    """One line per method, size and column: method, photos, dataset, mean, low, high; the paired difference is a
-    method, too.
-    """
+    """A line per method (also the paired difference), size and column: method, photos, dataset, mean, low, high."""
     import pandas as pd
 
     lines = frame.lines[(frame.lines["role"] == "row") & (frame.lines["metric"] == "abs_rel")].astype({"photos": int})

@@ -1,6 +1,4 @@
-"""Fig. 8: a student of the diffusion assistant beside a student of the encoder-decoder teacher, with a detail of
-each.
-"""
+"""Fig. 8: a student of the diffusion assistant beside one of the encoder-decoder teacher, with a detail of each."""
 
 import math
 from typing import Any

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 TITLE = "Qualitative comparison with baseline distillation"
 CAPTION = (
     "Maps, and predicted against true depth, of the baseline (global normalization alone) and of our method; on the "
-    "red diagonal "
-    "the prediction is the truth."
+    "red diagonal the prediction is the truth."
 )
 TABLES = ("table2",)
 NOTES = """\
@@ -58,9 +57,7 @@ def needs(study: StudyConfig) -> Needs:
 
 @dataclass
 class Density:
-    """How many pixels of a benchmark have which true and predicted depth: counts (BINS,BINS) between logarithmic edges
-    (m).
-    """
+    """Pixels of a benchmark by true and predicted depth: counts (BINS,BINS) between logarithmic edges (m)."""
 
     edges: NDArray[np.float64]
     counts: NDArray[np.float64]

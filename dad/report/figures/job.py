@@ -1,6 +1,4 @@
-"""A figure's way from a study's files to its own: what it is drawn from, what was drawn, and the page that is written
-beside it.
-"""
+"""A figure's way from a study's files to its own: what it is drawn from, what was drawn, and the page beside it."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -93,9 +93,7 @@ def other_methods(study: StudyConfig) -> tuple[Method, ...]:
 
 
 def our_method(study: StudyConfig) -> Method:
-    """The student that is shown as ours: of teacher and assistant, as the paper's; without an assistant, of Table 5 or
-    2.
-    """
+    """The student shown as ours: of teacher and assistant, as the paper's; without an assistant, of Table 5 or 2."""
     methods = (
         method_in(study, "ours", "table4", supervision="select"),
         method_in(study, "ours", "table5", method="ours-depth-anything-v2"),

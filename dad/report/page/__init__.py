@@ -1,6 +1,4 @@
-"""One HTML page of a whole study, in one file without a network: the reports' own Markdown, and what only a browser can
-show.
-"""
+"""One HTML page of a whole study, one file without a network: the reports' Markdown, and what only a browser shows."""
 
 import functools
 from collections import Counter

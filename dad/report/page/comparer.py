@@ -51,9 +51,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class ComparerView:
-    """The comparer's data as JSON text that is safe inside a script element, its choices, and what could not be
-    shown.
-    """
+    """The comparer's data as JSON text safe inside a script element, its choices, and what could not be shown."""
 
     data: str
     methods: tuple[Compared, ...]

@@ -74,16 +74,14 @@ def _stand_ins(study: StudyConfig) -> list[str]:
         names = ", ".join(f"{one.dataset} for {one.stands_for}" for one in places)
         sentences.append(
             f"None of these is a benchmark of the paper; they are other images shown in its columns: {names}. Only the "
-            "order of "
-            "rows can be compared with the printed numbers, never the values."
+            "order of rows can be compared with the printed numbers, never the values."
         )
     models = [study.teacher, study.student.model, *(one.model for one in study.architectures.values())]
     models += [study.assistant.model] if study.assistant else []
     if small := sorted({short_name(model) for model in models if model.startswith("zoo/")}):
         sentences.append(
             f"The networks {', '.join(small)} are small relatives of the paper's, which have learnt depth from "
-            "rendered scenes; no "
-            "released weights of depth are behind these numbers."
+            "rendered scenes; no released weights of depth are behind these numbers."
         )
     if isinstance(study.photos, ScenePhotos):
         sentences.append("The training photos are rendered scenes, not photographs.")

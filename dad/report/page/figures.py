@@ -16,9 +16,7 @@ from dad.study.config import StudyConfig
 from dad.study.tables import table_names, table_of
 
 WIDEST = 1600
-"""Pixels; figures are drawn for print at more than a screen shows. The page is at most 1216 wide; the rest is for a
-closer look.
-"""
+"""Pixels; print figures have more than a screen shows. The page is at most 1216 wide; the rest is for a closer look."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,7 @@ def embedded(path: Path) -> tuple[str, int, int]:
 
 
 def webp(pixels: NDArray[np.uint8], *, exact: bool = False) -> str:
-    """A picture as the data address of a WebP file, every pixel as it is where `exact`; the same pixels give the same
-    text.
-    """
+    """A picture as a data address of a WebP file, every pixel as it is where `exact`; equal pixels give equal text."""
     buffer = io.BytesIO()
     picture = Image.fromarray(pixels)
     picture.save(buffer, format="WEBP", lossless=exact, quality=60 if exact else 82, method=3)

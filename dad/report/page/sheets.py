@@ -1,6 +1,4 @@
-"""Markdown of the reports as HTML: the same text, with tables that can be sorted and searched and links that stay on
-the page.
-"""
+"""Markdown of the reports as HTML: the same text, with tables to sort and search and links that stay on the page."""
 
 import functools
 import html
@@ -26,9 +24,7 @@ NOTE = re.compile(r"(?<!<strong>)\bD\d+\b")
 
 @dataclass(frozen=True)
 class Value:
-    """One cell of a table: its HTML, what sorting compares (None comes last), and its interval on the column's own
-    range.
-    """
+    """One cell of a table: its HTML, what sorting compares (None last), and its interval on the column's own range."""
 
     html: markupsafe.Markup
     sort: float | str | None

@@ -107,9 +107,7 @@ def tex(text: str) -> str:
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Strict about names; numbers are written by the same filters everywhere. Templates of HTML escape what they are
-    given.
-    """
+    """Strict about names; numbers are written by the same filters everywhere. HTML templates escape what they get."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=jinja2.select_autoescape(["html"], default_for_string=False),  # a text of its own is Markdown
