@@ -1,6 +1,4 @@
-"""Networks and estimators: `build(name)` gives a network with random weights, `load(name_or_path)` one ready to
-predict.
-"""
+"""Networks (`build(name)`, with random weights) and estimators (`load(name_or_path)`, ready to predict)."""
 
 from typing import TYPE_CHECKING
 
@@ -12,8 +10,7 @@ __all__ = ["build", "load"]
 
 
 def __getattr__(name: str) -> object:
-    # torch and timm take seconds to import: `import dad.models.config` (the study, the command line) must not pay for
-    # them
+    # torch and timm take seconds to import: `import dad.models.config` (study, command line) must not pay for them
     if name == "build":
         from dad.models.registry import build
 

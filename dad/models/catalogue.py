@@ -71,9 +71,7 @@ SOURCES: tuple[Source, ...] = (
     Source("midas-v2.1-small-256", "midas_v21_small_256.pt", "MIT", url=f"{_MIDAS}/v2_1/midas_v21_small_256.pt"),
     Source("midas-v2.1-large-384", "midas_v21_384.pt", "MIT", url=f"{_MIDAS}/v2_1/midas_v21_384.pt"),
 )
-"""What `load(NAME)` looks for. Further files of the same networks (Distill Any Depth's) are given by their repository
-or path.
-"""
+"""What `load(NAME)` looks for. Other files of these networks (Distill Any Depth's) are given by repository or path."""
 
 
 def source_of(network: str) -> Source | None:
@@ -125,8 +123,7 @@ def licence_notice(name: str, network: str) -> str:
     if re.search(r"distill[-_ ]?any[-_ ]?depth", name, re.IGNORECASE):
         return (
             f"{name}: Distill Any Depth's weights are published under MIT, but distilled from Depth Anything V2 Large "
-            f"(CC-BY-NC-4.0): "
-            "check before commercial use"
+            "(CC-BY-NC-4.0): check before commercial use"
         )
     if network == "genpercept":
         return (

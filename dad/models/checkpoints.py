@@ -50,9 +50,7 @@ class Header:
 
 
 def resolve(name_or_path: str | Path) -> Path:
-    """The weights file or folder behind a zoo name, a path, a network's or a Hugging Face name. Raises UserError if
-    there is none.
-    """
+    """Weights file or folder of a path or a zoo, network's or Hugging Face name. Raises UserError if there is none."""
     found = locate(name_or_path)
     if found.how == "plugin":
         raise UserError(

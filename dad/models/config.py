@@ -14,9 +14,7 @@ def _check_taps(taps: tuple[int, ...], depth: int) -> None:
 
 
 class VitDptConfig(BaseModel):
-    """A DINOv2-style ViT with a DPT decoder (Depth Anything v1 and v2, Distill Any Depth; see Depth-Anything-V2
-    `dpt.py`).
-    """
+    """A DINOv2-style ViT and DPT decoder (Depth Anything v1 and v2, Distill Any Depth; Depth-Anything-V2 `dpt.py`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,9 +35,7 @@ class VitDptConfig(BaseModel):
     from scratch from a fraction of the images.
     """
     grid: Annotated[int, Field(gt=0)] = 37
-    """Side of the stored position-embedding grid, in patches; other grids are resampled from it in every forward
-    pass.
-    """
+    """Side of the stored position-embedding grid, in patches; others are resampled from it in every forward pass."""
     reassemble: tuple[int, int, int, int]
     """Channels after the four reassemble projections."""
     fusion: Annotated[int, Field(gt=0)]
@@ -62,9 +58,7 @@ class VitDptConfig(BaseModel):
 
 
 class DepthAnything3Config(BaseModel):
-    """Depth Anything 3's monocular network: a DINOv2 ViT and a DPT decoder for depth and sky (Depth-Anything-3
-    `model/da3.py`).
-    """
+    """Monocular Depth Anything 3: a DINOv2 ViT and DPT decoder for depth and sky (Depth-Anything-3 `model/da3.py`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -97,8 +91,9 @@ class DepthAnything3Config(BaseModel):
 
 
 class MidasDptConfig(BaseModel):
-    """MiDaS v3.0 (`vit`) and v3.1 (`beit`): a transformer over patches of 16 pixels, class-token readout, DPT decoder
-    (isl-org/MiDaS `dpt_depth.py`).
+    """MiDaS v3.0 (`vit`) and v3.1 (`beit`), from isl-org/MiDaS `dpt_depth.py`.
+
+    A transformer over patches of 16 pixels, class-token readout and a DPT decoder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -176,9 +171,7 @@ class MidasSmallConfig(BaseModel):
     fusion: Positive = 64
     """Channels of the shallowest fusion block; deeper ones have 2, 4 and 8 times as many."""
     fit: Literal["upper", "lower"] = "upper"
-    """Which side of an image becomes the input's size: the longest, as upstream, or the shortest, as Depth Anything's
-    networks.
-    """
+    """Which image side becomes the input's size: the longest, as upstream, or the shortest, as in Depth Anything."""
 
     @property
     def patch(self) -> int:
@@ -222,17 +215,13 @@ class GenPerceptConfig(BaseModel):
     vae: dict[str, Any]
     """Arguments of diffusers' AutoencoderKL."""
     text_encoder: dict[str, Any]
-    """Arguments of transformers' CLIPTextConfig; needed only to embed the empty prompt when an official checkpoint is
-    read.
-    """
+    """Arguments of transformers' CLIPTextConfig, only to embed the empty prompt when an official checkpoint is read."""
     prompt_tokens: Positive = 2
     """Tokens of the empty prompt: begin and end."""
 
     @property
     def patch(self) -> int:
-        """What the input's height and width must be multiples of, in pixels: nothing, upstream takes the image as
-        is.
-        """
+        """What the input's height and width must be multiples of, in pixels: nothing, upstream takes images as is."""
         return 1
 
 

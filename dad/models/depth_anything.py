@@ -65,9 +65,7 @@ class DepthAnything(DepthNetwork):
         return tokens(self.pretrained.features(x, self.config.taps)[-1])
 
     def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Depth Anything's own names, Distill Any Depth's renamed ones (its large class) and both Hugging Face
-        spellings.
-        """
+        """Depth Anything's names, Distill Any Depth's renamed ones (large class) and both Hugging Face spellings."""
         return depth_anything_names(state)
 
 

@@ -23,9 +23,7 @@ class RunsAsItIs(UserError):
 
 
 class AnyEstimator(Protocol):
-    """What `load` gives: RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of its `kind`; one image -> a numpy array
-    (H,W).
-    """
+    """What `load` gives: RGB (B,3,H,W) in [0,1] -> map (B,1,H,W) float32 of its `kind`; one image -> numpy (H,W)."""
 
     name: str
     kind: str
@@ -85,9 +83,7 @@ class Estimator(TakesImages):
         return self.resize_back(prediction, (height, width), resized=image.shape[-2:] != rgb.shape[-2:])
 
     def resize(self, image: Tensor) -> Tensor:
-        """The image (B,3,H,W) at the network's size: bicubic without antialiasing, which is what OpenCV's INTER_CUBIC
-        does.
-        """
+        """The image (B,3,H,W) at the network's size: bicubic without antialiasing, as OpenCV's INTER_CUBIC."""
         return resize_image(image, self.policy.network_size(*image.shape[-2:]), self.policy.fit)
 
     def resize_back(self, prediction: Tensor, size: tuple[int, int], *, resized: bool) -> Tensor:

@@ -57,9 +57,7 @@ class GenPercept(DepthNetwork):
         return self.customized_head.head.head[4].bias if self.config.head == "dpt" else self.vae.decoder.conv_out.bias
 
     def encode(self, x: Tensor) -> Tensor:
-        """Raises UserError: feature alignment compares tokens of an image encoder, which a diffusion network does not
-        have.
-        """
+        """Raises UserError: feature alignment compares tokens of an image encoder, which a diffusion network lacks."""
         raise UserError(
             "GenPercept has no encoder features to align: use it as teacher or assistant, or set the feature loss to 0"
         )
@@ -112,9 +110,7 @@ class GenPercept(DepthNetwork):
         return torch.tensor([TIMESTEP], device=latent.device)
 
     def from_official(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Parts prefixed `unet.`, `vae.`, `customized_head.`; the text encoder (`text_encoder.`) becomes the prompt's
-        embedding.
-        """
+        """Parts prefixed `unet.`, `vae.`, `customized_head.`; `text_encoder.` becomes the prompt's embedding."""
         own, text = {}, {}
         for key, value in state.items():
             if key.startswith("text_encoder."):

@@ -1,6 +1,4 @@
-"""GenPercept's DPT head on the features of a diffusion UNet (aim-uofa/GenPercept `genpercept/models/dpt_head.py`, the
-Identity variant).
-"""
+"""GenPercept's DPT head on a diffusion UNet's features (aim-uofa/GenPercept `models/dpt_head.py`, Identity variant)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -9,9 +9,7 @@ from dad.errors import UserError
 from dad.models.official import WEIGHTS
 
 PATIENCE = 5.0
-"""Seconds until a hub that does not answer counts as not there; `HF_HUB_ETAG_TIMEOUT`, the hub's own setting, says
-otherwise.
-"""
+"""Seconds until a hub that does not answer counts as absent; `HF_HUB_ETAG_TIMEOUT`, its own setting, says otherwise."""
 
 
 def offline() -> bool:
@@ -21,9 +19,7 @@ def offline() -> bool:
 
 
 def from_hub(repository: str, file: str | None) -> Path:
-    """The file, or the whole repository's folder where there is none, of a Hugging Face name. Raises UserError in one
-    line.
-    """
+    """The file, or without one the whole repository's folder, of a Hugging Face name. Raises UserError in one line."""
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 

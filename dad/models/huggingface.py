@@ -65,16 +65,13 @@ def _depth_anything(described: Mapping[str, Any], name: str) -> VitDptConfig:
 
 
 def _dpt(described: Mapping[str, Any], name: str) -> MidasDptConfig | MidasSwinConfig:
-    """MiDaS v3.0 and v3.1 as transformers' conversion scripts describe them. What a config leaves out has transformers'
-    default.
-    """
+    """MiDaS v3.0 and v3.1 as transformers' conversion scripts describe them. Missing keys: transformers' defaults."""
     backbone = described.get("backbone_config") or {}
     encoder = "hybrid" if described.get("is_hybrid") else backbone.get("model_type", "vit")
     if encoder not in ("vit", "beit", "swinv2"):
         raise UserError(
             f"{name} is a DPT network over {encoder}, which is not supported; supported are ViT (Intel/dpt-large), "
-            "BEiT "
-            f"(Intel/dpt-beit-large-512) and Swin v2 (Intel/dpt-swinv2-tiny-256)"
+            "BEiT (Intel/dpt-beit-large-512) and Swin v2 (Intel/dpt-swinv2-tiny-256)"
         )
     source = backbone or described
     if encoder == "swinv2":

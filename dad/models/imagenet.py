@@ -55,9 +55,7 @@ _OTHERS |= {"_project_conv": "conv_pwl", "_bn2": "bn3"}
 
 
 def find_weights(name: str) -> Path:
-    """The installed weights file, checked. Raises UserError for an unknown name, a package that is not there, a damaged
-    file.
-    """
+    """The installed weights file, checked. Raises UserError for an unknown name, an absent package, a damaged file."""
     if name not in WEIGHTS:
         raise UserError(f"init {name!r} is unknown; choose one of {', '.join(WEIGHTS)}")
     known = WEIGHTS[name]
@@ -73,9 +71,7 @@ def find_weights(name: str) -> Path:
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """EfficientNet-PyTorch's names (`_blocks.N._expand_conv`, ...) to those of `MidasSmall.pretrained`, without the
-    classifier.
-    """
+    """EfficientNet-PyTorch's names (`_blocks.N._expand_conv`, ...) to `MidasSmall.pretrained`'s, without classifier."""
     places = [f"{place}.{block}" for place, count in STAGES for block in range(count)]
     named = {}
     for key, value in state.items():
@@ -114,7 +110,5 @@ def fill_encoder(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def from_imagenet(network: nn.Module, name: str) -> None:
-    """Fill the encoder of `network` with the installed weights `name`. Raises UserError as `find_weights` and
-    `fill_encoder` do.
-    """
+    """Fill `network`'s encoder with installed weights `name`. Raises UserError as `find_weights` and `fill_encoder`."""
     fill_encoder(network, torch.load(find_weights(name), map_location="cpu", weights_only=True))

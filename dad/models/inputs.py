@@ -39,8 +39,7 @@ def as_batch(image: Any) -> Tensor:
     else:
         raise UserError(
             "an estimator takes a tensor (B,3,H,W) in [0,1], or one image as a path, a PIL image or a numpy array "
-            "(H,W,3); got "
-            f"{type(image).__name__}"
+            f"(H,W,3); got {type(image).__name__}"
         )
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise UserError(f"an image as a numpy array has the shape (H,W,3), got {pixels.shape}")

@@ -61,17 +61,13 @@ _FILES: dict[str, str] = {}
 
 
 def use_files(files: Mapping[str, str]) -> None:
-    """Let names of models stand for these files in this process: a study's `weights`. Those of an earlier call are
-    forgotten.
-    """
+    """Let models' names stand for these files in this process: a study's `weights`. Forgets those of earlier calls."""
     _FILES.clear()
     _FILES.update(files)
 
 
 def stands_for(name: str) -> str:
-    """The file that a study gives for a model's name, else the name; what a network's name says of the file is kept
-    with it.
-    """
+    """The file that a study gives for a model's name, else the name; what a network's name says of the file is kept."""
     file = _FILES.get(name)
     if file is None:
         return name
@@ -127,9 +123,7 @@ def looks_like_path(text: str) -> bool:
 
 
 def hub_parts(text: str) -> tuple[str, str | None]:
-    """The repository and the file that a name of the form `org/repository[/file]` speaks of; ("", None) for any other
-    name.
-    """
+    """The repository and file that a name of the form `org/repository[/file]` speaks of; ("", None) for any other."""
     found = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:/(.+))?", text)
     if found is None or text.startswith((".", "/", "~")):
         return "", None

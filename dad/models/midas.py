@@ -15,9 +15,7 @@ from dad.models.policy import HALF, InputPolicy
 
 
 class ProjectReadout(nn.Module):
-    """Tokens (B,1+N,C), class token first -> (B,N,C): every patch token is joined with the class token and
-    projected.
-    """
+    """Tokens (B,1+N,C), class token first -> (B,N,C): each patch token is joined with the class token and projected."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -68,9 +66,7 @@ class MidasDpt(DepthNetwork):
 
     @property
     def encoder(self) -> nn.Module:
-        """The transformer alone: the readout projections belong to reassembling, which is the decoder's as in Depth
-        Anything.
-        """
+        """The transformer alone: the readout projections belong to reassembling, the decoder's as in Depth Anything."""
         return self.pretrained.model
 
     @property

@@ -33,8 +33,9 @@ class MidasConvNet(DepthNetwork):
         return self.scratch.output_conv[4].bias
 
     def forward(self, x: Tensor, *, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Normalised input (B,3,H,W), H and W multiples of 32 -> disparity (B,1,H,W); `with_features` adds the last
-        stage's cells.
+        """Normalised input (B,3,H,W), H and W multiples of 32 -> disparity (B,1,H,W).
+
+        `with_features` adds the last stage's cells.
         """
         self.check_size(x)
         maps = self._stages(x)
@@ -54,8 +55,9 @@ class MidasConvNet(DepthNetwork):
 
 
 class MidasSmall(MidasConvNet):
-    """v2.1 small. timm's `tf_efficientnet_lite3` (padding "same" and batch norm as TensorFlow's) has the official
-    weights' arithmetic.
+    """MiDaS v2.1 small.
+
+    timm's `tf_efficientnet_lite3` (padding "same" and batch norm as TensorFlow's) has the official weights' arithmetic.
     """
 
     def __init__(self, config: MidasSmallConfig) -> None:

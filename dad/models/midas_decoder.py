@@ -19,9 +19,7 @@ class ReluResidualConvUnit(ResidualConvUnit):
 
 
 class FusionBlock(nn.Module):
-    """Add the refined skip connection, refine, upsample (align_corners=True), and project where the variant has a
-    projection.
-    """
+    """Add the refined skip connection, refine, upsample (align_corners=True), and project where the variant does."""
 
     def __init__(
         self, channels: int, *, projected: int | None, unit: type[ResidualConvUnit] = ResidualConvUnit

@@ -1,6 +1,4 @@
-"""The transformer encoders of MiDaS: timm's BEiT and ViT with their position tables resampled as the official code
-does.
-"""
+"""Transformer encoders of MiDaS: timm's BEiT and ViT with their position tables resampled as the official code does."""
 
 import functools
 
@@ -91,9 +89,7 @@ class MidasBeit(Beit):
 
 
 class MidasVit(VisionTransformer):
-    """timm's `vit_large_patch16_384` with a bilinearly resampled position embedding (isl-org/MiDaS
-    `backbones/vit.py`).
-    """
+    """timm's `vit_large_patch16_384`, position embedding resampled bilinearly (isl-org/MiDaS `backbones/vit.py`)."""
 
     def __init__(self, *, width: int, depth: int, heads: int, grid: int, patch: int, classes: int) -> None:
         super().__init__(

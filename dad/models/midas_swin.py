@@ -16,9 +16,7 @@ from dad.models.policy import HALF, InputPolicy
 
 
 class MidasSwin(DepthNetwork):
-    """Encoder (`pretrained.model`, timm's names) and decoder (`scratch`) for square inputs of one size; relative
-    disparity >= 0.
-    """
+    """Encoder (`pretrained.model`, timm's names), decoder (`scratch`) for one square size; relative disparity >= 0."""
 
     def __init__(self, config: MidasSwinConfig) -> None:
         super().__init__()
@@ -51,8 +49,9 @@ class MidasSwin(DepthNetwork):
         return self.scratch.output_conv[4].bias
 
     def forward(self, x: Tensor, *, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Normalised input (B,3,S,S) of the network's one size -> disparity (B,1,S,S); `with_features` adds the last
-        stage's tokens.
+        """Normalised input (B,3,S,S) of the network's one size -> disparity (B,1,S,S).
+
+        `with_features` adds the last stage's tokens.
         """
         maps = self._stages(x)
         disparity = self.scratch(maps)

@@ -34,9 +34,7 @@ class Gradient(TakesImages):
     name, kind, patch = "no-skill:gradient", "disparity", 1
 
     def predict(self, rgb: Tensor) -> Tensor:
-        """RGB (B,3,H,W) -> (B,1,H,W), the height of each pixel's centre below the upper edge as a share of H, never
-        0.
-        """
+        """RGB (B,3,H,W) -> (B,1,H,W), the height of each pixel's centre below the top edge as a share of H, never 0."""
         height, width = rgb.shape[-2:]
         places = (torch.arange(height, dtype=torch.float32, device=rgb.device) + 0.5) / height
         return places[None, None, :, None].expand(len(rgb), 1, height, width).contiguous()

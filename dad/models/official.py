@@ -1,6 +1,4 @@
-"""Weights of others: reading files without running what they hold, finding them by name, and building the network they
-belong to.
-"""
+"""Weights of others: reading files without running what they hold, finding them by name, and building their network."""
 
 import json
 import pickle
@@ -146,9 +144,7 @@ def _described(config: NetworkConfig) -> str:
 
 
 def _read_genpercept(path: Path, name: str) -> tuple[GenPerceptConfig, dict[str, Tensor]]:
-    """A folder as Stable Diffusion's (unet, vae, text_encoder), the UNet replaced by GenPercept's, and perhaps
-    `dpt_head_identity`.
-    """
+    """A folder as Stable Diffusion's (unet, vae, text_encoder) with GenPercept's UNet, perhaps `dpt_head_identity`."""
     head = path / "dpt_head_identity"
     state: dict[str, Tensor] = {}
     configs: dict[str, Any] = {}

@@ -29,9 +29,7 @@ def onnx_file(path: Path) -> Path | None:
 
 
 class OnnxNetwork:
-    """A graph of onnxruntime instead of a network: called with normalised input (B,3,h,w), gives maps (B,1,h,w) on the
-    CPU.
-    """
+    """A graph of onnxruntime instead of a network: normalised input (B,3,h,w) -> maps (B,1,h,w) on the CPU."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -75,9 +73,7 @@ class OnnxNetwork:
         return (rgb - mean) / std
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Run the graph; raises UserError for sizes that the network does not take, which the graph itself would cut or
-        fail at.
-        """
+        """Run the graph; raises UserError for sizes the network does not take, which the graph would cut or fail at."""
         height, width = x.shape[-2:]
         if isinstance(self.config, MidasSwinConfig) and {height, width} != {self.config.size}:
             side = self.config.size

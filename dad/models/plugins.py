@@ -156,9 +156,7 @@ def _adapted(made: Any) -> "AnyEstimator":
 
         @torch.inference_mode()
         def predict(self, rgb: torch.Tensor) -> torch.Tensor:
-            """Predict; raises UserError for what the other package raises, and for a map of another shape than
-            (B,1,H,W).
-            """
+            """Predict; raises UserError for what the other package raises, and for a map that is not (B,1,H,W)."""
             try:
                 found = made(rgb)
             except Exception as error:

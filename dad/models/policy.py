@@ -43,9 +43,7 @@ class InputPolicy:
         return replace(self, size=size, multiple=multiple, fit="square" if square else self.fit)
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the network's input for an image of this height and width. Raises UserError if there is
-        none.
-        """
+        """Height and width of the network's input for an image of this size. Raises UserError if there is none."""
         try:
             return possible_size(height, width, self.size, self.multiple, self.fit)
         except ValueError as error:
@@ -53,7 +51,5 @@ class InputPolicy:
 
 
 def lower_bound_size(height: int, width: int, short_side: int, multiple: int) -> tuple[int, int]:
-    """Depth Anything's input size: aspect kept, both sides at least `short_side`, rounded to multiples (never
-    below).
-    """
+    """Depth Anything's input size: aspect kept, both sides >= `short_side`, rounded to multiples (never below)."""
     return network_size(height, width, short_side, multiple, "lower")

@@ -50,15 +50,12 @@ def _by_keys(state: Mapping[str, Tensor], name: str, network: str | None, path: 
     keys = shorten(sorted(state)) or "no tensors"
     raise UserError(
         f"{name} is of no known network (Depth Anything v1, v2 or 3, Distill Any Depth, MiDaS v2.1 to v3.1, "
-        "GenPercept): it "
-        f"holds {keys}"
+        f"GenPercept): it holds {keys}"
     )
 
 
 def _depth_anything_3(state: Mapping[str, Tensor], name: str) -> str:
-    """The monocular networks of Depth Anything 3; those of many views have other decoders and attention, and are
-    refused.
-    """
+    """Depth Anything 3's monocular networks; those of many views have other decoders and attention, and are refused."""
     state = {key.removeprefix("model."): value for key, value in state.items()}
     known = {config.width: network for network, config in NETWORKS.items() if isinstance(config, DepthAnything3Config)}
     width = state["backbone.pretrained.cls_token"].shape[-1] if "backbone.pretrained.cls_token" in state else None
@@ -85,8 +82,7 @@ def _depth_anything(state: Mapping[str, Tensor], name: str, network: str | None,
     if not sizes:
         raise UserError(
             f"{name} looks like Depth Anything with tokens of dimension {width}, which is none of small (384), base "
-            "(768) "
-            f"and large (1024)"
+            "(768) and large (1024)"
         )
     versions = {"v2"} if any(key.startswith("backbone.blocks.0.") for key in state) else set()
     versions |= version_in(name)

@@ -16,9 +16,7 @@ Fit = Literal["lower", "upper", "minimal", "square", "longest", "area"]
 LARGEST_INPUT = 2**25
 """Pixels of the largest network input: more needs hours and memory that no machine here has."""
 LONGEST_INPUT = 16
-"""How many times its shorter side the longer one of an input may have, where the shorter is fixed: upstream has no
-end.
-"""
+"""How many times its shorter side an input's longer one may have, where the shorter is fixed: upstream has no end."""
 
 
 def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) -> tuple[int, int]:
@@ -53,15 +51,12 @@ def network_size(height: int, width: int, size: int, multiple: int, fit: Fit) ->
 
 
 def possible_size(height: int, width: int, size: int, multiple: int, fit: Fit) -> tuple[int, int]:
-    """`network_size`, where it is a size that a network can take. Raises ValueError, in one line, for images too
-    elongated.
-    """
+    """`network_size`, where a network can take it. Raises ValueError, in one line, for images too elongated."""
     found = network_size(height, width, size, multiple, fit)
     if min(found) < 1:
         raise ValueError(
             f"an image of {height}x{width} pixels is too elongated for this network: its input of {size} pixels would "
-            "have "
-            f"{found[0]}x{found[1]} pixels; crop the image or choose a larger input size"
+            f"have {found[0]}x{found[1]} pixels; crop the image or choose a larger input size"
         )
     if found[0] * found[1] > LARGEST_INPUT:
         raise ValueError(
@@ -70,8 +65,8 @@ def possible_size(height: int, width: int, size: int, multiple: int, fit: Fit) -
     if found[0] * found[1] > LONGEST_INPUT * max(size, 1) ** 2 and fit in ("lower", "minimal"):
         raise ValueError(
             f"an image of {height}x{width} pixels is too elongated: the network's input would have "
-            f"{found[0]}x{found[1]} pixels, "
-            f"and its longer side may be {LONGEST_INPUT} times the shorter; crop the image"
+            f"{found[0]}x{found[1]} pixels, and its longer side may be {LONGEST_INPUT} times the shorter; "
+            "crop the image"
         )
     return found
 
@@ -93,9 +88,7 @@ def resize_image(image: Tensor, size: tuple[int, int], fit: Fit) -> Tensor:
 def resize_map(
     prediction: Tensor, size: tuple[int, int], fit: Fit, back: Literal["bilinear", "bicubic"], *, resized: bool
 ) -> Tensor:
-    """The map (B,1,h,w) at the image's size (H,W). `resized` says whether the image had been resized for the
-    network.
-    """
+    """The map (B,1,h,w) at the image's size (H,W). `resized` says whether the image was resized for the network."""
     if fit == "longest":
         if tuple(prediction.shape[-2:]) != size:
             prediction = F.interpolate(prediction, size=size, mode="bilinear", align_corners=False, antialias=True)
@@ -106,9 +99,7 @@ def resize_map(
 
 
 def resize_eight_bit(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear with antialiasing on 8-bit values, as the diffusion pipelines resize their inputs; (B,3,H,W) in [0,1]
-    both ways.
-    """
+    """Antialiased bilinear on 8-bit values, as the diffusion pipelines resize inputs; (B,3,H,W) in [0,1] both ways."""
     from torchvision.transforms.functional import InterpolationMode, resize
 
     pixels = (image * 255).round().clip(0, 255).to(torch.uint8)

@@ -1,3 +1,1 @@
-"""What runs: the configuration of a study, the cells of each table, the paper's printed numbers. No heavy imports
-here.
-"""
+"""What runs: a study's configuration, the cells of each table, the paper's printed numbers. No heavy imports here."""

@@ -68,9 +68,7 @@ def one_of(names: Iterable[str]) -> AfterValidator:
 
 
 class AddedLater:
-    """Marks a field (`Annotated[bool, AddedLater]`) that came after results: `identity` leaves it out at its
-    default.
-    """
+    """Marks a field (`Annotated[bool, AddedLater]`) that came after results: `identity` omits it at its default."""
 
 
 class SameResult:
@@ -148,9 +146,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def as_text(value: Any, allowed: tuple[Any, ...] | None = None) -> Any:
-    """A scalar as the text it was written as; with `allowed`, YAML 1.1's booleans become the word of these they stand
-    for.
-    """
+    """A scalar as its written text; with `allowed`, YAML 1.1's booleans become the word of these they stand for."""
     if isinstance(value, bool):
         words = [word for word in ("yes", "on", "true") if value] or ["no", "off", "false"]
         return next((word for word in words if allowed and word in allowed), value)

@@ -45,9 +45,7 @@ class ScenePhotos(Frozen):
     height: Positive
     width: Positive
     style: Annotated[SceneStyle, AddedLater] = "plain"
-    """`plain`: simple bodies; `rich`: things with parts, real lenses and light; `foreign`: rich, but of another
-    family.
-    """
+    """`plain`: simple bodies; `rich`: things with parts, real lenses and light; `foreign`: rich, of another family."""
 
     @model_validator(mode="after")
     def _every_kind(self) -> "ScenePhotos":
@@ -85,9 +83,7 @@ class NoiseConfig(Frozen):
     """How labels are spoiled on purpose (`dad.distill.noise`), a pure function of the crop. Not in the paper."""
 
     kind: Literal["region", "blur", "frame"]
-    """`region`: a rectangle is wrong in scale; `blur`: edges are lost; `frame`: the whole map has another scale and
-    shift.
-    """
+    """`region`: a rectangle of wrong scale; `blur`: lost edges; `frame`: another scale and shift of the whole map."""
     strength: Annotated[float, Field(gt=0, le=1)]
     """`region`: the rectangle's share of the map; `blur`: standard deviation in tenths of the map's side; `frame`:
     standard deviation of the logarithm of the scale, and of the shift in mean absolute deviations of the map.
@@ -102,9 +98,7 @@ class LabelConfig(Frozen):
     `shared`: cached where two or more jobs read them, else online (`dad.study.storage`).
     """
     dtype: Literal["float16", "float32"] = "float16"
-    """How a label is stored; in the training loop it is rounded to it too, so that all modes train on the same
-    numbers.
-    """
+    """How a label is stored; in the training loop it is rounded to it too, so all modes train on the same numbers."""
     precision: Annotated[Literal["no", "bf16"], AddedLater] = "no"
     """Of the networks that are only read: teacher, assistant and the frozen encoder. `bf16`: torch's autocast, with the
     map's last convolution in float32; `no`: float32 throughout.
@@ -131,9 +125,7 @@ class LossConfig(Frozen):
     gradient_scales: Positive = 4
     """Strides 1, 2, 4, ... of gradient matching."""
     gradient_normalization: Annotated[Literal["global", "own"], AddedLater] = "global"
-    """On which maps gradients are matched: globally normalised ones, or normalised as the cell's own loss
-    normalises.
-    """
+    """On which maps gradients are matched: globally normalised ones, or normalised as the cell's own loss does."""
     feature_encoder: Annotated[str | None, AddedLater] = None
     """The frozen encoder of feature alignment, of the student's width and patch: `dinov2` (the paper's, of the
     student's size; with `@FOLDER` its official files), `timm:NAME` (with `@FILE`), or a model's name or file. null: the
@@ -169,9 +161,7 @@ class OptimConfig(Frozen):
     pass. The loss is the whole batch's, to the rounding of sums. null: the batch.
     """
     compile: Annotated[Literal["inductor", "aot_eager"] | None, AddedLater] = None
-    """torch's compiler for the student's passes: `inductor`, or `aot_eager`, which only shows that a network can be
-    compiled. Equal to rounding.
-    """
+    """torch's compiler for student passes: `inductor`; `aot_eager` only shows that they compile. Equal to rounding."""
     activation_checkpointing: Annotated[bool, SameResult] = False
     """Whether the student's blocks keep only what goes into them and are computed again in the backward pass."""
 
@@ -224,9 +214,7 @@ class LabelPlan(Frozen):
     samples: Positive
     """Stream positions to label: steps x batch."""
     batch: Positive
-    """Crops per forward pass of the teacher: the training's batch, since a batch's composition can change a network's
-    last bits.
-    """
+    """Crops in a teacher's forward pass: the training's batch, as its composition can change a network's last bits."""
     precision: Annotated[Literal["no", "bf16"], AddedLater] = "no"
     """See `LabelConfig`."""
     chunk: Annotated[Positive | None, AddedLater] = None
@@ -242,9 +230,7 @@ class Cell(Frozen):
     assistant: AssistantConfig | None = None
     """Set where `supervision` needs it, and only there."""
     supervision: Supervision = "teacher"
-    """Whose maps are the labels: the teacher's, the mean of both (`average`), or of one drawn per iteration
-    (`select`).
-    """
+    """Whose maps are labels: the teacher's, the mean of both (`average`), or of one drawn per iteration (`select`)."""
     student: StudentConfig
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
     crop: CropConfig

@@ -32,9 +32,7 @@ shipped, and estimators without skill. A number between the last and the first h
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: its factors, and its cells by id (one per seed), a model that is scored as is, or the reason
-    why there is neither.
-    """
+    """A table row: its factors, and its cells by id (one per seed), a model scored as is, or the reason for neither."""
 
     table: str
     factors: dict[str, str]
@@ -68,9 +66,7 @@ def cell_id(cell: Cell) -> str:
 
 
 def model_id(model: str) -> str:
-    """Id of a model that is scored as is: `model-` and a readable slug, with a hash where the slug does not tell
-    everything.
-    """
+    """Id of a model scored as is: `model-` and a readable slug, with a hash where the slug does not tell everything."""
     slug = model_slug(model)
     return f"model-{slug}" if model == f"zoo/{slug}" or model == slug else f"model-{slug}-{sha256_json(model)[:8]}"
 
@@ -105,9 +101,7 @@ def load_study(source: str) -> StudyConfig:
 
 
 def check_tables(study: StudyConfig) -> None:
-    """Raise UserError for the first mistake in the study's own tables; the library's are looked at when they are asked
-    for.
-    """
+    """Raise UserError for the first mistake in the study's own tables; the library's are looked at when asked for."""
     known = known_tables(study)
     for key, tables in (("changes", study.changes), ("table_seeds", study.table_seeds)):
         if unknown := [table for table in tables if table not in known]:
@@ -152,9 +146,7 @@ def _row(study: StudyConfig, layout: Table, row: TableRow, source: str) -> Row:
 
 
 def _changes(layout: Table, row: TableRow, source: str) -> dict[str, Any]:
-    """What a row changes in the study's plain student: what all rows do, what its levels do, and what it does by
-    itself.
-    """
+    """What a row changes in the study's plain student: what all rows do, what its levels do and what it does itself."""
     changes = dict(layout.base)
     for factor, level in row.row.items():
         known = layout.levels.get(factor, {})
@@ -177,9 +169,7 @@ def _check_estimators(study: StudyConfig, layout: Table) -> None:
 
 
 def all_cells(study: StudyConfig, tables: Iterable[str] | None = None) -> dict[str, Cell]:
-    """Every cell of these tables by id; by default of those that the study makes (`known_tables` also has the
-    library's).
-    """
+    """Every cell of these tables by id; by default of those the study makes (`known_tables` also has the library's)."""
     names = table_names(study) if tables is None else tables
     return {name: cell for table in names for row in table_rows(study, table) for name, cell in row.cells.items()}
 

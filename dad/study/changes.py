@@ -107,9 +107,7 @@ def _plain(study: StudyConfig, changes: Mapping[str, Any], seed: int, source: st
 
 
 def _model(study: StudyConfig, name: str) -> str:
-    """The model that a role, an architecture or a model's own name stands for; what the study does not name has been
-    refused.
-    """
+    """The model a role, architecture or model's own name stands for; what the study does not name has been refused."""
     if name in ("teacher", "assistant"):
         return study.teacher if name == "teacher" or study.assistant is None else study.assistant.model
     return study.architectures[name].model if name in ARCHITECTURES else name  # type: ignore[index]
@@ -185,9 +183,7 @@ def _no_tokens(study: StudyConfig, changes: Mapping[str, Any], cell: Cell) -> st
 
 
 def scored_model(study: StudyConfig, roles: tuple[str, ...], row: str, source: str) -> str:
-    """The model that a row scores as is: the first of its roles that the study has. Raises Impossible where it has
-    none.
-    """
+    """The model a row scores as is: the first of its roles that the study has. Raises Impossible where it has none."""
     reasons = []
     for role in roles:
         if role == "estimator":

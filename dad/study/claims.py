@@ -8,9 +8,7 @@ from pydantic import Field, model_validator
 from dad.study.base import Frozen
 
 MEASURED = ("boundary_f1", "edge_abs_rel", "centre_local_abs_rel", "centre_global_abs_rel")
-"""What is measured of every image beside the metrics that tables print; a claim can ask for it on any of a table's data
-sets.
-"""
+"""What is measured of each image beside the metrics tables print; a claim can ask for it on any data set of a table."""
 ENDS = ("largest", "smallest")
 """Levels that stand for the ends of a factor that is a number."""
 
@@ -35,9 +33,7 @@ class Comparison(Frozen):
     """Columns of the table, or `average`."""
     metric: str = "abs_rel"
     other_metric: str | None = None
-    """`better`: what `others` are measured by where that is another metric of the same unit, e.g. after another
-    alignment.
-    """
+    """`better`: what `others` are measured by, if another metric of the same unit, e.g. after another alignment."""
     factor: Annotated[float, Field(ge=1)] = 1.0
     """`better`: of the two values, the larger is at least this many times the smaller."""
     margin: Annotated[float, Field(gt=0)] | None = None

@@ -57,9 +57,7 @@ class BenchmarkConfig(Frozen):
     """A labelled evaluation set."""
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
-    """`scenes-indoor`, `scenes-outdoor`, `scenes-driving` (rendered here) or `samples` (a CSV manifest of RGB-D
-    pairs).
-    """
+    """`scenes-indoor`, `scenes-outdoor`, `scenes-driving` (rendered here) or `samples` (RGB-D pairs, CSV manifest)."""
     root: str | None = None
     """Folder of the data, or a .tar of it; scenes are rendered where this is null."""
     list: str | None = None
@@ -155,9 +153,7 @@ class StudyConfig(Frozen):
     name, not the place; its results belong to the file's contents.
     """
     photos: ScenePhotos | FolderPhotos = Field(discriminator="source")
-    """What the students of Tables 1 to 4 train on (the paper's 50K); a plain string is the folder of the user's own
-    photos.
-    """
+    """What students of Tables 1 to 4 train on (the paper's 50K); a plain string is the folder of the user's photos."""
     scaling: tuple[Positive, ...] = ()
     """Sizes of the nested photo sets of Fig. 7; Table 5's students train on the largest."""
     crop: CropConfig
@@ -189,9 +185,7 @@ class StudyConfig(Frozen):
     tables: dict[str, Table] = Field(default_factory=dict)
     """Tables of one's own, by the name of their files: made, scored and rendered like the paper's."""
     library: str | None = None
-    """Folder of further tables (NAME.yaml), which are made when they are asked for; null: `tables` beside the study's
-    file.
-    """
+    """Folder of further tables (NAME.yaml), which are made when asked for; null: `tables` beside the study's file."""
 
     @field_validator("photos", mode="before")
     @classmethod

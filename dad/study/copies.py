@@ -19,9 +19,7 @@ Note = tuple[int, int, str]
 
 
 def note_times(layout: Layout) -> None:
-    """Note the size, time and checksum of every result that the workflow knows by its time; unchanged ones are not read
-    again.
-    """
+    """Note the size, time and checksum of each result the workflow knows by its time; unchanged ones are not reread."""
     path, (_, before) = layout.root / RECORD, _read(layout)
     now = {}
     for file in layout.timed_files():
@@ -61,9 +59,7 @@ def restore_times(layout: Layout) -> int:
 
 
 def _read(layout: Layout) -> tuple[int, dict[str, Note]]:
-    """When the record was made and what it says; nothing if there is none or it is damaged, and times are then what
-    they are.
-    """
+    """When the record was made and what it says; nothing if it is absent or damaged: times are then what they are."""
     try:
         noted = read_json(layout.root / RECORD)
         files = {

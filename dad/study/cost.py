@@ -1,6 +1,4 @@
-"""What a study costs before anything runs: steps, crops through teachers and students, hours at stated rates, label
-storage.
-"""
+"""A study's cost before it runs: steps, crops through teachers and students, hours at stated rates, label storage."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -28,16 +28,12 @@ def shipped() -> Path:
 
 
 def default_study() -> str:
-    """The study of a verb without --config: config/mini.yaml of the current folder, else the one that ships with the
-    package.
-    """
+    """The study of a verb without --config: config/mini.yaml of the current folder, else the package's own."""
     return str(DEFAULT if DEFAULT.is_file() else shipped() / DEFAULT)
 
 
 def find_snakefile() -> Path:
-    """The workflow: of the current folder, else the one that ships with the package. Raises UserError where there is
-    none.
-    """
+    """The workflow: of the current folder, else the package's own. Raises UserError where there is none."""
     for folder in (Path(), shipped()):
         for name in ("Snakefile", "workflow/Snakefile"):
             if (folder / name).is_file():
@@ -48,9 +44,7 @@ def find_snakefile() -> Path:
 
 
 def study_files(root: Path) -> Iterator[str]:
-    """Names of the files of the study folder at `root`, relative to it, with slashes; hidden ones and caches are none
-    of it.
-    """
+    """Names of the files of the study folder at `root`, relative to it, with slashes; no hidden ones or caches."""
     for part in PARTS:
         top = root / part
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:

@@ -131,8 +131,9 @@ class Jobs:
         return {kind: count for kind, count in counts.items() if count}
 
     def manifest_options(self, manifest: str) -> list[str]:
-        """The options of `dad data manifest` that say which photos are listed: scenes by kind, or as many of a folder
-        as are drawn from. Only these are read.
+        """The options of `dad data manifest` that say which photos are listed; only these are read.
+
+        Scenes by kind, or as many photos of a folder as are drawn from.
         """
         photos = self.manifests[manifest]
         if isinstance(photos, ScenePhotos):
@@ -173,9 +174,7 @@ class Jobs:
         return [str(self.layout.manifest(photos)), *self.photos(photos)]
 
     def weights(self, *models: str) -> Paths:
-        """The records of models' weights, so that others under the same name make new results; nothing for names of a
-        hub.
-        """
+        """The records of models' weights, so that others under the same name make new results; none for hub names."""
         found = {model: locate(model) for model in dict.fromkeys(models)}
         # what a hub or a cache holds under a name is what that name stands for
         here = {model: one.path for model, one in found.items() if one.path and one.how in ("zoo", "path", "plugin")}
@@ -231,9 +230,7 @@ class Jobs:
         return self.weights_of(cell, self.cells[cell])
 
     def weights_of(self, name: str, cell: Cell) -> Paths:
-        """The weights that a training reads: what the student starts from, and its teachers where they run beside
-        it.
-        """
+        """The weights a training reads: what the student starts from, and its teachers where they run beside it."""
         stored, wanted = self.storage.of(name, cell), list(label_views(cell))
         beside = [plan.teacher for role, plan in cell.label_plans.items() if stored.get(role) != wanted]
         return self.weights(cell.student.model, *beside)
@@ -257,9 +254,7 @@ class Jobs:
         return options
 
     def score_options(self) -> list[str]:
-        """The options of `dad evaluate` that say under which protocols, and in another precision than float32, it is
-        scored.
-        """
+        """The options of `dad evaluate` that name the protocols, and the precision where it is not float32."""
         precision = self.study.evaluation.precision
         return [f"--protocol={name}" for name in self.study.protocols] + (
             [f"--precision={precision}"] if precision != "no" else []

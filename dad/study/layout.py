@@ -75,9 +75,7 @@ class Layout:
 
     @property
     def premises(self) -> Path:
-        """Folder of the study's premises: of the reports they lie with the results, for tables to say whether they
-        hold.
-        """
+        """Folder of the study's premises: of the reports they lie with the results, for tables to say if they hold."""
         return self.root / "premises"
 
     def outside(self, name: str) -> Path:

@@ -150,9 +150,7 @@ def _at_once(plan: LabelPlan, views: int) -> int:
 
 
 def scoring_gib(model: str) -> float:
-    """GiB of predicting benchmark images with a model, one at a time: measured, or estimated for 768 pixels of the
-    shorter side.
-    """
+    """GiB to predict benchmark images with a model, one by one: measured or estimated for 768 pixels (shorter side)."""
     needs = needs_of(model)
     if needs.score_gib:
         return needs.score_gib
@@ -160,9 +158,7 @@ def scoring_gib(model: str) -> float:
 
 
 def training_hours(*cells: Cell, rates: CostRates | None) -> float | None:
-    """Of training these cells in one process at the study's rates, with the teachers' passes where labels are made in
-    the loop; None without rates.
-    """
+    """Of training these cells in one process at the study's rates, online teachers included; None without rates."""
     if rates is None:
         return None
     hours = 0.0
@@ -195,9 +191,7 @@ def label_needs(plan: LabelPlan, rates: CostRates | None = None) -> JobNeeds:
 
 
 def score_needs(model: str) -> JobNeeds:
-    """Of `dad evaluate`, of a contact sheet or of a figure that runs this model (or, for a student, the model it
-    started from).
-    """
+    """Of `dad evaluate`, a contact sheet or a figure that runs this model (for a student, the one it started from)."""
     gpu = needs_of(model).gpu
     return JobNeeds(
         _megabytes(scoring_gib(model) + gpu * _SCORED_GIB * (_DECODING - 1)), 1440 if gpu else 240, int(gpu)

@@ -1,6 +1,4 @@
-"""What a normalization is (paper section 3.1): one entry of `NORMALIZATIONS`. The arithmetic is in
-`dad.distill.normalization`.
-"""
+"""What a normalization is (paper 3.1): one entry of `NORMALIZATIONS`; arithmetic in `dad.distill.normalization`."""
 
 from dataclasses import dataclass
 

@@ -90,9 +90,7 @@ class Paper(Frozen):
         return self
 
     def check(self, table: Table, source: str) -> None:
-        """Refuse a table that names a data set, metric or note that there is not. Raises UserError with the one that it
-        is.
-        """
+        """Raise UserError for a table that names a data set, metric or note that is not there, and say which."""
         for column in table.columns:
             for key, name, known in (
                 ("dataset", column.dataset, self.datasets),
@@ -121,9 +119,7 @@ class Paper(Frozen):
         return self.tables[name]
 
     def numbers(self, table: str | None = None) -> Iterator[Printed]:
-        """Every printed number, of one table or of all, in the order of print; dashes are left out. A table that is not
-        the paper's has none.
-        """
+        """Every printed number of one table or all in print order, without dashes; none for a table not the paper's."""
         for name, layout in self.tables.items():
             if table in (None, name):
                 yield from layout.numbers()
@@ -137,15 +133,11 @@ class Paper(Frozen):
         return abs(first - second) <= self.noise_floor * (1 + 1e-6)
 
     def foreign(self, number: Printed) -> bool:
-        """Whether a printed number is known, or with good reason suspected, to follow another protocol than the paper's
-        own.
-        """
+        """Whether a number is known, or with good reason suspected, to follow another protocol than the paper's own."""
         return any(self.notes[note].foreign for note in number.notes)
 
     def dataset_name(self, dataset: str) -> str | None:
-        """The paper's spelling of a real benchmark's name (`eth3d` -> `ETH3D`), or None if the paper has no such
-        benchmark.
-        """
+        """The paper's spelling of a real benchmark's name (`eth3d` -> `ETH3D`), or None if it has no such benchmark."""
         return next((name for name in self.datasets if name.lower() == dataset.lower()), None)
 
 

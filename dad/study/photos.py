@@ -12,15 +12,11 @@ def of_kind(photos: ScenePhotos, kind: str, count: int) -> int:
 
 
 def manifest_name(photos: ScenePhotos | FolderPhotos) -> str:
-    """File name of the manifest: one for each number of photos, so that a size that is added leaves the others as they
-    are.
-    """
+    """File name of the manifest: one for each number of photos, so that an added size leaves the others as they are."""
     return "photos.jsonl" if photos.count is None else f"photos-{photos.count}.jsonl"
 
 
 def rendered_counts(cells: Iterable[Cell], kind: str) -> list[int]:
-    """How many scenes of a kind the sets that cells train on have, increasing: each is rendered on top of the one
-    before.
-    """
+    """How many scenes of a kind the sets cells train on have, increasing: each is rendered on top of the one before."""
     sets = {cell.photos.count: cell.photos for cell in cells if isinstance(cell.photos, ScenePhotos)}
     return sorted({of_kind(photos, kind, count) for count, photos in sets.items() if kind in photos.kinds} - {0})

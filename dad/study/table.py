@@ -45,9 +45,7 @@ TAKEN = (
 """What stands beside a row's factors in a table's CSV and in lists of cells: no factor is called so."""
 
 Changes = dict[str, Any]
-"""What differs from the study's plain student: dotted field of `Cell` -> value (`dad.study.changes` has the short
-words).
-"""
+"""What differs from the study's plain student: dotted field of `Cell` -> value (short words: `dad.study.changes`)."""
 
 
 def row_name(levels: Mapping[str, str]) -> str:
@@ -135,9 +133,7 @@ class Curves(Frozen):
 
 
 class Table(Frozen):
-    """One table. Beside these keys its file may hold `grid`, `where` and `except` (`dad.study.grid`), from which rows
-    are made.
-    """
+    """One table. Its file may also hold `grid`, `where` and `except` (`dad.study.grid`), from which rows are made."""
 
     key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     """Name of its files, from the file or key it stands in."""
@@ -148,9 +144,7 @@ class Table(Frozen):
     title: str
     caption: str = ""
     factors: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Which factors make a row, in the order of print. One that is a field of a cell changes that field to its
-    level.
-    """
+    """Which factors make a row, in print order. One that is a field of a cell changes that field to its level."""
     block: tuple[str, ...] = ()
     """The factors whose levels group the rows into blocks, each with its own best value."""
     headings: dict[str, str] = Field(default_factory=dict)
@@ -173,6 +167,7 @@ class Table(Frozen):
     """The percentages are relative to the row with these factors replaced."""
     reference: tuple[Reference, ...] = ()
     """What paired differences are taken to, by the first rule that fits a row; none at all: the table's best row.
+
     Levels alone are one rule for all rows.
     """
     rows: Annotated[tuple[TableRow, ...], Field(min_length=1)]
@@ -228,9 +223,7 @@ class Table(Frozen):
                 )
 
     def _told_apart(self) -> None:
-        """Refuse names and labels under which two different things would be one, and levels that are to be numbers and
-        are none.
-        """
+        """Refuse names and labels under which two things would be one, and levels that are no numbers but should be."""
         if twice := [factor for factor in self.factors if self.factors.count(factor) > 1]:
             raise ValueError(f"factors: {twice[0]} is there twice")
         if taken := [factor for factor in self.factors if factor in TAKEN]:
@@ -252,9 +245,7 @@ class Table(Frozen):
                 raise ValueError(f"{key}: {factor} has the level {level!r}, which is no number")
 
     def check_claim(self, claim: Claim) -> None:
-        """Raise UserError for a claim about rows or columns that there are not; columns left to the default are not
-        known yet.
-        """
+        """Raise UserError for a claim about missing rows or columns; columns left to the default are not known yet."""
         columns = {(column.dataset, column.metric) for column in self.columns}
         if self.average:
             columns |= {(AVERAGE, metric) for metric in self.metrics}
@@ -303,9 +294,7 @@ class Table(Frozen):
         return tuple(dict.fromkeys(column.dataset for column in self.columns))
 
     def reference_of(self, factors: Mapping[str, str]) -> dict[str, str] | None:
-        """The factors of the row that the row with these factors is compared with, or None; no row is its own
-        reference.
-        """
+        """The factors of the row that one with these factors is compared with, or None; no row is its own reference."""
         for rule in self.reference:
             if rule.of.items() <= factors.items():
                 reference = {**factors, **rule.against}

@@ -69,9 +69,7 @@ def largest(sizes: Sequence[int], most: int, jobs: int) -> int:
 
 
 def _divided(company: list[str], parts: int, fits: Fits | None) -> list[list[str]]:
-    """A company in so many groups of one size, or in more where these have no room; one student alone is left to the
-    check.
-    """
+    """A company in so many groups of one size, or more if these have no room; a lone student is left to the check."""
     while True:
         small, more = divmod(len(company), parts)
         ends = [0]

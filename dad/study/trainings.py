@@ -19,9 +19,7 @@ from dad.study.tables import table_names
 from dad.study.together import Lanes, companies, groups, largest
 
 PLANNED = "trainings.json"
-"""In results/STUDY: the jobs of several students, by name, for the machines of a cluster, which know only a job's
-name.
-"""
+"""In results/STUDY: the jobs of several students, by name, for a cluster's machines, which know only a job's name."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +114,7 @@ class Trainings:
         return [Company(tuple(cells), whole) for whole, cells in found.items()]
 
     def _trained_with(self, cell: str) -> tuple[str, ...]:
-        """Whom a finished student says that it was trained with, itself among them; nobody where its record cannot be
-        read.
-        """
+        """Whom a finished student says it was trained with, itself among them; nobody if its record cannot be read."""
         try:
             whole = tuple(map(str, read_json(self._layout.run(cell) / "provenance.json")["company"]))
         except (UserError, ValueError, KeyError, TypeError):
@@ -161,9 +157,7 @@ class Trainings:
         return self._lanes.gpu_gib is None or self._gib(*(self._cells[name] for name in group)) <= self._lanes.gpu_gib
 
     def _asked(self, targets: Iterable[str]) -> set[str]:
-        """The students that these files are made from, as far as their names tell; all that the study makes where no
-        name does.
-        """
+        """The students these files are made from, as far as names tell; all that the study makes where no name does."""
         found: set[str] = set()
         for target in targets:
             path = PurePath(target)

@@ -41,9 +41,7 @@ class ZooScenes(Frozen):
 
 
 class AutoencoderRecipe(Frozen):
-    """How a diffusion network's autoencoder is trained before the rest: to give back the scenes and maps that it
-    gets.
-    """
+    """How a diffusion network's autoencoder is trained before the rest: to give back the scenes and maps it gets."""
 
     kl: Weight = 1e-3
     """Weight of the latents' divergence from a unit normal (mean over their elements) beside the L1 reconstruction."""
@@ -66,18 +64,14 @@ class ZooRecipe(Frozen):
     min_crop: Positive
     """Smallest side of the random square cut from a scene."""
     gradient: Weight = 2.0
-    """Weight of gradient matching beside the affine-invariant loss (Depth Anything v2 has 1 : 2), or a diffusion
-    network's L1.
-    """
+    """Weight of gradient matching beside affine-invariant loss (Depth Anything v2: 1:2) or a diffusion network's L1."""
     anchor: Weight = 0.0
     """Weight of a term that keeps the output's scale, which the affine-invariant loss leaves free, from drifting. A
     study without normalization suffers from that very freedom, so a teacher for it is better off without; a diffusion
     network's maps are bounded and have no such term.
     """
     autoencoder: AutoencoderRecipe | None = None
-    """The training that comes first where the network has an autoencoder, and only there; afterwards the autoencoder is
-    frozen.
-    """
+    """The training that comes first where, and only where, the network has an autoencoder, which is then frozen."""
     optim: OptimConfig
     refine: OptimConfig | None = None
     """A last training from the weights so far, a warm restart: lower rates, other crops; null: none. In a diffusion

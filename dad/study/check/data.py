@@ -113,16 +113,14 @@ def _check_sizes(study: StudyConfig, root: Path, found: list[tuple[Path, int]], 
     elif not large:
         line = (
             f"crop.min_crop: {least} is larger than all {len(sides):,} photos looked at (largest short side "
-            f"{max(sides)}): "
-            f"lower it to at most {max(sides)} or take larger photos"
+            f"{max(sides)}): lower it to at most {max(sides)} or take larger photos"
         )
         yield stop("photos", line)
     elif large < min(enough, study.optim.batch) or (step == 1 and large < enough):
         key = next(iter(needed_photos(study)), "optim.batch")
         line = (
             f"{key}: {max(enough, 1):,} photos are asked for, and only {large:,} of {len(found):,} have a short side "
-            "of at least "
-            f"crop.min_crop ({least}) pixels: lower {key} or crop.min_crop"
+            f"of at least crop.min_crop ({least}) pixels: lower {key} or crop.min_crop"
         )
         yield stop("photos", line)
     elif large < len(looked):

@@ -1,6 +1,4 @@
-"""Whether this machine has room for a study: folders that can be written, disk for labels, memory; and what it will
-cost.
-"""
+"""Whether this machine has room for a study: writable folders, disk for labels, memory; and what it will cost."""
 
 import os
 import shutil
@@ -74,9 +72,7 @@ def _check_disk(study: StudyConfig, layout: Layout) -> Iterator[Finding]:
 
 
 def _check_memory(study: StudyConfig) -> Iterator[Finding]:
-    """The largest training and the longest, and the largest labelling, of each network, beside what this machine
-    has.
-    """
+    """The largest and the longest training and the largest labelling of each network, beside what this machine has."""
     students: dict[str, list[Cell]] = {}
     teachers: dict[str, float] = {}
     for cell in all_cells(study).values():

@@ -1,6 +1,4 @@
-"""What a model's name or file says of its network without loading it: whether the file looks whole, its header, its
-patch.
-"""
+"""What a model's name or file says of its network without loading it: if the file looks whole, its header and patch."""
 
 import json
 import struct
@@ -89,9 +87,7 @@ def _header(path: Path) -> dict[str, Any] | None:
 
 
 def network_of(model: str) -> NetworkConfig | None:
-    """The network behind a model's name as far as names and headers tell, without reading weights; None where they do
-    not.
-    """
+    """The network of a model's name as far as names and headers tell, without reading weights; None if they do not."""
     network, text = split_network(model)
     if network or text in NETWORKS:
         return NETWORKS[network or text]

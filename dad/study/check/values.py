@@ -1,6 +1,4 @@
-"""What in a study's configuration is wrong on every machine: names that are not known, numbers that do not fit each
-other.
-"""
+"""What in a study's configuration is wrong on every machine: unknown names, numbers that do not fit each other."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -132,8 +130,7 @@ def check_sizes(study: StudyConfig, cells: list[Cell]) -> Iterator[Finding]:
         if study.crop.min_crop > short:
             line = (
                 f"crop.min_crop: {study.crop.min_crop} is larger than the photos, which have {photos.width} x "
-                f"{photos.height} "
-                f"pixels: lower it to at most {short} or render larger photos"
+                f"{photos.height} pixels: lower it to at most {short} or render larger photos"
             )
             yield stop("study", line)
 
@@ -161,9 +158,7 @@ def check_steps(study: StudyConfig) -> Iterator[Finding]:
 
 
 def check_tracking(uri: str) -> Iterator[Finding]:
-    """That MLflow can keep its runs where the study says; the rules of `dad.tracking.store`, without importing
-    MLflow.
-    """
+    """That MLflow can keep runs where the study says; the rules of `dad.tracking.store`, without importing MLflow."""
     scheme = urlsplit(uri).scheme
     allowed = "use sqlite:///mlflow.db or http://SERVER:5000"
     if scheme in ("", "file"):

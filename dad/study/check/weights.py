@@ -26,8 +26,7 @@ from dad.study.needs import needs_of
 
 GENPERCEPT = (
     "a folder with one of GenPercept's UNets (3.5 GB, guangkaixu/genpercept-models on the hub) beside `vae` (0.3 GB) "
-    "and "
-    "`text_encoder` (1.4 GB) of Stable Diffusion 2.1, see docs/checkpoints.md"
+    "and `text_encoder` (1.4 GB) of Stable Diffusion 2.1, see docs/checkpoints.md"
 )
 
 
@@ -59,9 +58,7 @@ def models(study: StudyConfig) -> dict[str, list[str]]:
 
 
 def encoders(study: StudyConfig) -> dict[tuple[str, str], str]:
-    """The frozen encoders that a study's alignment compares with beside the students' own, by themselves and the
-    student.
-    """
+    """The frozen encoders a study's alignment compares with beside the students' own, by themselves and the student."""
     aligned = [cell for cell in all_cells(study).values() if "feature" in loss_terms(cell)]
     return {(name, cell.student.model): name for cell in aligned if (name := cell.loss.feature_encoder) is not None}
 
@@ -100,8 +97,8 @@ def _check_timm(key: str, model: str, file: str) -> Iterator[Finding]:
     }
     line = (
         f"{key}: timm's weights of {model} are not here ({WEIGHTS}{sizes.get(model, '')}); looked for in "
-        f"{hub_cache()}; "
-        f"with a network: hf download {repository} {WEIGHTS}; files at hand: {DINOV2}@FOLDER or {TIMM}{model}@FILE"
+        f"{hub_cache()}; with a network: hf download {repository} {WEIGHTS}; files at hand: "
+        f"{DINOV2}@FOLDER or {TIMM}{model}@FILE"
     )
     yield _downloadable(line, True)
 
@@ -166,8 +163,7 @@ def _official(source: Source, key: str, model: str) -> Finding:
     licence = f"{source.licence}, {source.restriction}" if source.restriction else source.licence
     line = (
         f"{key}: the weights of {model} are not here ({name}, {needs_of(source.network).file_mb:,} MB, {licence}); "
-        "looked for in "
-        f"checkpoints/ and {where}; with a network: {_fetch(source, where)}"
+        f"looked for in checkpoints/ and {where}; with a network: {_fetch(source, where)}"
     )
     return _downloadable(line, bool(source.repository))
 

@@ -1,6 +1,4 @@
-"""The tables there are: the paper's (a YAML file each in this folder), a study's own, and those of the library beside
-the study.
-"""
+"""All tables: the paper's (a YAML file each in this folder), a study's own, and those of the library beside it."""
 
 import functools
 import re
@@ -26,9 +24,7 @@ RESERVED = ("all", "claims", "discrepancies", "index", "page", "report", "tracke
 
 
 def table_names(study: "StudyConfig") -> tuple[str, ...]:
-    """The tables that a study makes: the paper's, in its order, then its own. Raises UserError for one whose name is
-    taken.
-    """
+    """The tables that a study makes: the paper's, in its order, then its own. Raises UserError for a taken name."""
     for name in study.tables:
         _check_name(name, f"study {study.name}: tables.{name}")
     return (*paper().tables, *study.tables)
@@ -44,9 +40,7 @@ def library(study: "StudyConfig") -> dict[str, Path]:
 
 
 def library_beside(files: Iterable[str | Path]) -> dict[str, str]:
-    """The key `library` of a study read from these files: the folder `tables` beside the last that has one; empty for
-    none.
-    """
+    """The key `library` of a study read from these files: the folder `tables` beside the last with one, or empty."""
     folders = [folder for file in files if (folder := Path(file).parent / "tables").is_dir()]
     return {"library": str(folders[-1])} if folders and folders[-1].resolve() != SHIPPED else {}
 
@@ -80,9 +74,7 @@ def _read(path: Path, changed: int) -> Table:
 
 
 def _completed(table: Table, source: str) -> Table:
-    """A table of one's own with the columns and groups that it leaves to the defaults, checked against the paper's
-    names.
-    """
+    """A table of one's own with the columns and groups it leaves to the defaults, checked against the paper's names."""
     known = paper()
     if table.columns:
         known.check(table, source)
