@@ -1,6 +1,4 @@
-"""What pyproject.toml cannot say: the study folder goes into the wheel, and links of the README work away from the
-repository.
-"""
+"""What pyproject.toml cannot say: the study folder in the wheel, README links that work away from the repository."""
 
 import re
 import shutil
@@ -18,9 +16,7 @@ from dad.study.folder import study_files  # noqa: E402
 
 
 class WithStudyFolder(build_py):
-    """Copies what lies at the repository's top (Snakefile, rules, configurations, profiles) into `dad/study_folder` of
-    a wheel.
-    """
+    """Copies the repository's top (Snakefile, rules, configurations, profiles) into `dad/study_folder` of a wheel."""
 
     def run(self) -> None:
         """Build, then copy; an editable installation finds them where they are."""

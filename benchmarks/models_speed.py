@@ -37,8 +37,7 @@ def official(checkout: Path, size: str) -> torch.nn.Module:
     os.environ["XFORMERS_DISABLED"] = "1"
     sys.path.insert(0, str(checkout))
     if importlib.util.find_spec("cv2") is None:
-        # upstream imports OpenCV for reading images, which is not measured here; a default argument wants one of its
-        # constants
+        # upstream imports OpenCV to read images (not measured here); a default argument wants one of its constants
         sys.modules["cv2"] = types.ModuleType("cv2")
         sys.modules["cv2"].INTER_AREA = 3
     from depth_anything_v2.dpt import DepthAnythingV2

@@ -61,9 +61,7 @@ def _note():
 
 atexit.register(_note)
 """
-"""A `sitecustomize.py`: Snakemake samples memory and time, and misses the end of short jobs; a process knows its
-own.
-"""
+"""A `sitecustomize.py`: Snakemake samples memory and time, and misses a short job's end; a process knows its own."""
 
 
 def write_weights(folder: Path) -> dict[str, str]:
@@ -209,9 +207,7 @@ def stage(words: list[str]) -> str | None:
 
 
 def stages(folder: Path) -> Iterator[dict[str, float | str]]:
-    """Of each stage the number of processes, their seconds of CPU together and of the longest, and the largest
-    memory.
-    """
+    """Of each stage the number of processes, their CPU seconds together and of the longest, and the largest memory."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((folder / "used").glob("*.json")):
         facts = json.loads(path.read_text())

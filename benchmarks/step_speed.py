@@ -24,9 +24,7 @@ HERE = Path(__file__).parents[1]
 
 
 def measure(mode: str, precision: str, steps: int) -> dict[str, float]:
-    """Seconds of a step and the last step's loss, by the package that this process imports; works with 1f45a89's,
-    too.
-    """
+    """Seconds of a step and the last step's loss, by the package this process imports; works with 1f45a89's, too."""
     from dad.distill.heads import make_student
     from dad.distill.loop import make_optimizer
     from dad.distill.monitor import output_statistics, update_norm

@@ -1,12 +1,8 @@
-"""The ways a run can stop on purpose: a user's mistake, a training that is not worth continuing, and being asked to
-end.
-"""
+"""How a run can stop on purpose: a user's mistake, a training that is not worth continuing, and being asked to end."""
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave (a key, a value, a file). The command line prints its one line and exits with
-    2.
-    """
+    """A mistake in what the user gave (a key, a value, a file). The command line prints its line and exits with 2."""
 
 
 class CollapseError(RuntimeError):

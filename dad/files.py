@@ -154,9 +154,7 @@ def _machine() -> str:
 
 
 def _started(process: int) -> int:
-    """When a process began, in the kernel's ticks, so that a number that is given out again is told apart; 0 where
-    unknown.
-    """
+    """When a process began, in the kernel's ticks, to tell apart a number that is given out again; 0 where unknown."""
     try:
         return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
@@ -259,18 +257,14 @@ def read_text(path: str | os.PathLike[str], *, limit: int = TEXT_LIMIT) -> str:
 
 
 def read_regular(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a regular file; OSError where there is none, ValueError for a pipe or a device, which might never
-    end.
-    """
+    """A regular file's bytes; OSError where there is none, ValueError for a pipe or a device, which might never end."""
     if Path(path).exists() and not Path(path).is_file():
         raise ValueError("it is no regular file")
     return Path(path).read_bytes()
 
 
 def text_lines(path: str | os.PathLike[str]) -> Iterator[str]:
-    """The lines of a text of any length, without their ends; encodings and errors as `read_text`, as far as it has been
-    read.
-    """
+    """The lines of a text of any length, without ends; encodings and errors as `read_text`, as far as it is read."""
     with _opened(path) as file:
         for number, line in enumerate(file):
             text = _decoded(line, path) if number == 0 else _decoded(line, path, f"line {number + 1}")
@@ -278,9 +272,7 @@ def text_lines(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def _opened(path: str | os.PathLike[str]) -> io.BufferedReader:
-    """A regular file, open for reading; a pipe or a device, which could keep the reader waiting for ever, is not
-    opened.
-    """
+    """A regular file, open for reading; not a pipe or a device, which could keep the reader waiting for ever."""
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise UserError(f"{path} is {'a folder' if Path(path).is_dir() else 'no regular file'}: give a text file")
@@ -310,9 +302,7 @@ def _decoded(data: bytes, path: str | os.PathLike[str], where: str = "") -> str:
 
 
 def parse_json(text: str, source: str | os.PathLike[str]) -> Any:
-    """The value of a JSON text; UserError naming `source` where it is not JSON, names a key twice, or is nested beyond
-    reason.
-    """
+    """The value of a JSON text; UserError naming `source` for no JSON, a key given twice or nesting beyond reason."""
     try:
         return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
@@ -323,9 +313,7 @@ def parse_json(text: str, source: str | os.PathLike[str]) -> Any:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object of its (name, value) pairs; ValueError for a name that is given twice, of which one would be
-    lost.
-    """
+    """A JSON object of its (name, value) pairs; ValueError for a name that is given twice, as one would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
         counted = Counter(name for name, _ in pairs)

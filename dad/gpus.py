@@ -66,9 +66,7 @@ def _told(what: str, *form: str) -> list[str]:
 
 
 def lock_folder() -> Path:
-    """Where the locks of this user on this machine are; a home or a temporary folder may be shared by several
-    machines.
-    """
+    """Where the locks of this user on this machine are; several machines may share a home or a temporary folder."""
     user = re.sub(r"\W", "_", getpass.getuser())
     host = re.sub(r"[^\w.-]", "_", platform.node())
     return Path(tempfile.gettempdir()) / f"dad-gpus-{user}" / host

@@ -75,9 +75,7 @@ def write_sealed_json(path: str | os.PathLike[str], value: Mapping[str, Any]) ->
 
 
 def read_sealed_json(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `write_sealed_json` wrote, without the checksum. Raises UserError if the file is damaged, edited or of
-    another kind.
-    """
+    """What `write_sealed_json` wrote, without the checksum. UserError if it is damaged, edited or of another kind."""
     return _opened(read_json(path), path)
 
 
@@ -93,9 +91,7 @@ def _opened(value: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def seal_file(path: Path, *, trailer: bytes = TRAILER) -> None:
-    """Append `trailer` and the checksum of a file's bytes; readers of zip files (torch) are not disturbed by the usual
-    one.
-    """
+    """Append `trailer` and the checksum of a file's bytes; readers of zip files (torch) do not mind the usual one."""
     checksum = sha256_file(path)
     with open(path, "ab") as file:
         file.write(trailer + checksum.encode())

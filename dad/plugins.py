@@ -21,9 +21,7 @@ def entry_points(group: str) -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def imported(text: str, what: str) -> Any:
-    """The object behind `package.module:Name`; modules in the current folder are found, too. Raises UserError if there
-    is none.
-    """
+    """The object behind `package.module:Name`, also in a module of the current folder. UserError if there is none."""
     module, _, path = text.partition(":")
     try:
         with current_folder():

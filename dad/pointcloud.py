@@ -29,9 +29,7 @@ class Camera:
 
 
 LARGEST = 1e6
-"""Pixels of the longest focal length and of the farthest centre that a camera file may give; the shortest is its
-inverse.
-"""
+"""Pixels of the longest focal length and of the farthest centre a camera file may give; the shortest is its inverse."""
 
 
 def assumed_camera(height: int, width: int, field_of_view: float = FIELD_OF_VIEW) -> Camera:
@@ -106,9 +104,7 @@ def write_ply(path: Path, points: NDArray[np.floating], rgb: NDArray[np.uint8]) 
 
 
 def write_glb(path: Path, points: NDArray[np.floating], rgb: NDArray[np.uint8]) -> None:
-    """Write points (N,3) with colours (N,3) as a binary glTF file, atomically; there y is up and the camera looks along
-    -z.
-    """
+    """Write points (N,3) with colours (N,3) as a binary glTF file, atomically; y is up, the camera looks along -z."""
     import trimesh
 
     content = trimesh.PointCloud(points * [1, -1, -1], colors=rgb).export(file_type="glb")

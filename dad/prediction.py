@@ -34,9 +34,7 @@ _OF_ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, e
 
 @dataclass(frozen=True)
 class Points:
-    """How points are made: a camera (None: assumed from the field of view) and the distances of the nearest and
-    farthest pixel.
-    """
+    """How points are made: a camera (None: assumed by field of view), distances of the nearest and farthest pixel."""
 
     camera: Camera | None = None
     near: float = 1.0
@@ -221,9 +219,7 @@ def predict(
 
 
 def _predictions(estimator: AnyEstimator, pixels: list[NDArray[np.uint8]]) -> list[NDArray[np.float32] | str]:
-    """The maps (H,W) of images of equal size; instead of one that has none the reason. A batch that fails is tried
-    singly.
-    """
+    """The maps (H,W) of images of equal size; the reason for one that has none. A batch that fails is tried singly."""
     try:
         rgb = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
         maps = estimator(rgb).cpu().numpy()[:, 0]
@@ -243,9 +239,7 @@ def _skip(problems: list[str], progress: Progress, what: str, why: str, count: i
 def _batches(
     files: dict[Path, Path], batch: int, problems: list[str], progress: Progress
 ) -> Iterator[tuple[list[Path], list[NDArray[np.uint8]]]]:
-    """Names and pixels of up to `batch` images of equal size at a time. Sizes are read first, pixels only when their
-    turn comes.
-    """
+    """Names and pixels of up to `batch` images of equal size at a time. Sizes are read first, pixels only in turn."""
     sizes: dict[tuple[int, int], list[Path]] = {}
     for name, file in files.items():
         try:

@@ -8,9 +8,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """Counts work done; use as a context manager. On a terminal a tqdm bar, elsewhere a plain line with rate and time
-    left.
-    """
+    """Counts work done, as a context manager. On a terminal a tqdm bar, else a plain line with rate and time left."""
 
     def __init__(self, name: str, total: int, unit: str, *, every: float = 5.0) -> None:
         self.name, self.total, self.unit, self.every = name, total, unit, every

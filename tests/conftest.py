@@ -32,9 +32,7 @@ hypothesis.settings.load_profile("dad")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The workflow's tests first: they take the longest, and with several processes whatever is longest must not begin
-    last.
-    """
+    """The workflow's tests first: they take the longest, and with several processes the longest must not begin last."""
     items.sort(key=lambda item: "workflow" not in item.path.parts)
 
 
@@ -199,9 +197,7 @@ BESIDE_LEVEL = {"source": 0.45, "no-skill": 0.9}
 
 
 def _paper_like(row: Row, dataset: str, seed: int) -> float:
-    """Twice the number that the paper prints: every ordering as printed, on another scale; scaling as Fig. 7 is
-    described.
-    """
+    """Twice the number the paper prints: every order as printed, on another scale; scaling as Fig. 7 is described."""
     if row.role in BESIDE_LEVEL:
         return BESIDE_LEVEL[row.role]
     if row.table == "scaling":

@@ -1,6 +1,4 @@
-"""Every command that the README and the docs show is one that works: planned by Snakemake, its options taken by
-`dad`.
-"""
+"""Every command that the README and the docs show works: planned by Snakemake, its options taken by `dad`."""
 
 import os
 import re
@@ -43,9 +41,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 def is_whole(command: str) -> bool:
-    """Whether a command can be given as it stands: no mention of a verb, nothing about the example table that a reader
-    writes.
-    """
+    """Whether a command can be given as it stands: no mention of a verb, nothing about a reader's own example table."""
     return not re.search(r"\blambda\b|\.\.\.|\bVERB\b|--cores N|/(\w+),", command)
 
 

@@ -197,9 +197,7 @@ def test_photos_are_never_replaced_by_their_maps(tmp_path, monkeypatch, given, o
 
 
 def test_files_that_are_no_maps_of_ours_are_not_replaced(tmp_path):
-    """Depth beside its photo, a photo of the same name with another ending, a sub-folder's maps on top of its parent's
-    photos.
-    """
+    """Depth beside its photo, a photo of that name with another ending, a sub-folder's maps on its parent's photos."""
     for given, there in (("p/a.jpg", "p/a.npy"), ("q/a.jpg", "q/a.png"), ("r/sub/a.jpg", "r/a_colour.png")):
         _photo(tmp_path / given)
         if there.endswith(".npy"):

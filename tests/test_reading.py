@@ -1,6 +1,4 @@
-"""Configuration files as people and other systems write them: what is read as written, and what is refused in which
-words.
-"""
+"""Configuration files as people and other systems write them: what is read as written, what is refused and how."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""A finished run is read in one way: whoever reads it finds out that one of its files is no longer what the training
-wrote.
-"""
+"""A finished run is read in one way: the reader finds out if one of its files is no longer what the training wrote."""
 
 import json
 

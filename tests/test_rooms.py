@@ -1,6 +1,4 @@
-"""Imports point one way: a room of `dad` imports from those above it in the table of docs/architecture.md, never from
-one below.
-"""
+"""Imports point one way: each room of `dad` imports from those above it in docs/architecture.md's table, none below."""
 
 import ast
 import re

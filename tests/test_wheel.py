@@ -107,9 +107,7 @@ def test_dad_run_plans_it_where_there_is_no_study_folder(study, installed):
 
 
 def test_condas_environment_is_the_locked_one_and_names_no_path():
-    """Snakemake reads a copy of it in a folder of its own, where nothing that is given by a relative path would be
-    found.
-    """
+    """Snakemake reads a copy of it in a folder of its own, where nothing given by a relative path would be found."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (packages,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     locked = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]

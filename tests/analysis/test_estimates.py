@@ -36,8 +36,7 @@ def test_identical_images_leave_students_interval_over_seeds():
 
 
 def test_variance_components_are_those_of_a_mixed_model():
-    # balanced data with positive components: analysis of variance and REML give the same estimates (Searle et al. 1992,
-    # 4.8)
+    # balanced data with positive components: analysis of variance and REML estimate the same (Searle et al. 1992, 4.8)
     values = crossed(np.random.default_rng(3), 6, 40, seed=0.5, image=1.0, rest=0.3)
     seeds, images = values.shape
     long = pd.DataFrame(

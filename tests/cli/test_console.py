@@ -1,6 +1,4 @@
-"""What the console says before and beside the work: help in sentences, near names, single values, the check of a
-study.
-"""
+"""What the console says before and beside the work: sentences of help, near names, single values, a study's check."""
 
 import json
 import re

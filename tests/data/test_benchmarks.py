@@ -234,9 +234,7 @@ CAMERAS = {
 
 @pytest.fixture
 def annotated(pairs, encoded):
-    """annotated([(mask, camera), (mask, camera)]) lists the two pairs with these; returns (benchmark, depth, disparity,
-    chosen).
-    """
+    """annotated([(mask, camera), (mask, camera)]) lists two such pairs; gives (benchmark, depth, disparity, chosen)."""
     folder, depth, disparity = pairs
     chosen = np.random.default_rng(1).random((30, 40)) < 0.3
     masks = {

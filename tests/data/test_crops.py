@@ -129,8 +129,7 @@ def test_every_pixel_of_the_square_is_seen_often():
         for x, y in plan.draw("a", 0, 100, 100).patches:
             covered[y : y + 56, x : x + 56] = True
         seen += covered
-    # a corner needs its patch at both edges, a half each; the share of a border that purely random positions see is
-    # near 0
+    # a corner needs its patch at both edges, a half each; the border's share that purely random positions see is near 0
     assert 0.18 < seen[0, 0] / 800 < 0.32
     assert seen.min() / 800 > 0.18
     assert seen.mean() / 800 > 0.75

@@ -1,6 +1,4 @@
-"""Rich scenes: pure functions of the seed, exact depth under any lens, closed bodies, textures that leave geometry
-alone.
-"""
+"""Rich scenes: pure functions of a seed, exact depth under any lens, closed bodies, textures leaving geometry alone."""
 
 import json
 import os

@@ -1,6 +1,4 @@
-"""Interrupted trainings with something amiss in their work folder: the checkpoint before is taken, or nothing, never a
-guess.
-"""
+"""Interrupted trainings, something amiss in their work folder: the checkpoint before is taken or none, no guess."""
 
 import errno
 import json

@@ -28,9 +28,7 @@ def maps(seed, dtype, step):
 
 
 def both(prediction, target, mask, weight, normalization, groups, variant):
-    """Errors and gradients of both ways; images count differently, so that a gradient of the wrong image would be
-    seen.
-    """
+    """Errors and gradients of both ways; images count differently, so that a wrong image's gradient would be seen."""
     contexts = contexts_of(target, mask, normalization, groups, variant)
     for way in (context_errors, by_level):
         leaf = prediction.flatten(1).clone().requires_grad_()

@@ -1,6 +1,4 @@
-"""The frozen encoder of feature alignment: the student's own by default, another by name, refused where it does not
-fit.
-"""
+"""The frozen encoder of feature alignment: the student's own by default, another by name, refused if it is unfit."""
 
 import re
 from types import SimpleNamespace

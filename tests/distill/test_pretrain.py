@@ -1,6 +1,4 @@
-"""Pretraining on labelled scenes: batches as functions of their step, sky at disparity 0, resumption, a loss that
-falls.
-"""
+"""Pretraining on labelled scenes: batches as functions of the step, sky at disparity 0, resumption, a falling loss."""
 
 import shutil
 
@@ -126,9 +124,7 @@ def test_the_anchor_is_zero_at_unit_spread_and_pulls_towards_it():
 
 
 def test_drift_without_and_with_the_anchor():
-    """Affine-invariant training leaves the scale free: with the anchor it returns to 1 from 100, without it stays
-    away.
-    """
+    """Affine-invariant training leaves scale free: from 100 it returns to 1 with the anchor, without it stays away."""
     from dad.distill.losses import distillation_loss
 
     target = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))

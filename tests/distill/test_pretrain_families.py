@@ -1,6 +1,4 @@
-"""Pretraining of the other families: MiDaS's two, and the diffusion network's stages with their losses and their
-resumption.
-"""
+"""Pretraining of the other families: MiDaS's two, and the diffusion network's stages, their losses and resumption."""
 
 import itertools
 import json
@@ -85,9 +83,7 @@ def test_every_family_through_the_verb(network, more, steps, roots, tmp_path):
 
 
 def test_running_statistics_of_batch_norm_are_learnt_and_kept(roots, tmp_path):
-    """A prediction (running statistics) and a training step (the batch's own) must agree about the same images,
-    roughly.
-    """
+    """A prediction (running statistics) and a training step (the batch's own) must roughly agree on the same images."""
     recipe = parse_model(ZooRecipe, values(EFFICIENT, size=64, optim=OPTIM | {"steps": 60}), source="test")
     pretrain(recipe, roots, tmp_path, tmp_path / "work")
     network, _ = load_network(tmp_path / "tiny.safetensors")

@@ -24,9 +24,7 @@ from dad.models.checkpoints import load_network
 
 SCRIPT = Path(__file__).parent / "two_processes.py"
 TOGETHER = {"float64": 1e-6, "float32": 2e-6}
-"""Relative L2 by the networks' type: two processes add sums up in another order, which float32 rounds at 6e-8 a
-time.
-"""
+"""Relative L2 by the networks' type: two processes add sums in another order, which float32 rounds at 6e-8 a time."""
 
 
 def environment():
@@ -161,8 +159,7 @@ def test_the_log_of_two_is_the_log_of_one_and_the_number_may_change(cell, manife
     for name in ("loss", "loss_shared", "loss_gradient", "output_median", "output_mad", "output_zeros"):
         assert both[2][name] == pytest.approx(alone[2][name], rel=TOGETHER["float32"])
     assert both[2]["gradient_norm"] == pytest.approx(alone[2]["gradient_norm"], rel=5 * TOGETHER["float32"])
-    # later ones do not: AdamW divides every gradient by its own size, so one that is rounding alone moves a weight by a
-    # whole rate
+    # later ones do not: AdamW divides each gradient by its size, so one of rounding alone moves a weight by a full rate
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "both"))
     apart = (
         sum((one[key] - two[key]).square().sum() for key in one).sqrt()

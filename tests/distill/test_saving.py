@@ -34,9 +34,7 @@ def asked(cell, **changes):
 
 
 def step(network, loss):
-    """The loss, all gradients, and the bytes that the forward pass has kept for the backward pass beside the
-    parameters.
-    """
+    """The loss, all gradients, and the bytes the forward pass keeps for the backward pass beside the parameters."""
     parameters, kept = {p.data_ptr() for p in network.parameters()}, {}
 
     def keep(tensor):
@@ -74,9 +72,7 @@ def test_activations_computed_anew_give_the_same_bits_and_keep_less(family, cell
 
 @pytest.mark.parametrize("both", [False, True])
 def test_a_batch_in_parts_has_the_whole_batchs_loss(cell, both):
-    """Whatever a loss takes its means and medians over: hybrid normalization, patches, gradients, tokens below a
-    margin.
-    """
+    """Whatever a loss takes means and medians over: hybrid normalization, patches, gradients, tokens below a margin."""
     whole = cell.model_copy(update={"mode": "cross", "optim": asked(cell, batch=5)})
     generator = torch.Generator().manual_seed(1)
     corners = torch.tensor([[0.0, 0.0, 40.0, 40.0], [20.0, 20.0, 60.0, 60.0]])

@@ -1,6 +1,4 @@
-"""Training: labels from the cache or online, interruption and resumption, distinct cells, outputs whole or not at
-all.
-"""
+"""Training: labels from the cache or online, interruption and resumption, distinct cells, outputs whole or absent."""
 
 import csv
 import itertools
@@ -345,9 +343,7 @@ def test_agreement_is_the_mean_correlation_of_trusted_pixels():
 
 
 def test_an_inverted_student_is_cured_once_and_said_so(cell, manifest, tmp_path, monkeypatch):
-    """A start whose map is the negative of what the labels say; the same training with and without the cure, and
-    interrupted.
-    """
+    """A start whose map is the labels' negative; the same training with and without the cure, and interrupted."""
     longer = with_values(
         cell, optim=cell.optim.model_copy(update={"steps": 20, "encoder_rate": 1e-7, "head_rate": 1e-6})
     )
@@ -386,9 +382,7 @@ def test_an_inverted_student_is_cured_once_and_said_so(cell, manifest, tmp_path,
 
 
 def test_a_collapse_can_be_seen_again(cell, manifest, tmp_path, monkeypatch, capsys):
-    """Labels that turn to NaN at step 5: the batch's photos are named, and the steps since the checkpoint are the same
-    ones.
-    """
+    """Labels that turn to NaN at step 5: the batch's photos are named, the steps since the checkpoint the same ones."""
     real = LabelCache.read
 
     def poisoned(self, positions):

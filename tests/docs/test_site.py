@@ -1,6 +1,4 @@
-"""The docs as a site: it builds, its links lead somewhere, and the pages of the repository's other folders are on
-it.
-"""
+"""The docs as a site: it builds, links lead somewhere, and the pages of the repository's other folders are on it."""
 
 import json
 import os

@@ -61,9 +61,7 @@ def exported(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def workplace(exported, tmp_path_factory):
-    """A folder with my_teachers.py as printed, but for the weights' name, and what pip leaves of a package that
-    registers it.
-    """
+    """A folder with my_teachers.py as printed but the weights' name, and pip's traces of a package registering it."""
     folder = tmp_path_factory.mktemp("workplace")
     (folder / "my_teachers.py").write_text(_code().replace("Intel/dpt-large", str(exported / "hf")))
     (folder / "my_package.py").write_text(BENCHMARK)

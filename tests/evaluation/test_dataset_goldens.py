@@ -1,6 +1,4 @@
-"""Upstream's command-line evaluator on five fixtures (prs-eth/Marigold `script/depth/eval.py`), through `score` and
-`evaluate`.
-"""
+"""Upstream's evaluator command (prs-eth/Marigold `script/depth/eval.py`) on 5 fixtures, by `score` and `evaluate`."""
 
 from pathlib import Path
 

@@ -42,9 +42,7 @@ def test_boundary_f1_is_its_definition(seed):
 
 
 def moge_f1(prediction, depth, mask):
-    """microsoft/MoGe `moge/test/metrics.py` `boundary_f1`, radius 1, written down again: windows around the inner
-    pixels.
-    """
+    """microsoft/MoGe `moge/test/metrics.py` `boundary_f1`, radius 1, written again: windows around the inner pixels."""
     inner = (slice(1, -1), slice(1, -1))
     counts = np.zeros((10, 3))
     for shift in ((0, 1), (0, -1), (1, 0), (-1, 0)):
@@ -59,8 +57,9 @@ def moge_f1(prediction, depth, mask):
 
 
 def depth_pro_f1(prediction, depth):
-    """apple/ml-depth-pro `src/depth_pro/eval/boundary_metrics.py` `SI_boundary_F1`, written down again: inverse depth,
-    each direction for itself.
+    """`SI_boundary_F1` of apple/ml-depth-pro, `src/depth_pro/eval/boundary_metrics.py`, written down again.
+
+    Inverse depth, each direction for itself.
     """
     levels = np.linspace(1.05, 1.25, 10)
     total = 0

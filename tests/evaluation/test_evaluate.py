@@ -601,9 +601,7 @@ def test_several_benchmarks_in_one_file(samples, tmp_path, monkeypatch):
 
 
 def test_half_precision_is_asked_of_networks_that_take_it_and_the_summary_says_so(samples, tmp_path, capsys):
-    """The identity of scores holds the precision where it is not float32; a model that runs as it does is said and not
-    refused.
-    """
+    """Scores' identity holds a precision that is not float32; a model that runs as it does is said, not refused."""
     run = {"benchmarks": [("samples", samples[0])], "out": tmp_path / "s.csv", "summary": tmp_path / "s.json"}
     plain = evaluate_to_files(**run, model="zoo/vit-small")
     half = evaluate_to_files(**run, model="zoo/vit-small", precision="bf16")

@@ -1,6 +1,4 @@
-"""What `evaluate` does with truth that is none, sets of one kind, names that collide, and images that raise
-anything.
-"""
+"""What `evaluate` does with truth that is none, sets of one kind, names that collide, and images raising anything."""
 
 import csv
 import json

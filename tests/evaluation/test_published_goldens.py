@@ -1,6 +1,4 @@
-"""Upstream's results (prs-eth/Marigold `script/depth/eval.py`, run as a command) from files, in every layout, through
-the verb.
-"""
+"""Upstream's results (prs-eth/Marigold `script/depth/eval.py`, a command) from files, in every layout, by the verb."""
 
 import functools
 import io

@@ -86,9 +86,7 @@ def released(predictions, truths, high):
 
 
 def current(predictions, truths, high):
-    """8.4.190: finished per image, then the mean over images; NaN is as far as can be, infinities the ends of the
-    range.
-    """
+    """8.4.190: finished per image, then the mean over images; NaN is as far as can be, infinities the range's ends."""
     images = []
     for pred, gt in zip(predictions, truths, strict=True):
         mask = (gt > LOW) & (gt < high)

@@ -1,6 +1,4 @@
-"""Every upstream reference case through the public `score`. Sources: prs-eth/Marigold and microsoft/MoGe, see each
-meta.
-"""
+"""Every upstream reference case by the public `score`. Sources: prs-eth/Marigold and microsoft/MoGe, see each meta."""
 
 import json
 import math

@@ -77,9 +77,7 @@ SIZES = dict.fromkeys(CONFIGS, 64) | {
     "genpercept": 48,
     "genpercept-dpt": 48,
 }
-"""Own sizes: one that is no multiple of upstream's 32 (`beit`), for the processor must not ask for more than the
-patch.
-"""
+"""Own sizes: one is no multiple of upstream's 32 (`beit`), for the processor must not ask for more than the patch."""
 
 
 @pytest.fixture
@@ -90,9 +88,7 @@ def sizes():
 
 @pytest.fixture(scope="session")
 def onnx_exports(tmp_path_factory):
-    """onnx_exports(kind): the run, the folder and the parities of an ONNX export, made once, for tracing takes
-    seconds.
-    """
+    """onnx_exports(kind): an ONNX export's run, folder and parities, made once, for tracing takes seconds."""
     made = {}
 
     def exported(kind):

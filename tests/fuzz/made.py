@@ -1,6 +1,4 @@
-"""What is made of a study and read again: tables of one's own, scores, label caches, collapses; folders and single
-values.
-"""
+"""What is made of a study and read again: own tables, scores, label caches, collapses; folders and single values."""
 
 import json
 import os

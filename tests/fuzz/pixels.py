@@ -238,9 +238,7 @@ def _tar(how: str, rng: np.random.Generator) -> list[str]:
 
 
 def _listed(result: Result) -> None:
-    """What is in the manifest has the bytes that it says; what is not has a name in the output, if anything was
-    lost.
-    """
+    """What is in the manifest has the bytes that it says; what is not has a name in the output, if any was lost."""
     header, *photos = map(json.loads, Path("out/photos.jsonl").read_text().splitlines())
     assert (result.code, header["count"]) == (0, len(photos))
     for photo in photos:

@@ -1,6 +1,4 @@
-"""Broken texts: studies, cameras, lists, manifests and headers, in every encoding, cut, nested and with impossible
-values.
-"""
+"""Broken texts: studies, cameras, lists, manifests, headers, in every encoding, cut, nested, with impossible values."""
 
 import json
 from collections.abc import Callable, Iterator

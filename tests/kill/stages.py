@@ -57,9 +57,7 @@ class Stage:
 
 
 def without_times(path: Path) -> bytes:
-    """A file's bytes, without what says when it was made or how fast something was: an export measures that, a table
-    tells it.
-    """
+    """A file's bytes, without its time of making or how fast anything was: an export measures it, a table tells it."""
     if path.name in ("facts.json", "README.md"):
         lines = path.read_text().splitlines()
         return "\n".join(line for line in lines if "the source in PyTorch" not in line).encode()

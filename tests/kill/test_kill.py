@@ -76,9 +76,7 @@ def killed(command, folder, seconds):
 
 
 def leftovers(folder):
-    """Whatever is hidden or says of itself that it is temporary or half made; of the system's temporary files those of
-    ours.
-    """
+    """Whatever is hidden or says of itself that it is temporary or half made; of the system's temporary files, ours."""
     names = [path for path in folder.rglob("*") if ".snakemake" not in path.parts and path.parent.name != "system"]
     found = [path for path in names if path.name.startswith(".") or ".tmp" in path.name or ".new" in path.name]
     return [str(path) for path in [*found, *(folder / "system").glob("*dad-*")] if path.name != "dad-gpus-0"]

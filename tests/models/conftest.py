@@ -54,9 +54,7 @@ def normals():
 
 @pytest.fixture(scope="session")
 def fill():
-    """fill(shapes): {official key: tensor or [dtype, shape]} to filled tensors; derived buffers keep what they have, or
-    are left out.
-    """
+    """fill(shapes): {official key: tensor or [dtype, shape]} to filled tensors; derived buffers stay or are omitted."""
 
     def fill(given):
         state = {}

@@ -1,6 +1,4 @@
-"""Depth Anything 3's monocular network gives what the official classes give under the same weights; its sky has
-disparity 0.
-"""
+"""Depth Anything 3's monocular network gives what the official classes give on equal weights; sky has disparity 0."""
 
 import json
 

@@ -1,6 +1,4 @@
-"""ImageNet weights in MiDaS small's encoder: every key in its place, and the answer of timm's network of the same
-weights.
-"""
+"""ImageNet weights in MiDaS small's encoder: every key in its place, the answer of timm's network of these weights."""
 
 import re
 

@@ -93,9 +93,7 @@ def test_keys_shapes_and_parameter_count_are_the_official_ones(model, golden):
 
 @pytest.mark.parametrize("name", sorted(name for name in NETWORKS if name != "genpercept"))
 def test_normalisation_layers_have_the_official_epsilon(name):
-    """An epsilon of 1e-5 moves outputs by less than the goldens' tolerance allows to see, so it is asserted
-    directly.
-    """
+    """An epsilon of 1e-5 moves outputs by less than the goldens' tolerance shows, so it is asserted directly."""
     with torch.device("meta"):
         network = build(name)
     norms = [module for module in network.modules() if isinstance(module, nn.LayerNorm)]

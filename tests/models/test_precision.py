@@ -1,6 +1,4 @@
-"""Networks that are only read, in half precision: what is computed in it, what is not, and how far the maps are
-apart.
-"""
+"""Networks that are only read, in half precision: what is computed in it, what is not, how far the maps are apart."""
 
 import pytest
 import torch
@@ -25,9 +23,7 @@ def pictures(size=128, count=2):
 
 
 def products(network, call):
-    """The types that every linear layer and convolution gave during a call, and those that the last convolution was
-    given.
-    """
+    """The types every linear layer and convolution gave during a call, and those the last convolution was given."""
     given, taken = {}, []
     for name, part in network.named_modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

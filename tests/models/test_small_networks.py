@@ -93,9 +93,7 @@ def test_files_for_another_input_size_are_named(family):
 
 
 def test_a_network_that_was_read_first_can_be_trained():
-    """What is kept between passes (BEiT's index, the channels' means) is usable by a student after a teacher has made
-    it.
-    """
+    """What is kept between passes (BEiT's index, channels' means) is usable by a student after a teacher made it."""
     relative_index.cache_clear()
     _channels.cache_clear()
     sizes = {

@@ -30,9 +30,7 @@ OURS = {
     "swin": MidasSwinConfig(width=12, depths=(1, 2, 2, 1), heads=(1, 2, 3, 6), window=4, size=64, fusion=16),
 }
 EPS = 1e-6
-"""The official one, ours. transformers' conversion leaves its own default of 1e-12, which moves outputs by less than
-1e-4.
-"""
+"""The official one, ours. transformers' conversion leaves its default of 1e-12, which moves outputs by under 1e-4."""
 
 
 def _config(encoder):

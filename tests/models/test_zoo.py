@@ -1,6 +1,4 @@
-"""The shipped networks are what the study says they are: small, described by their own files, and a teacher worth
-learning from.
-"""
+"""The shipped networks are as the study says: small, described by their own files, a teacher worth learning from."""
 
 import json
 
@@ -22,9 +20,7 @@ HELD_OUT = 950000  # far from the seeds of training (0 and up), of the studies' 
 
 
 def best_constant(depth, mask):
-    """The smallest AbsRel any constant can have: the constant is a weighted median of the truth, with weights 1 /
-    truth.
-    """
+    """The smallest AbsRel a constant can have: the constant is a weighted median of truth, with weights 1 / truth."""
     values = np.sort(depth[mask].astype(np.float64))
     weights = np.cumsum(1 / values)
     constant = values[np.searchsorted(weights, weights[-1] / 2)]

@@ -1,6 +1,4 @@
-"""Premises: teachers that are better or worse on patches by construction, frames and leaks in closed form, files and
-verb.
-"""
+"""Premises: teachers better or worse on patches by construction, frames and leaks in closed form, files and verb."""
 
 import csv
 import json
@@ -40,9 +38,7 @@ def coded_pictures(count=6, height=96, width=128):
 
 
 class Fake:
-    """A teacher that reads the place off the colours and answers the true disparity there, without its detail in one
-    view.
-    """
+    """A teacher that reads the place off the colours and gives the true disparity there, without detail in one view."""
 
     kind = "disparity"
 

@@ -1,6 +1,4 @@
-"""Tables 2 to 5 and the numbers behind Fig. 7: estimators, references, reasons, averages, rows that differ in what they
-are.
-"""
+"""Tables 2 to 5 and the numbers behind Fig. 7: estimators, references, reasons, averages, rows of different kinds."""
 
 import csv
 
@@ -73,9 +71,7 @@ def test_columns_are_those_of_the_tables_groups(rendered):
 
 
 BESIDE = {model_id(name) for name in ("zoo/big", "zoo/midas-big", "zoo/small", "zoo/midas-small", *NO_SKILL)}
-"""What is above the rows of Table 3: teachers, what the students start from, no skill; the MiDaS student starts from a
-teacher.
-"""
+"""What is above Table 3's rows: teachers, the students' starts, no skill; the MiDaS student starts from a teacher."""
 
 
 def test_score_paths_name_every_group_subject_and_model_above_the_rows(whole, results):

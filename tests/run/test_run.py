@@ -112,8 +112,7 @@ def test_time_left_is_what_the_rules_took(clock):
         if line.startswith("Finished jobid: 7"):
             clock[0] += 10
         events.feed(line)
-    # nothing is known of training here: as long as it is typically, times how much slower labelling was (10 s instead
-    # of 5)
+    # nothing is known of training: as long as it is typically, times how much slower labelling was (10 s instead of 5)
     assert events.time_left({"label": 5.0, "train": 20.0}, parallel=1) == pytest.approx(2 * 20 * 2)
     assert events.time_left({"label": 5.0, "train": 20.0}, parallel=2) == pytest.approx(40)
     clock[0] += 15  # both trainings have run for 15 s

@@ -1,6 +1,4 @@
-"""`dad check`: every mistake that would stop a study is found before it starts, in one line: key, value, what is
-allowed.
-"""
+"""`dad check`: every mistake that would stop a study is found beforehand, in one line: key, value, what is allowed."""
 
 import io
 import json

@@ -1,6 +1,4 @@
-"""Modes, the terms of eq. 9 and normalizations as data: what each adds up, and that one entry is all that a new one
-needs.
-"""
+"""Modes, the terms of eq. 9 and normalizations as data: what each adds up, and that a new one needs one entry only."""
 
 import subprocess
 import sys

@@ -431,9 +431,7 @@ def test_columns_and_groups():
 
 
 def test_photo_sets_of_own_tables_leave_the_sets_that_are_there_alone():
-    """Rendered sets are nested: a new one between two must not become what the larger one, and all trained on it, is
-    made from.
-    """
+    """Rendered sets nest: a new one between two must not become the source of the larger and all trained on it."""
     study = mini(tables={"mine": {"title": "t", "grid": {"photos": [50, 300, 500, 3000, 6000]}}})
     before, after = Jobs(Layout(mini())), Jobs(Layout(study))
     counts = rendered_counts(all_cells(mini()).values(), "indoor")

@@ -1,6 +1,4 @@
-"""A small study's results as files, a store of its own for each test, and `kit`: what the tests of the tracking
-share.
-"""
+"""A small study's results as files, a store of its own for each test, and `kit`: what the tracking's tests share."""
 
 import shutil
 import sqlite3

@@ -1,6 +1,4 @@
-"""What a person does in MLflow's pages between two imports, and what a kill leaves behind: afterwards there is one run
-per cell.
-"""
+"""What people do in MLflow's pages between imports, and what a kill leaves: afterwards there is one run per cell."""
 
 import os
 import shutil

@@ -34,8 +34,7 @@ def test_every_table_has_all_of_the_papers_students_and_every_figure_can_be_made
         for row in table_rows(study, table)
         if not row.cells and not row.model
     }
-    # of methods beside the paper's, which are scored as they are, one of the study's three is enough; the others are in
-    # print only
+    # of methods beside the paper's, scored as they are, one of the study's three is enough; the rest are in print only
     assert absent == {("table5", name) for name in ("diversedepth", "leres", "omnidata", "hdn", "dpt", "marigold")}
     assert [name for name in FIGURES if figure_needs(study, name).reason] == []
 

@@ -1,6 +1,4 @@
-"""The whole study in miniature through the real Snakefile: from nothing to the table, again without work, and after
-changes.
-"""
+"""The whole study in miniature by the real Snakefile: from nothing to the table, again without work, after changes."""
 
 import json
 import re

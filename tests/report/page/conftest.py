@@ -1,6 +1,4 @@
-"""A whole made-up study on disk: scores written through the real tables and claims, two small runs, a few rendered
-scenes.
-"""
+"""A whole made-up study on disk: scores through the real tables and claims, two small runs, a few rendered scenes."""
 
 import json
 import shutil
@@ -53,9 +51,7 @@ def _write_run(folder: Path, name: str, config: dict[str, object], *, select: bo
 
 @pytest.fixture(scope="session")
 def page_study(whole):
-    """All tables have their rows; teacher and student exist, the other networks do not. Its description must be
-    escaped.
-    """
+    """All tables have rows; teacher and student exist, the other networks do not. Its description must be escaped."""
     return whole.model_copy(
         update={
             "teacher": "zoo/vit-large",
@@ -67,9 +63,7 @@ def page_study(whole):
 
 @pytest.fixture(scope="session")
 def page_files(page_study, write_scores, paper_like, tmp_path_factory):
-    """(results, reports) with every table but table3, claims, one figure with its caption, and the runs of Tables 2 and
-    4.
-    """
+    """(results, reports) with all tables but table3, claims, one captioned figure, and the runs of Tables 2 and 4."""
     base = tmp_path_factory.mktemp("page")
     results, reports = base / "results", base / "reports"
     for table in paper().tables:
