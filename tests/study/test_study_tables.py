@@ -97,7 +97,7 @@ def test_a_study_can_change_the_students_of_one_table():
 def test_the_study_small_has_the_papers_ratios_and_more_seeds_where_the_argument_rests():
     study = load_study(str(CONFIG / "small.yaml"))
     seeds = {table: {len(row.cells) for row in table_rows(study, table) if row.cells} for table in paper().tables}
-    assert seeds == {"table1": {5}, "table2": {5}, "table3": {5}, "table4": {9}, "table5": {3}, "scaling": {3}}
+    assert seeds == {"table1": {11}, "table2": {11}, "table3": {5}, "table4": {9}, "table5": {3}, "scaling": {3}}
     sides, full = np.arange(study.crop.min_crop, study.photos.height + 1), np.arange(644, 1501)
     for of, like in zip(study.crop.size / sides[[0, -1]], 560 / full[[0, -1]], strict=True):
         assert of == pytest.approx(like, abs=0.05)
