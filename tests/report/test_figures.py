@@ -410,3 +410,16 @@ def test_fig10_large_maps_are_thinned_with_their_camera(results, monkeypatch):
     np.testing.assert_allclose(
         points, whole.reshape(32, 48, 3)[::3, ::3].reshape(-1, 3)[cloud.picture.mask.ravel()], rtol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("figure", "facts", "rest"),
+    [
+        (fig9, {"pictures": [], "images": 1}, ", the first of 3"),
+        (fig8, {"teacher": "t", "assistant": "a", "images": "i"}, ""),
+    ],
+)
+def test_the_seeds_that_are_told_are_those_of_the_rows_shown(figure, facts, rest, results, tmp_path):
+    study, name = _study(seeds=[0], table_seeds={"table2": [0, 3, 4]}), figure.__name__.rpartition(".")[2]
+    job = Job(study, name, "A figure", figure_needs(study, name), results, tmp_path)
+    assert f"- students of seed 0{rest}\n" in caption(job, figure, Drawing(None, facts))

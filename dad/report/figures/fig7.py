@@ -26,7 +26,7 @@ NOTES = """\
 - Photo sets are nested: {% for count in study.scaling %}{{ "{:,}".format(count) }}{{ ", " if not loop.last }}{%
   endfor %} photos; every student is trained for the same number of steps.
 - Bands are 95 % intervals over the images of each benchmark{%
-  if study.seeds|length > 1 %} and the {{ study.seeds|length }} seeds{% else %}; with one seed they say nothing of
+  if job.seeds|length > 1 %} and the {{ job.seeds|length }} seeds{% else %}; with one seed they say nothing of
   another training{% endif %}. The paired difference is the one to judge by: both methods see the same images. What
   became of the paper's statements about this curve is in scaling.md.
 """

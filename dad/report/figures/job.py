@@ -42,6 +42,11 @@ class Job:
         return self.layout.root / (self.needs.manifest or "")
 
     @property
+    def seeds(self) -> list[int]:
+        """The seeds of its methods' trainings."""
+        return sorted({cell.seed for method in self.needs.methods for cell in method.row.cells.values()})
+
+    @property
     def protocol(self) -> str:
         """The protocol by which predictions are brought to the truth: the study's first."""
         return self.study.protocols[0]

@@ -18,6 +18,7 @@ from dad.evaluation import load_protocol
 from dad.report.page.cells import Run
 from dad.study.config import ScenePhotos, StudyConfig
 from dad.study.paper import paper
+from dad.study.tables import seeds_of, table_names
 
 UNKNOWN = "not known yet"
 
@@ -45,10 +46,7 @@ def study_facts(study: StudyConfig, runs: Sequence[Run]) -> StudyFacts:
             "Scale",
             f"{f'{count:,}' if count else 'all'} photos, {scale_fact(cells[0]) if cells else 'nothing to train'}",
         ),
-        (
-            "Students",
-            f"{trained} of {len(runs)} trained; seeds: {len(study.seeds)} ({', '.join(map(str, study.seeds))})",
-        ),
+        ("Students", f"{trained} of {len(runs)} trained; {_seeds(study)}"),
         ("Date", dates[-1][:10] if dates else UNKNOWN),
         ("Commit", commits(known) if known else UNKNOWN),
         ("Hardware", devices(known) if known else UNKNOWN),
@@ -86,6 +84,14 @@ def _stand_ins(study: StudyConfig) -> list[str]:
     if isinstance(study.photos, ScenePhotos):
         sentences.append("The training photos are rendered scenes, not photographs.")
     return sentences
+
+
+def _seeds(study: StudyConfig) -> str:
+    """How many seeds a student of the tables has, and which, where all have the same."""
+    counts = sorted({len(seeds_of(study, table)) for table in table_names(study)})
+    if len(counts) > 1:
+        return f"{counts[0]} to {counts[-1]} seeds"
+    return f"seeds: {len(study.seeds)} ({', '.join(map(str, study.seeds))})"
 
 
 def _benchmark(dataset: str, stands_for: str | None, count: int | None) -> str:
