@@ -42,6 +42,7 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
     # figures are pictures of maps and photographs, which are larger as SVG and no sharper
     names = [path for path in names if not (path.suffix == ".svg" and path.stem in FIGURES)]
     names += sorted(layout.premises.glob("premises.*")) if layout.premises.is_dir() else []
+    commit, dirty = git_state()  # before what is written makes the checkout another
     # what can be refused comes before anything is written
     scores = pd.concat([_scores(study, table, results) for table in tables], ignore_index=True)
     out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,6 @@ def publish(study: StudyConfig, results: Path, reports: Path, out: Path) -> list
             place, index=False, lineterminator="\n", float_format="%.7g", compression={"method": "xz", "preset": 6}
         )
     runs = [run for cell in all_cells(study, tables) if (run := read_run_record(layout, cell))]
-    commit, dirty = git_state()
     facts = {
         "when": span(run["finished"][:10] for run in runs if run.get("finished")),
         "commits": commits(runs),
