@@ -3,6 +3,7 @@ a study of all tables with score files made up for it, of which nothing is train
 
 import csv
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from dad.study.paper import paper
 GOLDENS = Path(__file__).parent / "goldens"
 
 torch.set_num_threads(1)
+# a shell starts what runs in its background deaf to Ctrl-C, and so would be all that the tests start and interrupt
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # timing belongs in benchmarks/: a busy machine must not fail a property
 hypothesis.settings.register_profile("dad", deadline=None)
 hypothesis.settings.load_profile("dad")

@@ -109,7 +109,7 @@ def cost_lines(study: StudyConfig) -> list[str]:
         f"all, shared students once: {estimate(all_cells(study).values(), study.rates, study.students_per_job).line()}"
     )
     if study.rates:
-        lines.append(f"hours are of {study.rates.device}")
+        lines.append(f"times are of {study.rates.device}")
     return lines
 
 
