@@ -35,6 +35,7 @@ API = {
     ),
     "data": ("Data", [f"dad.data.{name}" for name in ("crops", "photos", "manifest", "benchmarks", "benchmarks.base")]),
     "study": ("Studies", [f"dad.study.{name}" for name in ("config", "modes", "normalizations", "cells", "layout")]),
+    "analysis": ("Statistics", [f"dad.analysis.{name}" for name in ("estimates", "contrasts", "frame", "claims")]),
 }
 """Page of the API -> its title and modules, whose docstrings are the reference."""
 
