@@ -27,7 +27,7 @@ from dad.study.paper import paper
 
 if TYPE_CHECKING:
     from dad.models.estimator import AnyEstimator
-    from dad.report.figures.methods import Method
+    from dad.study.figures import Method
 
 LARGEST = 768
 """Longest side in pixels at which unlabelled photos are predicted and shown."""

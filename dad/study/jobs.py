@@ -36,7 +36,7 @@ Paths = list[str]
 
 
 class FigureNeeds(Protocol):
-    """What a figure says that it is made from (`dad.report.figures.methods.Needs`)."""
+    """What a figure says that it is made from (`dad.study.figures.Needs`)."""
 
     @property
     def cells(self) -> tuple[str, ...]:

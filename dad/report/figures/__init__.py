@@ -13,8 +13,8 @@ from types import ModuleType
 
 from dad.errors import UserError
 from dad.report.figures.job import Job, save, unmade
-from dad.report.figures.methods import Needs
 from dad.study.config import StudyConfig
+from dad.study.figures import Needs
 
 
 def _found() -> dict[str, ModuleType]:

@@ -13,16 +13,17 @@ from dad.evaluation.score import score_fitted
 from dad.pointcloud import (
     FIELD_OF_VIEW,
     Camera,
+    View,
     assumed_camera,
+    filled_window,
     read_camera,
     relative_to_depth,
+    splat,
     unproject,
     write_glb,
     write_ply,
 )
 from dad.report.figures.job import Drawing, Job, named
-from dad.report.figures.methods import Needs, all_sets, maps_of, our_method
-from dad.report.figures.splat import View, filled_window, splat
 from dad.report.grid import Column, Content, Grid, Tile, map_tile
 from dad.report.pictures import (
     SPARSE,
@@ -36,6 +37,7 @@ from dad.report.pictures import (
     scene_depth,
 )
 from dad.study.config import StudyConfig
+from dad.study.figures import Needs, all_sets, maps_of, our_method
 from dad.study.photos import manifest_name
 
 if TYPE_CHECKING:

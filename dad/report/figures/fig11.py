@@ -3,9 +3,9 @@
 from dad.report.figures.fig6 import NOTES as NOTES
 from dad.report.figures.fig6 import strips
 from dad.report.figures.job import Drawing, Job
-from dad.report.figures.methods import Needs, maps_of, other_methods, our_method
 from dad.report.pictures import photo_pictures
 from dad.study.config import StudyConfig
+from dad.study.figures import Needs, maps_of, other_methods, our_method
 from dad.study.photos import manifest_name
 
 TITLE = "Additional results on depth estimation in the wild"

@@ -10,12 +10,12 @@ from dad.analysis.scores import subject_values
 from dad.evaluation.detail import local_global_fitted
 from dad.evaluation.fitting import Fitted, fit_maps
 from dad.report.figures.job import Drawing, Job, Outcome, dataset_titles
-from dad.report.figures.methods import Needs, ablation_sets, base_and_ours, other_methods
 from dad.report.grid import Content, Grid, Tile, error_tile, map_tile
 from dad.report.pictures import Region, cut, load_method, pictures_of, relative_error, true_disparity
 from dad.report.style import INK, PALETTE, QUIET
 from dad.report.templates import signed, with_interval
 from dad.study.config import StudyConfig
+from dad.study.figures import Needs, ablation_sets, base_and_ours, other_methods
 from dad.study.paper import paper
 from dad.study.tables import ABLATION
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from dad.report.colour import colourise
 from dad.report.figures.job import Drawing, Job
-from dad.report.figures.methods import teacher_on_photos
 from dad.report.grid import Chart, Column, Grid, Tile, map_tile
 from dad.report.pictures import photo_pictures
 from dad.report.style import HAIRLINE, MARK, PALETTE, QUIET
 from dad.study.config import LossConfig
+from dad.study.figures import teacher_on_photos
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from dad.evaluation.fitting import fit_image
 from dad.evaluation.score import score_fitted
 from dad.report.figures.job import Drawing, Job, Outcome, better_on
-from dad.report.figures.methods import teacher_on_photos
 from dad.report.grid import Content, Grid, Tile, map_tile
 from dad.report.pictures import (
     Picture,
@@ -21,6 +20,7 @@ from dad.report.pictures import (
     true_disparity,
     with_exact_depth,
 )
+from dad.study.figures import teacher_on_photos
 
 TITLE = "Different inputs lead to different pseudo-labels"
 CAPTION = (

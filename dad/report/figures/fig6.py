@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from dad.report.figures.job import Drawing, Job, named
-from dad.report.figures.methods import ESTIMATORS, TITLES, Needs, all_sets, maps_of, other_methods, our_method
 from dad.report.grid import Grid, Tile, map_tile
 from dad.report.pictures import Picture, load_method, own_map, pictures_of
 from dad.study.config import StudyConfig
+from dad.study.figures import ESTIMATORS, TITLES, Needs, all_sets, maps_of, other_methods, our_method
 
 TITLE = "Qualitative comparison of relative depth estimations"
 CAPTION = "Maps of our student beside those of other methods."

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dad.report.figures.job import Drawing, Job
-from dad.report.figures.methods import TITLES, Method, Needs
 from dad.report.style import INK, QUIET, draw_curve, look_of, new_figure
 from dad.study.cells import study_groups, table_rows
 from dad.study.config import StudyConfig
+from dad.study.figures import TITLES, Method, Needs
 from dad.study.paper import paper
 
 if TYPE_CHECKING:

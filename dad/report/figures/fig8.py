@@ -7,10 +7,10 @@ from dad.evaluation.detail import DepthEdges, detail_fitted
 from dad.evaluation.fitting import Fitted
 from dad.evaluation.score import score_fitted
 from dad.report.figures.job import Drawing, Job, Outcome, better_on, named
-from dad.report.figures.methods import Needs, ablation_sets, all_sets, maps_of, method_in, what_model
 from dad.report.grid import Grid, Tile, map_tile
 from dad.report.pictures import as_disparity, cut, load_method, pictures_of, region_of, true_disparity
 from dad.study.config import StudyConfig
+from dad.study.figures import Needs, ablation_sets, all_sets, maps_of, method_in, what_model
 
 TITLE = "Distilled generative models"
 CAPTION = "A student of the diffusion model beside a student of the encoder-decoder teacher."

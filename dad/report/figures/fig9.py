@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from dad.data.benchmarks import Benchmark
 from dad.evaluation.score import score_fitted
 from dad.report.figures.job import Drawing, Job, Outcome
-from dad.report.figures.methods import Needs, ablation_sets, all_sets, base_and_ours, maps_of
 from dad.report.grid import Chart, Column, Content, Grid, Tile, map_tile
 from dad.report.pictures import aligned_depth, aligned_disparity, benchmark_of, benchmark_pictures, evenly, load_method
 from dad.report.style import MARK, QUIET, log_ticks
 from dad.report.templates import number
 from dad.study.config import StudyConfig
+from dad.study.figures import Needs, ablation_sets, all_sets, base_and_ours, maps_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dad.files import write_csv, write_text
-from dad.report.figures.methods import Needs, is_stand_in
 from dad.report.templates import NOTHING, number, render, render_text
 from dad.study.config import StudyConfig
+from dad.study.figures import Needs, is_stand_in
 from dad.study.layout import Layout
 
 if TYPE_CHECKING:
