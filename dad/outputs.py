@@ -11,23 +11,23 @@ from dad.errors import UserError
 Place = str | os.PathLike[str]
 
 DATA = (
-    *(
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".jpe",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".npy",
-        ".npz",
-        ".mat",
-        ".h5",
-        ".tar",
-    ),
-    *(".safetensors", ".pth", ".pt"),
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".jpe",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".npy",
+    ".npz",
+    ".mat",
+    ".h5",
+    ".tar",
+    ".safetensors",
+    ".pth",
+    ".pt",
 )
 """Endings of what a search takes for input; a table of scores beside the images it is about is found by none."""
 

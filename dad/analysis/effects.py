@@ -100,10 +100,29 @@ def interactions(means: pd.DataFrame) -> pd.DataFrame:
     Where combinations are missing, row and column effects are fitted by least squares to the ones that are there.
     """
     known = means.stack().dropna()
-    levels = [pd.get_dummies(known.index.get_level_values(axis)) for axis in (0, 1)]
+    return (_beyond_both(known.index) @ known).unstack().reindex_like(means)
+
+
+def decided_interactions(frame: Frame, effects: Effects, column: Column, means: pd.DataFrame) -> pd.DataFrame:
+    """Whether the 95 % interval of an interaction, which is a weighted sum of rows as well, leaves out zero."""
+    known = means.stack().dropna().index
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in frame.trained:
+        at, along = (level_label(frame, axis, level_of(row, axis)) for axis in effects.axes)
+        rows.setdefault((at, along), []).append(row.name)
+    found = {}
+    for place, weights in _beyond_both(known).iterrows():
+        terms = [(name, effects.metric, weights[cell] / len(rows[cell])) for cell in known for name in rows[cell]]
+        interval = average_of(frame.contrast(column, terms)).interval()
+        found[place] = interval.low > 0 or interval.high < 0
+    return pd.Series(found).unstack().reindex_like(means).eq(True)
+
+
+def _beyond_both(cells: pd.MultiIndex) -> pd.DataFrame:
+    """The matrix that takes means of these cells to what is left of them beyond both main effects (least squares)."""
+    levels = [pd.get_dummies(cells.get_level_values(axis)) for axis in (0, 1)]
     design = pd.concat(levels, axis=1).to_numpy(np.float64)
-    fitted = design @ np.linalg.lstsq(design, known.to_numpy(), rcond=None)[0]
-    return (known - fitted).unstack().reindex_like(means)
+    return pd.DataFrame(np.eye(len(cells)) - design @ np.linalg.pinv(design), index=cells, columns=cells)
 
 
 def curve_lines(frame: Frame) -> pd.DataFrame:

@@ -169,10 +169,10 @@ def _seconds(runs: Sequence[Provenance]) -> list[float]:
     return [float(run["wall_seconds"]) for run in runs if "wall_seconds" in run]
 
 
-def span(moments: Iterable[str]) -> str:
-    """The first and the last of some moments; nothing for none."""
-    ordered = sorted(moments)
-    return " to ".join(dict.fromkeys((ordered[0], ordered[-1]))) if ordered else ""
+def span(values: Iterable[Any]) -> str:
+    """The first and the last of some moments or numbers; nothing for none."""
+    ordered = sorted(values)
+    return " to ".join(dict.fromkeys(map(str, (ordered[0], ordered[-1])))) if ordered else ""
 
 
 def duration(seconds: float) -> str:

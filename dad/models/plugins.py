@@ -68,27 +68,26 @@ def module_of(name: str) -> tuple[Path | None, str]:
     if found is None:
         return None, f"{name}: there is no module {module!r} (it is looked for here and among the installed packages)"
     file = Path(found.origin) if found.origin and Path(found.origin).exists() else None
-    return file, "" if file is None or file.suffix != ".py" else _against(name, file, made.split(".")[0])
+    written_in_python = file is not None and file.suffix == ".py" and name not in NO_SKILL
+    return file, _against(name, file, made.split(".")[0]) if written_in_python else ""
 
 
 def _against(name: str, file: Path, made: str) -> str:
     """What the text of a module says against the model that `made` makes, in one line; empty if nothing."""
     try:
-        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
-        return f"{name}: {file} cannot be read as Python ({type(error).__name__}: {str(error).splitlines()[0]})"
+        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    except (SyntaxError, ValueError) as error:
+        return f"{name}: {file} cannot be read as Python ({type(error).__name__}: {one_line(error)})"
     known = {one.name for one in nodes if isinstance(one, ast.ClassDef | ast.FunctionDef)}
     known |= {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
     known |= {(one.asname or one.name).split(".")[0] for one in nodes if isinstance(one, ast.alias)}
     if not known & {made, "*", "__getattr__"}:  # what stands behind these is seen when the module runs
         return f"{name}: {file} has no {made}"
-    for one in nodes:
-        if isinstance(one, ast.ClassDef) and one.name == made:
-            for line in one.body:
-                if isinstance(line, ast.Assign) and [getattr(to, "id", "") for to in line.targets] == ["kind"]:
-                    kind = getattr(line.value, "value", KINDS[0])
-                    if kind not in KINDS:
-                        return f"{name}: {file} gives it the kind {kind!r}; an estimator's is {' or '.join(KINDS)}"
+    bodies = [one.body for one in nodes if isinstance(one, ast.ClassDef) and one.name == made]
+    for line in (line for body in bodies for line in body if isinstance(line, ast.Assign)):
+        says_kind = any(isinstance(to, ast.Name) and to.id == "kind" for to in line.targets)
+        if says_kind and isinstance(line.value, ast.Constant) and line.value.value not in KINDS:
+            return f"{name}: {file} gives it the kind {line.value.value!r}; an estimator's is {' or '.join(KINDS)}"
     return ""
 
 

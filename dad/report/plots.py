@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
@@ -17,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from dad.analysis.columns import Column
 from dad.analysis.contrasts import TO_BEST, TO_REFERENCE
-from dad.analysis.effects import Effects, cell_means, effects_of, heading, interactions
+from dad.analysis.effects import Effects, cell_means, decided_interactions, effects_of, heading, interactions
 from dad.analysis.frame import Frame, words
 from dad.report.curves import curves_figure
 from dad.report.style import GIVEN, HAIRLINE, INK, PALETTE, QUIET, log_ticks, look_of, new_figure, save_figure, styled
@@ -221,27 +220,28 @@ def grid_figure(frame: Frame, effects: Effects) -> Figure:
     grid = figure.subplots(len(means), 2, squeeze=False)
     others = [heading(frame, one).lower() for one in effects.dimensions[:-2]]
     metric = paper().metrics[effects.metric]
-    for number, ((left, right), column, values) in enumerate(zip(grid, frame.columns, means, strict=True)):
+    for (left, right), column, values in zip(grid, frame.columns, means, strict=True):
         apart = interactions(values)
-        # what lies within the interval of a main effect is pale: it is no more than noise
-        within = [(one[number].high - one[number].low) / 2 for one in effects.mains.values()]
-        end = np.nanmax([1e-9, apart.abs().max().max(), np.median(within)])
+        decided = decided_interactions(frame, effects, column, values)
+        end = max(1e-9, float(apart.abs().max().max()))
         colours = "viridis" if metric.better == "higher" else "viridis_r"
-        around = {"cmap": "RdBu_r", "vmin": -end, "vmax": end}
+        around = {"cmap": "RdBu_r", "vmin": -end, "vmax": end, "annot": apart}
         _heat_map(
             left, frame, effects, values, cmap=colours, fmt=f".{paper().decimals}f", cbar_kws={"label": metric.arrow}
         )
-        _heat_map(right, frame, effects, apart, fmt="+.4f", cbar_kws={"label": "beyond the sum"}, **around)
+        shown = apart.where(decided | apart.isna(), 0.0)
+        _heat_map(right, frame, effects, shown, fmt="+.4f", cbar_kws={"label": "beyond the sum"}, **around)
         over = f", mean over {' and '.join(others)}" if others else ""
         left.set_title(f"{column.title}: {metric.label}{over}", loc="left")
-        right.set_title("interaction (pale: within noise)", loc="left")
+        right.set_title("interaction (white: undecided)", loc="left")
     return figure
 
 
 def _heat_map(axes: Axes, frame: Frame, effects: Effects, values: pd.DataFrame, **options: Any) -> None:
     """One heat map with its numbers; where nothing was run, it says so."""
     rows, columns = effects.axes
-    seaborn.heatmap(values, ax=axes, annot=True, annot_kws={"fontsize": 8}, linewidths=0.8, **options)
+    options = {"annot": True} | options
+    seaborn.heatmap(values, ax=axes, annot_kws={"fontsize": 8}, linewidths=0.8, **options)
     for i, j in zip(*values.isna().to_numpy().nonzero(), strict=True):
         axes.text(j + 0.5, i + 0.5, "not run", ha="center", va="center", fontsize=7, color=QUIET)
     axes.tick_params(length=0)

@@ -177,6 +177,8 @@ def test_the_documented_benchmark_is_opened_checked_and_scored(here):
         ("class Haze:\n    kind = 'inverse'\n", "gives it the kind 'inverse'; an estimator's is disparity or depth"),
         ("class Haze(:\n", "cannot be read as Python (SyntaxError: "),
         ("class Haze:\n    kind = 'depth'\n", ""),
+        ("import kinds\nclass Haze:\n    kind = kinds.DEPTH\n", ""),
+        ("\ufeffclass Haze:\n    kind = 'depth'\n", ""),
         ("from somewhere import *\n", ""),
         ("if True:\n    from somewhere import Haze\n", ""),
         ("raise SystemExit('run')\nHaze = 3\n", ""),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy import stats
 
-from dad.analysis.effects import cell_means, effects_of, interactions
+from dad.analysis.effects import cell_means, decided_interactions, effects_of, interactions
 from dad.analysis.frame import load_frame
 from dad.report.claims_page import claims_files
 from dad.report.page.sheets import markdown_html
@@ -196,3 +197,24 @@ def test_the_shipped_studies_have_columns_for_every_table():
         "table5": 5,
         "scaling": 6,
     }
+
+
+@pytest.mark.parametrize(("noise", "together", "some"), [(0.001, 0.03, True), (0.02, 0.0, False)])
+def test_an_interaction_is_decided_by_an_interval_of_its_own(own, tmp_path, write_scores, noise, together, some):
+    def level(row, dataset, seed):
+        weight, hybrid = float(row.factors["loss.local_global"]), row.factors["normalization"] == "hybrid"
+        return 0.2 + 0.04 * weight - 0.02 * hybrid + together * weight * hybrid
+
+    write_scores(own, tmp_path, level, table="lambda", noise=noise)
+    frame = load_frame(own, "lambda", tmp_path)
+    effects, column = effects_of(frame), frame.columns[0]
+    scores = frame.scores[frame.scores["dataset"] == column.dataset]
+    wide = scores.pivot(index="image", columns="row", values="abs_rel")  # one seed
+    cells = {row.name: tuple(row.factors.values()) for row in frame.trained}
+    wide.columns = pd.MultiIndex.from_tuples([cells[name] for name in wide.columns])
+    decided = decided_interactions(frame, effects, column, cell_means(frame, effects, column))
+    for (at, along), own_scores in wide.items():
+        beyond = own_scores - wide[at].mean(axis=1) - wide.xs(along, axis=1, level=1).mean(axis=1) + wide.mean(axis=1)
+        half = stats.t.ppf(0.975, len(beyond) - 1) * beyond.std() / len(beyond) ** 0.5
+        assert decided.loc[at, along] == (abs(beyond.mean()) > half)
+    assert decided.loc["1.0", "hybrid"] == some

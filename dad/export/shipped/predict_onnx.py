@@ -103,5 +103,6 @@ def _matrix(taps: np.ndarray, weights: np.ndarray, before: int) -> np.ndarray:
 if __name__ == "__main__":
     depth = Depth()
     for path in map(Path, sys.argv[1:]):
-        np.save(path.with_suffix(".npy"), depth(path))
-        print(path.with_suffix(".npy"))
+        written = path.with_suffix(".npy")
+        np.save(written, depth(path))
+        print(written)

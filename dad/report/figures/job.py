@@ -43,8 +43,8 @@ class Job:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of its methods' trainings."""
-        return sorted({cell.seed for method in self.needs.methods for cell in method.row.cells.values()})
+        """The seeds of its methods' trainings; pictures are drawn from the first."""
+        return list(dict.fromkeys(cell.seed for method in self.needs.methods for cell in method.row.cells.values()))
 
     @property
     def protocol(self) -> str:

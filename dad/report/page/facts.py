@@ -12,6 +12,7 @@ from dad.analysis.provenance import (
     run_facts,
     scale_fact,
     short_name,
+    span,
     total_time,
 )
 from dad.evaluation import load_protocol
@@ -88,9 +89,9 @@ def _stand_ins(study: StudyConfig) -> list[str]:
 
 def _seeds(study: StudyConfig) -> str:
     """How many seeds a student of the tables has, and which, where all have the same."""
-    counts = sorted({len(seeds_of(study, table)) for table in table_names(study)})
+    counts = {len(seeds_of(study, table)) for table in table_names(study)}
     if len(counts) > 1:
-        return f"{counts[0]} to {counts[-1]} seeds"
+        return f"{span(counts)} seeds"
     return f"seeds: {len(study.seeds)} ({', '.join(map(str, study.seeds))})"
 
 

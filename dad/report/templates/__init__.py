@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from dad.analysis.provenance import short_name
+from dad.analysis.provenance import short_name, span
 from dad.study.paper import paper
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def environment() -> jinja2.Environment:
         percent,
         short_name,
         signed,
+        span,
         tex,
         with_interval,
     ):
